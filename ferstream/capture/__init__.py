@@ -1,0 +1,1 @@
+"""Where frames come from: recordings, streams, webcams, a built-in demo clip."""

@@ -1,0 +1,1 @@
+"""Values that flow through the pipeline: no threads, no input or output, no vendor types."""

@@ -1,0 +1,65 @@
+"""A decoded picture on its way to detection, and what is known of it afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True, slots=True)
+class FrameInfo:
+    """Identity and times of a frame; small enough to travel with events.
+
+    Attributes:
+        camera: Name of the camera.
+        index: Number of the frame in its source, from 0, counting every decoded frame (also those
+            that ``analysis_fps`` skips); never reset by a reconnect.
+        media_time_ns: Media time since the start of the source, never decreasing.
+        captured_ns: Monotonic clock when the frame was decoded.
+        captured_at_ns: UTC in nanoseconds since the epoch (recordings: media time from the file's start).
+        width: Width of the source picture in pixels, as displayed (after rotation).
+        height: Height of the source picture in pixels, as displayed.
+        live: True when the source does not wait (camera, stream, or a recording played in real time).
+    """
+
+    camera: str
+    index: int
+    media_time_ns: int
+    captured_ns: int
+    captured_at_ns: int
+    width: int
+    height: int
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Luma:
+    """The grey picture at full size, as the decoder left it.
+
+    Attributes:
+        plane: (height, width) uint8, or uint16 for more than 8 bits; may be a view into the decoder's memory: never write to it.
+        limited: True for limited range (16..235 at 8 bits), which ``crop`` functions expand.
+        bits: Bits per sample, 8..16.
+    """
+
+    plane: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+    limited: bool
+    bits: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A picture to analyse.
+
+    Attributes:
+        info: Identity and times.
+        luma: Full-size grey plane, from which faces are cut.
+        small: (h, w, 3) uint8 BGR, 0..255, contiguous, writable and owned by the frame: what the detector sees.
+            Its aspect is the source's; ``info.width / w`` scales its coordinates back.
+    """
+
+    info: FrameInfo
+    luma: Luma
+    small: npt.NDArray[np.uint8]

@@ -1,0 +1,1 @@
+"""What the crops of all cameras resemble: batching, model bundles, back ends."""

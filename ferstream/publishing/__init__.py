@@ -1,0 +1,1 @@
+"""Where events go: MQTT through a durable outbox, and JSON lines."""

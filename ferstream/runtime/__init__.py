@@ -1,0 +1,1 @@
+"""Generic concurrency: channels, stages, supervision, waiting. Knows nothing of faces."""

@@ -1,0 +1,1 @@
+"""The life of the expression model: data, training, evaluation, export."""
