@@ -1,0 +1,152 @@
+"""Warping a face to the one canonical 48x48 geometry, the same in training and in service.
+
+The geometry is where FER2013's own faces lie: the mean of the five landmarks that YuNet finds in its
+Training pictures (measured by ``bench/alignment_report.py``; docs/adr/0009). A live face is brought
+there by the least-squares similarity of its landmarks (Umeyama, IEEE PAMI 13(4), 1991, in two
+dimensions and without reflection), cut straight from the full-size luma plane.
+
+Called from the detection workers through an injected function; pure, no state.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from types import MappingProxyType
+from typing import cast
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ferstream.domain.face import Point
+from ferstream.domain.frame import Luma
+
+CROP_PX = 48
+
+FER2013_5PT = "fer2013-5pt/1"
+"""Id of the geometry below; a changed point needs a new id, for models depend on it."""
+
+CANONICAL: tuple[Point, Point, Point, Point, Point] = ((15.1, 17.8), (32.6, 18.1), (23.7, 28.1), (17.0, 36.0), (30.7, 36.1))
+"""Right eye, left eye, nose, right and left mouth corner (of the subject) in crop pixels; pixel centres are integers."""
+
+Crop = npt.NDArray[np.uint8]
+Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+Matrix = npt.NDArray[np.float64]
+"""(2, 3) float64: source pixel (x, y, 1) to crop pixel."""
+
+Align = Callable[[Luma, Sequence[Point]], Crop]
+
+_MIN_SPREAD_PX2 = 1e-6
+_MAX_SCALE = 1e4
+_MARGIN_PX = 2
+
+
+def align(luma: Luma, landmarks: Sequence[Point]) -> Crop:
+    """Return the aligned crop, (48, 48) uint8, 0..255; see ``align_with_matrix``."""
+    return align_with_matrix(luma, landmarks)[0]
+
+
+def align_with_matrix(luma: Luma, landmarks: Sequence[Point]) -> tuple[Crop, Matrix]:
+    """Cut and warp a face to the canonical geometry.
+
+    A face much larger than the crop is first shrunk by a whole factor over its own region (the mean
+    of each block), so that the warp does not alias. Beyond the picture its edge is repeated.
+    Landmarks that span nothing give a crop around their first point at scale 1.
+
+    Args:
+        luma: The full-size grey plane; read only.
+        landmarks: Five (x, y) in pixels of the plane, in the order of ``CANONICAL``.
+
+    Returns:
+        (48, 48) uint8 full-range crop, and the (2, 3) matrix from source to crop pixels.
+    """
+    matrix = similarity(landmarks, CANONICAL)
+    region, to_crop = _shrunk_region(luma.plane, matrix)
+    crop = cv2.warpAffine(region, to_crop, (CROP_PX, CROP_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return _full_range(cast("Plane", crop), limited=luma.limited, bits=luma.bits), matrix
+
+
+def similarity(source: Sequence[Point], target: Sequence[Point]) -> Matrix:
+    """Return the (2, 3) rotation, scale and shift that bring ``source`` closest to ``target`` in least squares.
+
+    In two dimensions Umeyama's solution without reflection has this closed form: with centred points
+    as complex numbers, ``sum(conj(s) * t) / sum(|s|^2)``. Points that span nothing, or are not
+    finite, give scale 1 around the first target point.
+    """
+    points = [complex(x, y) for x, y in source]
+    goals = [complex(x, y) for x, y in target]
+    middle, goal = sum(points) / len(points), sum(goals) / len(goals)
+    spread = sum(abs(p - middle) ** 2 for p in points)
+    factor = complex(1.0, 0.0)
+    if math.isfinite(spread) and spread > _MIN_SPREAD_PX2:
+        factor = sum((p - middle).conjugate() * (g - goal) for p, g in zip(points, goals, strict=True)) / spread
+        factor = _bounded(factor)
+    if not math.isfinite(spread):
+        middle = complex(0.0, 0.0)
+    shift = goal - factor * middle
+    return np.array([[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]])
+
+
+def _bounded(factor: complex) -> complex:
+    scale = abs(factor)
+    if scale < 1 / _MAX_SCALE or scale > _MAX_SCALE:
+        return complex(1.0, 0.0)
+    return factor
+
+
+def _shrunk_region(plane: Plane, matrix: Matrix) -> tuple[Plane, Matrix]:
+    """Return the part of the plane that the crop shows, area-shrunk by a whole factor, and the matrix from it to the crop."""
+    height, width = plane.shape
+    a, b, tx, ty = matrix[0, 0], matrix[1, 0], matrix[0, 2], matrix[1, 2]
+    scale = math.hypot(a, b)
+    factor = max(1, min(round(1.0 / scale), width, height))
+    half = (CROP_PX / 2 + _MARGIN_PX) * (abs(a) + abs(b)) / (scale * scale)
+    mid = (CROP_PX - 1) / 2
+    cx = (a * (mid - tx) + b * (mid - ty)) / (scale * scale)
+    cy = (-b * (mid - tx) + a * (mid - ty)) / (scale * scale)
+    left, columns = _span(cx - half, cx + half, width, factor)
+    top, rows = _span(cy - half, cy + half, height, factor)
+    region: Plane = plane[top : top + rows, left : left + columns]
+    if factor > 1:
+        region = cast("Plane", cv2.resize(region, (columns // factor, rows // factor), interpolation=cv2.INTER_AREA))
+    # A pixel centre u of the region lies at factor * u + (factor - 1) / 2 + left in the plane.
+    ox, oy = left + (factor - 1) / 2, top + (factor - 1) / 2
+    to_crop = np.array([[a * factor, -b * factor, a * ox - b * oy + tx], [b * factor, a * factor, b * ox + a * oy + ty]])
+    return region, to_crop
+
+
+def _span(low: float, high: float, size: int, factor: int) -> tuple[int, int]:
+    """Return start and length, inside 0..size, a multiple of ``factor`` and at least that, covering low..high where it can."""
+    start = min(max(math.floor(low), 0), size - factor)
+    stop = min(max(math.ceil(high) + 1, start + factor), size)
+    length = stop - start
+    spare = -length % factor
+    grown = length + spare
+    if start + grown <= size:
+        return start, grown
+    if stop - grown >= 0:
+        return stop - grown, grown
+    return start, length - length % factor
+
+
+def _full_range(crop: Plane, *, limited: bool, bits: int) -> Crop:
+    if bits == 8 and not limited:
+        return crop.astype(np.uint8, copy=False)
+    if crop.dtype == np.uint8:
+        return np.asarray(cv2.LUT(crop, _limited_table()), dtype=np.uint8)
+    unit = 1 << (bits - 8)
+    black, white = (16 * unit, 235 * unit) if limited else (0, (1 << bits) - 1)
+    stretched = (crop.astype(np.float32) - black) * (255.0 / (white - black))
+    return cast("Crop", np.clip(np.rint(stretched), 0, 255).astype(np.uint8))
+
+
+@cache
+def _limited_table() -> Crop:
+    levels = (np.arange(256, dtype=np.float32) - 16) * (255 / 219)
+    return cast("Crop", np.clip(np.rint(levels), 0, 255).astype(np.uint8))
+
+
+ALIGNMENTS: Mapping[str, Align] = MappingProxyType({FER2013_5PT: align})
+"""Every geometry this version can produce, by id."""
