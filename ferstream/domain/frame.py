@@ -63,3 +63,16 @@ class Frame:
     info: FrameInfo
     luma: Luma
     small: npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceEnded:
+    """Follows the last frame of a connection: the tracks of the camera end here.
+
+    Attributes:
+        camera: Name of the camera.
+        final: True when the camera will not come back (end of a recording, removed from the settings).
+    """
+
+    camera: str
+    final: bool

@@ -109,9 +109,8 @@ class Lanes(Generic[T]):
         """
         with self._lock:
             while True:
-                for _ in range(len(self._turn)):
-                    lane = self._lanes[self._turn[0]]
-                    self._turn.rotate(-1)
+                for key in list(self._turn):
+                    lane = self._lanes[key]
                     if lane._items:
                         return self._pop(lane)
                     if lane._closed:
@@ -127,6 +126,8 @@ class Lanes(Generic[T]):
         number = lane._tickets
         lane._tickets += 1
         lane._not_full.notify()
+        self._turn.remove(lane.key)
+        self._turn.append(lane.key)
         return lane.key, number, item
 
     def _forget(self, lane: Lane[T]) -> None:

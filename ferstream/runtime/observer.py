@@ -45,6 +45,10 @@ class Observer(Protocol):
         """``stage`` is alive: it finished an item, or waits for one."""
         ...
 
+    def forget_stage(self, stage: str) -> None:
+        """``stage`` ended on purpose: no beat is expected any more."""
+        ...
+
     def camera_up(self, camera: str, up: bool) -> None:
         """The source delivers frames, or not."""
         ...

@@ -1,0 +1,48 @@
+"""Puts the results of parallel workers back into each lane's order.
+
+``Lanes.take`` numbers the items of a lane; workers finish in any order; ``Reorder`` passes
+results on by number. It holds at most as many results as there are other workers.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Reorder(Generic[T]):
+    """Calls ``emit`` in order per key, one call at a time; every number must be put or skipped exactly once."""
+
+    def __init__(self, emit: Callable[[T], None]) -> None:
+        self._emit = emit
+        self._lock = threading.Lock()
+        self._next: dict[str, int] = defaultdict(int)
+        self._waiting: dict[str, dict[int, tuple[T] | None]] = defaultdict(dict)
+
+    def put(self, key: str, number: int, item: T) -> None:
+        """Pass on ``item`` as soon as all before it have gone."""
+        self._settle(key, number, (item,))
+
+    def skip(self, key: str, number: int) -> None:
+        """There will be no result for ``number``."""
+        self._settle(key, number, None)
+
+    def forget(self, key: str) -> None:
+        """The lane ended; its next life counts from 0 again."""
+        with self._lock:
+            self._next.pop(key, None)
+            self._waiting.pop(key, None)
+
+    def _settle(self, key: str, number: int, boxed: tuple[T] | None) -> None:
+        with self._lock:
+            waiting = self._waiting[key]
+            waiting[number] = boxed
+            while self._next[key] in waiting:
+                ready = waiting.pop(self._next[key])
+                self._next[key] += 1
+                if ready is not None:
+                    self._emit(ready[0])
