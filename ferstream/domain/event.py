@@ -55,11 +55,15 @@ class TrackEvent:
 
 @dataclass(frozen=True, slots=True)
 class LabelledFrame:
-    """The last station before publishing: every observation and turn of one frame, in order."""
+    """The last station before publishing: every observation and turn of one frame, in order.
+
+    ``closing``: see ``TrackedFrame``.
+    """
 
     info: FrameInfo
     faces: tuple[FaceEvent, ...]
     turns: tuple[TrackEvent, ...]
+    closing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

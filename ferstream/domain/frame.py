@@ -76,3 +76,34 @@ class SourceEnded:
 
     camera: str
     final: bool
+
+
+DETECTION_MULTIPLE = 32  # the detector's coarsest stride: its input sides must be multiples
+
+
+def detection_size(width: int, height: int, target: int) -> tuple[int, int]:
+    """Size of ``Frame.small`` for a picture, so that the detector needs neither padding nor a second resize.
+
+    The longer side becomes ``target`` (never more than it is), the other one keeps the aspect; both are rounded
+    to multiples of 32, so x and y are scaled by slightly different factors.
+
+    Args:
+        width: Displayed width of the source picture in pixels.
+        height: Displayed height of the source picture in pixels.
+        target: Wanted longer side in pixels.
+
+    Returns:
+        (width, height) in pixels, multiples of 32, at least 32.
+
+    Raises:
+        ValueError: A side or the target is not positive.
+    """
+    if width < 1 or height < 1 or target < 1:
+        raise ValueError(f"want positive sides and target, got {width}x{height} and {target}")
+    longer = max(width, height)
+    side = _to_multiple(min(target, longer))
+    return _to_multiple(round(side * width / longer)), _to_multiple(round(side * height / longer))
+
+
+def _to_multiple(side: int) -> int:
+    return max(DETECTION_MULTIPLE, (side + DETECTION_MULTIPLE // 2) // DETECTION_MULTIPLE * DETECTION_MULTIPLE)

@@ -42,8 +42,12 @@ class TrackedFace:
 
 @dataclass(frozen=True, slots=True)
 class TrackedFrame:
-    """All faces of one frame with their tracks, and the tracks that ended at this frame."""
+    """All faces of one frame with their tracks, and the tracks that ended at this frame.
+
+    ``closing`` marks what follows a source's last frame: it ends tracks and is no frame of its own.
+    """
 
     info: FrameInfo
     faces: tuple[TrackedFace, ...]
     ended: tuple[Track, ...] = ()
+    closing: bool = False

@@ -134,6 +134,12 @@ class Lanes(Generic[T]):
         del self._lanes[lane.key]
         self._turn.remove(lane.key)
 
+    def seal(self) -> None:
+        """No more lanes; readers end when those there are have been closed by their producers and drained."""
+        with self._lock:
+            self._closed = True
+            self._not_empty.notify_all()
+
     def close(self) -> None:
         """No more lanes, and close those there are."""
         with self._lock:

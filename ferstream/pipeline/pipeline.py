@@ -1,0 +1,357 @@
+"""The way of a frame, joined.
+
+::
+
+    cameras --lanes--> detection --> tracking --> inference --> publishing --> sinks
+             (per camera,  (workers,    (1 thread)  (1 thread,    (1 thread)
+              drop_oldest   in order                 batches)
+              or block)     per camera)
+
+Only the lanes in front of detection ever drop a live frame; everything behind them blocks, so
+overload shows at one place and with one reason. ``start``, ``add_camera``, ``remove_camera``,
+``stop`` and ``join`` are for the thread that owns the pipeline; the rest for any thread.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ferstream.detection import stage as detection
+from ferstream.domain.event import CameraState, CameraStatus, FaceEvent
+from ferstream.domain.face import DetectedFrame
+from ferstream.domain.frame import Frame, SourceEnded
+from ferstream.domain.track import TrackedFrame
+from ferstream.errors import ClosedError
+from ferstream.inference import stage as inference
+from ferstream.inference.batcher import Batcher
+from ferstream.pipeline.account import Account
+from ferstream.publishing import stage as publishing
+from ferstream.publishing.sink import Sink
+from ferstream.runtime.channel import Channel, Lane, Lanes, Overflow
+from ferstream.runtime.clock import Clock
+from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.stage import Stage, StageHooks
+from ferstream.runtime.supervisor import Fatal, join_all
+from ferstream.tracking import stage as tracking
+from ferstream.tracking.tracker import Labeller, Tracker
+
+LIVE_LANE_FRAMES = 2
+"""Frames of a live camera that may wait; more would only be older."""
+RECORDING_LANE_FRAMES = 8
+"""Decoded frames of a recording that may wait (3 MB each at 1080p); enough to keep two workers busy."""
+CHANNEL_ITEMS = 16
+"""Items between later stages: a few kilobytes each."""
+STATE_ITEMS = 256
+"""Camera states that may wait for publishing."""
+
+TrackedItem = TrackedFrame | SourceEnded
+
+
+class Runner(Protocol):
+    """Runs one camera; see ``ferstream.capture.stage``."""
+
+    def start(self) -> None:
+        """Begin to connect and deliver."""
+
+    def stop(self) -> None:
+        """Ask it to end; returns at once."""
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait; True if its thread ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """What a runner is given to talk to the pipeline."""
+
+    emit: Callable[[Frame], None]
+    on_state: Callable[[CameraState], None]
+    on_end: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What the stages do: the adapters, already built.
+
+    Attributes:
+        looks: One per detection worker: mask, detect, judge and cut one frame.
+        new_tracker: Makes the tracker of a camera's connection.
+        classify: (n, 48, 48) uint8 to (n, 7) float32.
+        new_labeller: Makes the labeller of a camera's connection.
+        sinks: Take the events.
+        allow: Rate limit of face events.
+    """
+
+    looks: Sequence[Callable[[Frame], DetectedFrame]]
+    new_tracker: Callable[[str], Tracker]
+    classify: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+    new_labeller: Callable[[str], Labeller]
+    sinks: Sequence[Sink]
+    allow: Callable[[FaceEvent], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Plain values the stages follow.
+
+    Attributes:
+        staleness_s: A live frame older than this is not analysed.
+        max_batch: Faces per batch.
+        max_wait_s: Longest wait for a batch to fill.
+        summary_interval_s: Between summaries; 0 = none.
+        per_face: Whether face and track events are published at all.
+        min_group_size: Without ``per_face``: summaries of fewer tracks are suppressed.
+    """
+
+    staleness_s: float = 0.5
+    max_batch: int = 32
+    max_wait_s: float = 0.005
+    summary_interval_s: float = 10.0
+    per_face: bool = True
+    min_group_size: int = 0
+
+
+@dataclass(slots=True)
+class _Camera:
+    runner: Runner
+    lane: Lane[Frame | SourceEnded]
+
+
+class Pipeline:
+    """Owns the stages, their channels and the cameras."""
+
+    def __init__(self, *, work: Work, policy: Policy, ledger: Ledger, clock: Clock, on_error: Callable[[str, BaseException], None]) -> None:
+        self.ledger, self.fatal = ledger, Fatal()
+        self._work, self._policy, self._clock, self._on_error = work, policy, clock, on_error
+        self._account = Account(ledger)
+        self._cameras: dict[str, _Camera] = {}
+        self._states: dict[str, CameraState] = {}
+        self._lock = threading.Lock()
+        self._frames: Lanes[Frame | SourceEnded] = Lanes()
+        self._detected: Channel[DetectedFrame | SourceEnded] = Channel(capacity=CHANNEL_ITEMS)
+        self._tracked: Channel[TrackedItem] = Channel(capacity=CHANNEL_ITEMS)
+        self._publish: Lanes[publishing.Item] = Lanes()
+        self._labelled = self._publish.open("frames", capacity=CHANNEL_ITEMS, overflow=Overflow.BLOCK)
+        self._state_lane = self._publish.open("states", capacity=STATE_ITEMS, overflow=Overflow.DROP_OLDEST)
+        self._stages: tuple[Stage[object, object], ...] = (
+            self._detection(),  # type: ignore[assignment]
+            self._tracking(),
+            self._inference(),
+            self._publishing(),
+        )
+
+    # -- the stages ---------------------------------------------------------------------------
+
+    def _detection(self) -> Stage[detection.Ticket, DetectedFrame | SourceEnded | None]:
+        ordered = detection.InOrder(emit=self._detected.put, lanes=self._frames)
+        handlers = [
+            detection.DetectionHandler(
+                look=look, staleness_s=self._policy.staleness_s, observer=self.ledger, clock=self._clock
+            )
+            for look in self._work.looks
+        ]
+
+        def failed(ticket: detection.Ticket, exc: BaseException) -> None:
+            self._failed(detection.NAME, (ticket[2],), exc)
+            if not isinstance(exc, ClosedError):
+                ordered.skip(ticket)
+
+        hooks = StageHooks(
+            take=ordered.take, emit=ordered.put, on_failed=failed, on_end=self._detected.close, on_fatal=self.fatal.report
+        )
+        return Stage(name=detection.NAME, handlers=handlers, hooks=hooks, observer=self.ledger)
+
+    def _tracking(self) -> Stage[DetectedFrame | SourceEnded, tuple[TrackedItem, ...]]:
+        handler = tracking.TrackingHandler(new_tracker=self._work.new_tracker, observer=self.ledger)
+
+        def emit(_: object, items: tuple[TrackedItem, ...]) -> None:
+            for item in items:
+                self._tracked.put(item)
+
+        hooks = StageHooks(
+            take=self._detected.get,
+            emit=emit,
+            on_failed=lambda item, exc: self._failed(tracking.NAME, (item,), exc),
+            on_end=self._tracked.close,
+            on_fatal=self.fatal.report,
+        )
+        return Stage(name=tracking.NAME, handlers=[handler], hooks=hooks, observer=self.ledger)
+
+    def _inference(self) -> Stage[list[TrackedItem], list[inference.Labelled]]:
+        handler = inference.InferenceHandler(
+            classify=self._work.classify,
+            new_labeller=self._work.new_labeller,
+            observer=self.ledger,
+            on_error=lambda exc: self._on_error(inference.NAME, exc),
+            on_fatal=self.fatal.report,
+        )
+        batcher = Batcher(
+            self._tracked,
+            max_faces=self._policy.max_batch,
+            max_wait_s=self._policy.max_wait_s,
+            on_its_way=lambda: len(self._frames) + len(self._detected) > 0,
+        )
+
+        def emit(_: object, items: list[inference.Labelled]) -> None:
+            for item in items:
+                self._labelled.put(item)
+
+        hooks = StageHooks(
+            take=batcher.take,
+            emit=emit,
+            on_failed=lambda batch, exc: self._failed(inference.NAME, batch, exc),
+            on_end=self._publish.close,
+            on_fatal=self.fatal.report,
+        )
+        return Stage(name=inference.NAME, handlers=[handler], hooks=hooks, observer=self.ledger)
+
+    def _publishing(self) -> Stage[publishing.Item, None]:
+        handler = publishing.PublishingHandler(
+            sinks=self._work.sinks,
+            allow=self._work.allow,
+            summary_interval_s=self._policy.summary_interval_s,
+            per_face=self._policy.per_face,
+            min_group_size=self._policy.min_group_size,
+            observer=self.ledger,
+            clock=self._clock,
+        )
+        hooks: StageHooks[publishing.Item, None] = StageHooks(
+            take=lambda timeout_s: self._publish.take(timeout_s)[2],
+            emit=lambda item, result: None,
+            on_failed=lambda item, exc: self._failed(publishing.NAME, (item,), exc),
+            on_end=lambda: None,
+            on_fatal=self.fatal.report,
+            on_idle=handler.tick,
+        )
+        return Stage(name=publishing.NAME, handlers=[handler], hooks=hooks, observer=self.ledger)
+
+    def _failed(self, stage: str, items: Sequence[object], exc: BaseException) -> None:
+        self._account.lost(stage, items, "shutdown" if isinstance(exc, ClosedError) else "error")
+        if not isinstance(exc, ClosedError):
+            self._on_error(stage, exc)
+
+    # -- cameras ------------------------------------------------------------------------------
+
+    def add_camera(self, name: str, *, live: bool, make_runner: Callable[[Outlet], Runner]) -> None:
+        """Add a camera; before or after ``start``.
+
+        Raises:
+            ValueError: The name is in use.
+            ClosedError: The pipeline is ending.
+        """
+        lane = self._frames.open(
+            name,
+            capacity=LIVE_LANE_FRAMES if live else RECORDING_LANE_FRAMES,
+            overflow=Overflow.DROP_OLDEST if live else Overflow.BLOCK,
+            on_drop=lambda item: self._account.lost("capture", (item,), "overflow"),
+        )
+        runner = make_runner(self._outlet(name, lane))
+        self._cameras[name] = _Camera(runner, lane)
+        runner.start()
+
+    def _outlet(self, name: str, lane: Lane[Frame | SourceEnded]) -> Outlet:
+        broken = {CameraStatus.RECONNECTING, CameraStatus.OFFLINE, CameraStatus.STALLED, CameraStatus.DISABLED}
+
+        def emit(frame: Frame) -> None:
+            try:
+                lane.put(frame)
+            except ClosedError:
+                self._account.lost("capture", (frame,), "shutdown")
+                raise
+
+        def on_state(state: CameraState) -> None:
+            with self._lock:
+                previous = self._states.get(name)
+                self._states[name] = state
+            try:
+                if previous is not None and previous.status is CameraStatus.ONLINE and state.status in broken:
+                    lane.put(SourceEnded(name, final=False))
+                self._state_lane.put(state)
+            except ClosedError:
+                pass  # the pipeline is ending; there is nobody left to tell
+
+        def on_end() -> None:
+            try:
+                lane.put(SourceEnded(name, final=True))
+            except ClosedError:
+                pass  # closed by a stop, which ends every track anyway
+            lane.close()
+
+        return Outlet(emit, on_state, on_end)
+
+    def remove_camera(self, name: str, *, timeout_s: float) -> bool:
+        """End one camera and let what it delivered drain; True if its thread ended in time."""
+        camera = self._cameras.pop(name)
+        camera.runner.stop()
+        ended = camera.runner.join(timeout_s)
+        camera.lane.close()
+        with self._lock:
+            self._states.pop(name, None)
+        return ended
+
+    def seal(self) -> None:
+        """No more cameras will be added: the pipeline ends when those there are have ended."""
+        self._frames.seal()
+
+    # -- life ---------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the stages, last one first, so that everything has a reader."""
+        for stage in reversed(self._stages):
+            stage.start()
+
+    def stop(self, *, timeout_s: float) -> list[str]:
+        """End cameras, then drain stage by stage; names of what outlived the deadline (empty: all ended)."""
+        deadline = time.monotonic() + timeout_s
+        for camera in self._cameras.values():
+            camera.runner.stop()
+        late = [
+            f"capture-{name}"
+            for name, camera in self._cameras.items()
+            if not camera.runner.join(max(0.0, deadline - time.monotonic()) / 2)
+        ]
+        self._frames.close()
+        stuck = join_all(self._stages, timeout_s=max(0.0, deadline - time.monotonic()))
+        if stuck:
+            self.abandon()
+            stuck = join_all(self._stages, timeout_s=1.0)
+        return late + stuck
+
+    def abandon(self) -> None:
+        """Give up what waits, counted as dropped for the reason ``shutdown``."""
+        self._account.lost("detection", self._frames.abandon(), "shutdown")
+        self._account.lost("tracking", self._detected.abandon(), "shutdown")
+        self._account.lost("inference", self._tracked.abandon(), "shutdown")
+        self._account.lost("publishing", self._publish.abandon(), "shutdown")
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait until every stage has ended."""
+        return not join_all(self._stages, timeout_s=timeout_s)
+
+    @property
+    def threads(self) -> tuple[threading.Thread, ...]:
+        """Every thread of the stages (the cameras' own are theirs)."""
+        return tuple(thread for stage in self._stages for thread in stage.threads)
+
+    # -- state --------------------------------------------------------------------------------
+
+    def queues(self) -> Mapping[str, tuple[int, int]]:
+        """Items waiting in front of each stage, and how many fit."""
+        return {
+            detection.NAME: (len(self._frames), self._frames.capacity),
+            tracking.NAME: (len(self._detected), self._detected.capacity),
+            inference.NAME: (len(self._tracked), self._tracked.capacity),
+            publishing.NAME: (len(self._publish), self._publish.capacity),
+        }
+
+    def camera_states(self) -> Mapping[str, CameraState]:
+        """The present state of each camera."""
+        with self._lock:
+            return dict(self._states)
