@@ -1,0 +1,113 @@
+"""Privacy masks: parts of the picture that are painted over before anything looks at them.
+
+They are painted on the small picture before detection and on every face crop, and a face whose box
+centre lies in one is dropped. The paint is mid grey: it is the mean of what the networks were
+trained on, so the edge it makes against the picture is the weakest one on average, and black, which
+would look like a dark opening, made no difference in detections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ferstream.domain.face import Box
+from ferstream.errors import ConfigError
+
+GREY = 128
+RelativePoint = Sequence[float]
+Polygon = Sequence[RelativePoint]
+Pixels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float64]
+
+
+class PrivacyMask:
+    """The masks of one camera; immutable, for any thread."""
+
+    def __init__(self, polygons: Iterable[Polygon] = ()) -> None:
+        """Check and keep the polygons.
+
+        Args:
+            polygons: Each a list of at least three [x, y] corners, relative to width and height, 0..1.
+
+        Raises:
+            ConfigError: A polygon has too few corners, a corner out of range, no area, or crossing edges.
+        """
+        self._polygons = tuple(_checked(number, polygon) for number, polygon in enumerate(polygons, start=1))
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to paint."""
+        return bool(self._polygons)
+
+    def paint(self, picture: Pixels) -> None:
+        """Paint over the masked parts of (h, w) or (h, w, 3) uint8, the whole picture at any scale, in place."""
+        height, width = picture.shape[:2]
+        for polygon in self._polygons:
+            _fill(picture, polygon * (width, height))
+
+    def paint_crop(self, crop: Pixels, matrix: npt.NDArray[np.floating], width: int, height: int) -> None:
+        """Paint over the masked parts of a face crop, in place.
+
+        Args:
+            crop: (h, w) uint8 grey.
+            matrix: (2, 3) affine map from source pixels to crop pixels.
+            width: Width of the source picture in pixels.
+            height: Height of the source picture in pixels.
+        """
+        for polygon in self._polygons:
+            source = polygon * (width, height)
+            _fill(crop, source @ np.asarray(matrix[:, :2], np.float64).T + matrix[:, 2])
+
+    def covers(self, box: Box, width: int, height: int) -> bool:
+        """Whether the centre of ``box``, in source pixels, lies in a mask (its edge included)."""
+        centre = ((box.x + box.w / 2) / width, (box.y + box.h / 2) / height)
+        return any(cv2.pointPolygonTest(polygon.astype(np.float32), centre, False) >= 0 for polygon in self._polygons)
+
+
+def _fill(picture: Pixels, corners: Floats) -> None:
+    # One polygon a call (together they would be filled even-odd, and overlaps left open); the outline
+    # of three pixels also takes the pixels that the edge cuts, and those that resizing mixed with it.
+    points = np.clip(np.rint(corners), -16384, 16384).astype(np.int32)
+    colour = (GREY, GREY, GREY)
+    cv2.fillPoly(picture, [points], colour)
+    cv2.polylines(picture, [points], isClosed=True, color=colour, thickness=3)
+
+
+def _checked(number: int, polygon: Polygon) -> Floats:
+    where = f"cameras.masks: polygon {number}"
+    try:
+        corners = np.array([[float(x), float(y)] for x, y in polygon], np.float64).reshape(-1, 2)
+    except (TypeError, ValueError) as exc:
+        raise ConfigError(f"{where}: every corner must be [x, y], two numbers within 0..1") from exc
+    if len(corners) < 3:
+        raise ConfigError(f"{where} has {len(corners)} corners; it needs at least 3")
+    if not ((corners >= 0) & (corners <= 1)).all():
+        raise ConfigError(f"{where}: corners are relative to width and height, within 0..1")
+    if _area(corners) < 1e-9:
+        raise ConfigError(f"{where} has no area")
+    if _crosses_itself(corners):
+        raise ConfigError(f"{where}: its edges cross; give the corners in order around the area")
+    return corners
+
+
+def _area(corners: Floats) -> float:
+    x, y = corners.T
+    return abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))) / 2
+
+
+def _crosses_itself(corners: Floats) -> bool:
+    count = len(corners)
+    edges = [(corners[i], corners[(i + 1) % count]) for i in range(count)]
+    return any(_cross(*edges[i], *edges[j]) for i in range(count) for j in range(i + 1, count))
+
+
+def _cross(a: Floats, b: Floats, c: Floats, d: Floats) -> bool:
+    """Whether the open segments ab and cd properly cross (touching ends do not count)."""
+    return _side(a, b, c) * _side(a, b, d) < 0 and _side(c, d, a) * _side(c, d, b) < 0
+
+
+def _side(a: Floats, b: Floats, point: Floats) -> float:
+    return float(np.sign((b[0] - a[0]) * (point[1] - a[1]) - (b[1] - a[1]) * (point[0] - a[0])))
