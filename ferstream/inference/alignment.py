@@ -1,7 +1,8 @@
 """Warping a face to the one canonical 48x48 geometry, the same in training and in service.
 
-The geometry is where FER2013's own faces lie: the mean of the five landmarks that YuNet finds in its
-Training pictures (measured by ``bench/alignment_report.py``; docs/adr/0009). A live face is brought
+The geometry is where FER2013's own faces lie: the Procrustes mean of the five landmarks that YuNet
+finds in its Training pictures and their mirror images, at their geometric mean size and median place
+(measured by ``bench/alignment_report.py``; docs/adr/0009). A live face is brought
 there by the least-squares similarity of its landmarks (Umeyama, IEEE PAMI 13(4), 1991, in two
 dimensions and without reflection), cut straight from the full-size luma plane.
 
@@ -28,7 +29,7 @@ CROP_PX = 48
 FER2013_5PT = "fer2013-5pt/1"
 """Id of the geometry below; a changed point needs a new id, for models depend on it."""
 
-CANONICAL: tuple[Point, Point, Point, Point, Point] = ((15.1, 17.8), (32.6, 18.1), (23.7, 28.1), (17.0, 36.0), (30.7, 36.1))
+CANONICAL: tuple[Point, Point, Point, Point, Point] = ((14.9, 17.7), (32.1, 17.7), (23.5, 27.8), (16.5, 36.0), (30.5, 36.0))
 """Right eye, left eye, nose, right and left mouth corner (of the subject) in crop pixels; pixel centres are integers."""
 
 Crop = npt.NDArray[np.uint8]

@@ -1,0 +1,100 @@
+"""A served Keras model in other formats: OpenVINO IR (FP16, INT8), ONNX, LiteRT, SavedModel, JSON."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+
+from ferstream.errors import ModelError
+from ferstream.inference.classifier import CROP_PX, Crops
+
+if TYPE_CHECKING:
+    import openvino
+
+
+def to_openvino(served: keras.Model, path: Path) -> Path:
+    """Write OpenVINO IR with FP16 weights at ``path`` (.xml) and beside it (.bin).
+
+    Raises:
+        ModelError: OpenVINO does not know an operation of the model.
+    """
+    import openvino
+
+    openvino.save_model(openvino_model(served), path, compress_to_fp16=True)
+    return path
+
+
+def to_openvino_int8(served: keras.Model, path: Path, faces: Crops) -> Path:
+    """Write INT8 OpenVINO IR, quantised by NNCF after training.
+
+    Args:
+        served: The model.
+        path: Target, .xml.
+        faces: (n, 48, 48) uint8 that ranges are calibrated on, some hundreds of varied faces.
+    """
+    import nncf
+    import openvino
+
+    samples = [face[np.newaxis, :, :, np.newaxis] for face in faces]
+    model = openvino_model(served)
+    model.reshape([1, CROP_PX, CROP_PX, 1])
+    quantised = nncf.quantize(model, nncf.Dataset(samples), subset_size=len(samples), preset=nncf.QuantizationPreset.MIXED)
+    openvino.save_model(quantised, path, compress_to_fp16=True)
+    return path
+
+
+def to_savedmodel(served: keras.Model, path: Path) -> Path:
+    """Write a TensorFlow SavedModel folder with one ``serve`` endpoint."""
+    _export(served, path, "tf_saved_model")
+    return path
+
+
+def to_onnx(served: keras.Model, path: Path) -> Path:
+    """Write ONNX with a free batch size."""
+    _export(served, path, "onnx")
+    return path
+
+
+def to_litert(served: keras.Model, path: Path) -> Path:
+    """Write LiteRT (.tflite), float32."""
+    _export(served, path, "litert")
+    return path
+
+
+def to_json(served: keras.Model, path: Path) -> Path:
+    """Write the architecture alone as the JSON string ``keras.models.model_from_json`` reads."""
+    path.write_text(str(served.to_json(indent=1)) + "\n", encoding="utf-8")
+    return path
+
+
+def openvino_model(served: keras.Model) -> openvino.Model:
+    """Return the model in OpenVINO's memory, through a SavedModel.
+
+    Raises:
+        ModelError: OpenVINO does not know an operation of the model.
+    """
+    import openvino
+
+    with tempfile.TemporaryDirectory(prefix="ferstream-export-") as scratch:
+        folder = to_savedmodel(served, Path(scratch) / "saved")
+        try:
+            model = openvino.convert_model(folder)
+        except RuntimeError as exc:
+            raise ModelError(f"model {served.name}: OpenVINO cannot convert it: {exc}") from exc
+    model.inputs[0].get_tensor().set_names({"crops"})
+    model.outputs[0].get_tensor().set_names({"probabilities"})
+    return model
+
+
+def _export(served: keras.Model, path: Path, form: str) -> None:
+    # Exporters refuse a model that was loaded and never called.
+    served(np.zeros((1, CROP_PX, CROP_PX, 1), np.uint8), training=False)
+    try:
+        served.export(str(path), format=form, verbose=False)
+    except (ImportError, ValueError, RuntimeError, NotImplementedError) as exc:
+        msg = f"model {served.name}: Keras on {keras.backend.backend()} cannot write {form}: {str(exc).splitlines()[0]}"
+        raise ModelError(msg) from exc
