@@ -1,0 +1,80 @@
+"""One decoded picture after the other becomes a Frame: counted, timed, picked, converted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import av
+
+from ferstream.capture.planes import picture, turned_size
+from ferstream.capture.timing import MediaTimeline, Sampler
+from ferstream.domain.frame import Frame, FrameInfo, detection_size
+from ferstream.runtime.clock import Clock
+from ferstream.runtime.observer import Observer
+
+
+class Framer:
+    """The identity of a source's frames: numbers them, gives them times, picks those to analyse."""
+
+    def __init__(
+        self,
+        *,
+        camera: str,
+        width: int,
+        analysis_fps: float,
+        live: bool,
+        observer: Observer,
+        clock: Clock,
+        utc_ns: Callable[[int], int],
+    ) -> None:
+        """Set up.
+
+        Args:
+            camera: Name of the camera.
+            width: Wanted longer side of the detection picture in pixels.
+            analysis_fps: Frames to pick per second of media time, 0 for all.
+            live: What ``FrameInfo.live`` will say.
+            observer: Receives counts and durations.
+            clock: Monotonic time.
+            utc_ns: Gives UTC in nanoseconds for a media time in nanoseconds.
+        """
+        self._camera, self._width, self._live = camera, width, live
+        self._observer, self._clock, self._utc_ns = observer, clock, utc_ns
+        self._sampler = Sampler(fps=analysis_fps)
+        self._index = -1
+
+    def next(self, media_time_ns: int, size: tuple[int, int]) -> FrameInfo | None:
+        """Count a decoded frame; its identity if it is to be analysed."""
+        self._index += 1
+        self._observer.frame(self._camera, "decode")
+        if not self._sampler.take(media_time_ns):
+            return None
+        return FrameInfo(
+            camera=self._camera,
+            index=self._index,
+            media_time_ns=media_time_ns,
+            captured_ns=self._clock.monotonic_ns(),
+            captured_at_ns=self._utc_ns(media_time_ns),
+            width=size[0],
+            height=size[1],
+            live=self._live,
+        )
+
+    def frame(self, decoded: av.VideoFrame, timeline: MediaTimeline) -> Frame | None:
+        """The Frame for a decoded picture, None when ``analysis_fps`` skips it."""
+        info = self.next(timeline.at(stamp_ns(decoded)), turned_size(decoded))
+        if info is None:
+            return None
+        started = time.perf_counter()
+        luma, small = picture(decoded, detection_size(info.width, info.height, self._width))
+        self._observer.duration("capture", time.perf_counter() - started)
+        return Frame(info=info, luma=luma, small=small)
+
+
+def stamp_ns(decoded: av.VideoFrame) -> int | None:
+    """The presentation stamp of a picture in nanoseconds of its stream's time, if it has one."""
+    pts, base = decoded.pts, decoded.time_base
+    if pts is None or base is None or not base:
+        return None
+    return pts * base.numerator * 1_000_000_000 // base.denominator

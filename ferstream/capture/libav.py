@@ -1,0 +1,134 @@
+"""One opened libav input, decoded by one thread and closed by any.
+
+Closing a container while another thread is inside libav is a use after free. So every native call holds a lock;
+``close`` asks for the end, frees at once when the lock is free, and otherwise leaves it to the decoding thread,
+which returns from its call within the read timeout.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from ferstream.capture.source import SourceInfo
+from ferstream.errors import SourceFormatError
+
+_MAX_DAMAGED_IN_A_ROW = 256
+_DEFAULT_STEP_NS = 40_000_000
+
+
+class Connection:
+    """An opened container and its video stream."""
+
+    def __init__(self, *, container: InputContainer, threads: int, thread_type: str) -> None:
+        if not container.streams.video:
+            container.close()
+            raise SourceFormatError("it holds no video, only audio or data")
+        self._container = container
+        self._stream = container.streams.video[0]
+        self._stream.codec_context.thread_count = threads
+        self._stream.codec_context.thread_type = thread_type
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """Tags of the container."""
+        return self._container.metadata
+
+    @property
+    def step_ns(self) -> int:
+        """Nominal time from frame to frame in nanoseconds."""
+        rate = self._rate()
+        return round(1_000_000_000 / rate) if rate else _DEFAULT_STEP_NS
+
+    def info(self, *, turned: bool = False) -> SourceInfo:
+        """What the container says of its video; ``turned`` swaps the sides."""
+        codec, stream = self._stream.codec_context, self._stream
+        width, height = (codec.height, codec.width) if turned else (codec.width, codec.height)
+        duration_s = self._container.duration / av.time_base if self._container.duration else None
+        rate = float(self._rate() or 0)
+        frames = stream.frames or (round(duration_s * rate) if duration_s and rate else None)
+        name = f"{codec.name} ({codec.pix_fmt})" if codec.pix_fmt else codec.name
+        return SourceInfo(width=width, height=height, fps=rate, frames=frames, duration_s=duration_s, codec=name)
+
+    def frames(
+        self, *, timed: Callable[[float], None], damaged: Callable[[int], None], strict: bool
+    ) -> Iterator[av.VideoFrame]:
+        """Decode until the end or ``close``.
+
+        Args:
+            timed: Receives the seconds each packet took to decode.
+            damaged: Receives the number of packets or pictures that had to be skipped.
+            strict: True to raise when the input cannot be read on (streams), False to skip and go on (recordings).
+
+        Raises:
+            av.FFmpegError: Reading failed and ``strict`` is set.
+        """
+        try:
+            for pictures in self._batches(timed, damaged, strict):
+                for picture in pictures:
+                    if self._closing.is_set():
+                        return
+                    if picture.is_corrupt:
+                        damaged(1)
+                    else:
+                        yield picture
+        finally:
+            if self._closing.is_set():
+                self.close()
+
+    def _batches(
+        self, timed: Callable[[float], None], damaged: Callable[[int], None], strict: bool
+    ) -> Iterator[list[av.VideoFrame]]:
+        packets = self._container.demux(self._stream)
+        in_a_row = 0
+        while in_a_row <= _MAX_DAMAGED_IN_A_ROW:
+            with self._lock:
+                if self._closing.is_set():
+                    return
+                try:
+                    packet = next(packets, None)
+                except av.error.InvalidDataError:
+                    if strict:
+                        raise
+                    packets = self._container.demux(self._stream)
+                    pictures = None
+                else:
+                    if packet is None:
+                        return
+                    pictures = self._decoded(packet, timed)
+            if pictures is None:
+                in_a_row += 1
+                damaged(1)
+            elif pictures:
+                in_a_row = 0
+                yield pictures
+
+    def _decoded(self, packet: av.Packet[VideoStream], timed: Callable[[float], None]) -> list[av.VideoFrame] | None:
+        """The pictures that a packet completes, None when it is damaged."""
+        started = time.perf_counter()
+        try:
+            pictures = packet.decode()
+        except av.error.InvalidDataError:
+            return None
+        timed(time.perf_counter() - started)
+        return [picture for picture in pictures if isinstance(picture, av.VideoFrame)]
+
+    def close(self) -> None:
+        """Ask for the end; frees at once unless a native call is under way (then its thread does, after it)."""
+        self._closing.set()
+        if self._lock.acquire(blocking=False):
+            try:
+                self._container.close()
+            finally:
+                self._lock.release()
+
+    def _rate(self) -> Fraction | None:
+        return self._stream.average_rate or self._stream.guessed_rate or self._stream.base_rate

@@ -1,0 +1,157 @@
+"""From a decoded picture to what the pipeline looks at, without ever converting a full frame.
+
+The Y plane stays where the decoder put it: ``Luma.plane`` is a view, which keeps the decoder's buffer alive as
+long as the frame lives. For detection the planes are scaled down first, and only that small picture is converted
+to BGR. Planes narrower than 8 bits a sample, big-endian, packed, RGB and palette formats take a detour through
+libswscale to planar YUV; no camera delivers them at full rate.
+
+Runs in the capture threads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+from av.video.reformatter import ColorRange
+
+from ferstream.domain.frame import Luma
+
+Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+Small = npt.NDArray[np.uint8]
+
+_HALVE_FROM_RATIO = 2.0
+_ROTATIONS = {
+    90: cv2.ROTATE_90_COUNTERCLOCKWISE,
+    180: cv2.ROTATE_180,
+    270: cv2.ROTATE_90_CLOCKWISE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How a pixel format stores its samples.
+
+    Attributes:
+        bits: Significant bits of a stored sample (16 for formats that keep them at the upper end).
+        chroma: Number of chroma planes: 0 grey, 1 interleaved, 2 planar.
+        swapped: True when V comes before U.
+        full_range: What an untagged picture means by convention.
+    """
+
+    bits: int
+    chroma: int
+    swapped: bool = False
+    full_range: bool = False
+
+
+def _layouts() -> dict[str, _Layout]:
+    table = {"nv12": _Layout(8, 1), "nv16": _Layout(8, 1), "nv24": _Layout(8, 1)}
+    table |= {"nv21": _Layout(8, 1, swapped=True), "nv42": _Layout(8, 1, swapped=True)}
+    table |= {f"p{sub}{bits}le": _Layout(16, 1) for sub in (0, 2, 4) for bits in (10, 12, 16)}
+    for sub in ("420", "422", "444", "440", "411", "410"):
+        for alpha in ("", "a"):
+            table[f"yuv{alpha}{sub}p"] = _Layout(8, 2)
+            table |= {f"yuv{alpha}{sub}p{bits}le": _Layout(bits, 2) for bits in (9, 10, 12, 14, 16)}
+        table[f"yuvj{sub}p"] = _Layout(8, 2, full_range=True)
+    table["gray"] = _Layout(8, 0, full_range=True)
+    table |= {f"gray{bits}le": _Layout(bits, 0, full_range=True) for bits in (9, 10, 12, 14, 16)}
+    return table
+
+
+LAYOUTS = _layouts()
+
+
+def turned_size(frame: av.VideoFrame) -> tuple[int, int]:
+    """Width and height of the picture as displayed, in pixels."""
+    if frame.rotation % 180:
+        return frame.height, frame.width
+    return frame.width, frame.height
+
+
+def picture(frame: av.VideoFrame, size: tuple[int, int]) -> tuple[Luma, Small]:
+    """Split a decoded picture into its grey plane and a small colour picture, both as displayed.
+
+    Args:
+        frame: A picture in any pixel format libav knows.
+        size: (width, height) of the small picture in pixels, even, as displayed.
+
+    Returns:
+        The full-size luma, (height, width) uint8 or uint16, a read-only view wherever no rotation is needed; and
+        the small picture, (h, w, 3) uint8 BGR, 0..255, contiguous.
+    """
+    rotation = frame.rotation % 360
+    layout = LAYOUTS.get(frame.format.name)
+    if layout is None:
+        frame = _plain_yuv(frame)
+        layout = LAYOUTS[frame.format.name]
+    stored_size = size if rotation % 180 == 0 else size[::-1]
+    limited = _is_limited(frame, layout)
+    luma = _plane(frame, 0, layout)
+    small = _small_bgr(frame, luma, layout, limited, stored_size)
+    if rotation in _ROTATIONS:
+        luma = cv2.rotate(luma, _ROTATIONS[rotation])  # type: ignore[assignment]
+        small = cv2.rotate(small, _ROTATIONS[rotation])  # type: ignore[assignment]
+    luma.flags.writeable = False
+    return Luma(plane=luma, limited=limited, bits=layout.bits), small
+
+
+def _plain_yuv(frame: av.VideoFrame) -> av.VideoFrame:
+    return frame.reformat(format="yuvj420p" if frame.format.is_rgb else "yuv420p")
+
+
+def _is_limited(frame: av.VideoFrame, layout: _Layout) -> bool:
+    if frame.color_range == ColorRange.UNSPECIFIED:
+        return not layout.full_range
+    return bool(frame.color_range == ColorRange.MPEG)
+
+
+def _plane(frame: av.VideoFrame, number: int, layout: _Layout, samples: int = 1) -> Plane:
+    """A view of one plane; ``samples`` values a pixel (2 for interleaved chroma)."""
+    plane = frame.planes[number]
+    stored = memoryview(plane)
+    flat: Plane = np.frombuffer(stored, np.uint8) if layout.bits == 8 else np.frombuffer(stored, np.uint16)
+    rows = flat.reshape(plane.height, -1)[:, : plane.width * samples]
+    return rows if samples == 1 else rows.reshape(plane.height, plane.width, samples)
+
+
+def _small_bgr(frame: av.VideoFrame, luma: Plane, layout: _Layout, limited: bool, size: tuple[int, int]) -> Small:
+    width, height = size
+    area = width * height
+    yuv = np.empty(area * 3 // 2, np.uint8)
+    grey = yuv[:area].reshape(height, width)
+    _shrink(luma, grey, layout.bits)
+    if not layout.chroma:
+        return cv2.cvtColor(_expanded(grey) if limited else grey, cv2.COLOR_GRAY2BGR)  # type: ignore[return-value]
+    if not limited:
+        cv2.convertScaleAbs(grey, dst=grey, alpha=219 / 255, beta=16)
+    chroma = yuv[area:]
+    if layout.chroma == 1:
+        _shrink(_plane(frame, 1, layout, 2), chroma.reshape(height // 2, width // 2, 2), layout.bits)
+        code = cv2.COLOR_YUV2BGR_NV21 if layout.swapped else cv2.COLOR_YUV2BGR_NV12
+    else:
+        halves = chroma.reshape(2, height // 2, width // 2)
+        for number in (1, 2):
+            _shrink(_plane(frame, number, layout), halves[number - 1], layout.bits)
+        code = cv2.COLOR_YUV2BGR_I420
+    return cv2.cvtColor(yuv.reshape(height * 3 // 2, width), code)  # type: ignore[return-value]
+
+
+def _expanded(grey: Small) -> Small:
+    return cv2.convertScaleAbs(grey, alpha=255 / 219, beta=-16 * 255 / 219)  # type: ignore[return-value]
+
+
+def _shrink(plane: Plane, out: Small, bits: int) -> None:
+    """Scale a plane into ``out``; more than 8 bits are reduced to 8 on the way."""
+    size = (out.shape[1], out.shape[0])
+    while min(plane.shape[1] / size[0], plane.shape[0] / size[1]) >= _HALVE_FROM_RATIO:
+        half = (plane.shape[1] // 2, plane.shape[0] // 2)
+        plane = cv2.resize(plane, half, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+    if bits == 8:
+        cv2.resize(plane, size, dst=out, interpolation=cv2.INTER_LINEAR)
+        return
+    wide = cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)
+    cv2.convertScaleAbs(wide, dst=out, alpha=1 / (1 << (bits - 8)))

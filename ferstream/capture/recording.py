@@ -1,0 +1,169 @@
+"""Recordings: every frame, in order, with times that depend on the file's content only."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import av
+
+from ferstream.capture.framing import Framer
+from ferstream.capture.libav import Connection
+from ferstream.capture.source import SourceInfo
+from ferstream.capture.timing import MediaTimeline
+from ferstream.domain.frame import Frame
+from ferstream.errors import SourceError, SourceFormatError
+from ferstream.runtime.clock import Clock, SystemClock
+from ferstream.runtime.observer import Observer
+
+# Containers a recording may be. Left out on purpose: playlists (they name other files and hosts) and the
+# demuxers that would read a text file as a picture.
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpegts,mpeg,flv,ogg,asf,ivf,nut,mxf,h264,hevc,mjpeg,"
+    "m4v,mpegvideo,apng,png_pipe,jpeg_pipe,webp_pipe,yuv4mpegpipe,wtv,dv"
+)
+_OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+
+
+class FileSource:
+    """One or, with ``loop``, endless passes over a recording. ``open`` and ``frames`` belong to one thread."""
+
+    def __init__(
+        self,
+        *,
+        path: Path,
+        camera: str,
+        observer: Observer,
+        width: int = 640,
+        analysis_fps: float = 0.0,
+        loop: bool = False,
+        realtime: bool = False,
+        threads: int = 1,
+        thread_type: str = "SLICE",
+        clock: Clock | None = None,
+    ) -> None:
+        """Set up; nothing is opened yet.
+
+        Args:
+            path: The recording.
+            camera: Name of the camera it stands for.
+            observer: Receives counts and durations.
+            width: Wanted longer side of the detection picture in pixels.
+            analysis_fps: Frames to analyse per second of media time, 0 for all.
+            loop: Start again at the end; times and numbers go on.
+            realtime: Play at media speed, as a camera would; frames are then ``live``.
+            threads: Decoder threads.
+            thread_type: libav's ``SLICE``, ``FRAME`` or ``AUTO``.
+            clock: The machine's clocks.
+        """
+        self._path, self._camera, self._observer = path, camera, observer
+        self._loop, self._realtime = loop, realtime
+        self._threads, self._thread_type = threads, thread_type
+        self._clock = clock or SystemClock()
+        self._stop = threading.Event()
+        self._connection: Connection | None = None
+        self._began_ns = 0
+        self._framer = Framer(
+            camera=camera,
+            width=width,
+            analysis_fps=analysis_fps,
+            live=realtime,
+            observer=observer,
+            clock=self._clock,
+            utc_ns=self._utc_ns,
+        )
+
+    def open(self) -> SourceInfo:
+        """Open the file and read its format.
+
+        Raises:
+            SourceError: It is missing, unreadable, no video, cut off, or has no picture in it.
+        """
+        self._connection = connection = self._connected()
+        self._began_ns = _creation_ns(connection.metadata)
+        return connection.info()
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the frames to analyse; damaged ones are skipped and counted."""
+        connection = self._connection or self._connected()
+        timeline = MediaTimeline(step_ns=connection.step_ns)
+        started_ns = self._clock.monotonic_ns()
+        while True:
+            for decoded in connection.frames(timed=self._timed, damaged=self._damaged, strict=False):
+                frame = self._framer.frame(decoded, timeline)
+                if frame is not None and not self._too_early(frame, started_ns):
+                    yield frame
+            connection.close()
+            if not self._loop or self._stop.is_set():
+                return
+            timeline = MediaTimeline(step_ns=connection.step_ns, start_ns=timeline.next_ns)
+            self._connection = connection = self._connected()
+
+    def close(self) -> None:
+        """Release everything; any thread, more than once, also while ``frames`` waits."""
+        self._stop.set()
+        if self._connection is not None:
+            self._connection.close()
+
+    def _connected(self) -> Connection:
+        _check_file(self._path)
+        try:
+            container = av.open(os.fspath(self._path), options=_OPTIONS, metadata_errors="replace")
+        except av.FFmpegError as exc:
+            raise SourceFormatError(f"{self._path}: {_why_unreadable(self._path)}") from exc
+        try:
+            return Connection(container=container, threads=self._threads, thread_type=self._thread_type)
+        except SourceFormatError as exc:
+            raise SourceFormatError(f"{self._path}: {exc}") from None
+
+    def _utc_ns(self, media_time_ns: int) -> int:
+        return self._clock.utc_ns() if self._realtime else self._began_ns + media_time_ns
+
+    def _too_early(self, frame: Frame, started_ns: int) -> bool:
+        """In real time: wait until the frame is due; True when the source was closed meanwhile."""
+        if not self._realtime:
+            return False
+        wait_ns = started_ns + frame.info.media_time_ns - self._clock.monotonic_ns()
+        return self._stop.wait(wait_ns / 1e9) if wait_ns > 0 else self._stop.is_set()
+
+    def _timed(self, seconds: float) -> None:
+        self._observer.duration("decode", seconds)
+
+    def _damaged(self, count: int) -> None:
+        self._observer.frame_dropped(self._camera, "decode", "damaged", count)
+
+
+def _check_file(path: Path) -> None:
+    """Say what libav would only call invalid."""
+    if not path.exists():
+        raise SourceError(f"{path}: no such file; check the path")
+    if path.is_dir():
+        raise SourceError(f"{path}: is a directory; name a video file in it")
+    if not os.access(path, os.R_OK):
+        raise SourceError(f"{path}: no permission to read it; make it readable for this user")
+    if path.is_file() and path.stat().st_size == 0:
+        raise SourceFormatError(f"{path}: is empty; record or copy it again")
+
+
+def _why_unreadable(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(4096)
+    if head[4:8] == b"ftyp":
+        return "was cut off before its index was written; record or copy it again, or repair it"
+    if b"\0" not in head and head.isascii():
+        return "is text, not a video; name a recording (mp4, mov, mkv, avi, webm, gif)"
+    return "is no video that can be decoded, or is damaged at its beginning; convert it to mp4 or mkv"
+
+
+def _creation_ns(metadata: dict[str, str]) -> int:
+    """UTC nanoseconds of the ``creation_time`` tag, 0 without a sound one: recordings never ask the clock."""
+    try:
+        created = datetime.fromisoformat(metadata.get("creation_time", ""))
+    except ValueError:
+        return 0
+    if created.tzinfo is None or created.year <= 1970:
+        return 0
+    return int(created.timestamp()) * 1_000_000_000 + created.microsecond * 1000
