@@ -14,6 +14,7 @@ The tree::
     |   +-- BundleError           files, hashes, labels or alignment do not fit
     |   +-- ClassifierMemoryError the device ran out of memory; a smaller batch may fit
     +-- DataError             training or evaluation data is wrong                    exit 6
+    +-- OutputError           a file of events cannot be written                       exit 8
     +-- AddressInUseError     a port that a setting names is taken                    exit 7
     +-- FramesLostError       a recording was not analysed to its last frame          exit 75
     +-- ShutdownError         stages outlived the deadline of a shutdown              exit 70
@@ -38,6 +39,7 @@ class ExitCode(IntEnum):
     MODEL = 5
     DATA = 6
     ADDRESS_IN_USE = 7
+    OUTPUT = 8
     INTERNAL = 70
     FRAMES_LOST = 75
     INTERRUPTED = 130
@@ -114,6 +116,12 @@ class AddressInUseError(FerstreamError):
     """A port that a setting names is taken."""
 
     exit_code = ExitCode.ADDRESS_IN_USE
+
+
+class OutputError(FerstreamError):
+    """A file of events cannot be written."""
+
+    exit_code = ExitCode.OUTPUT
 
 
 class FramesLostError(FerstreamError):

@@ -1,0 +1,169 @@
+"""The embedded MQTT broker (iotcore, which is rumqttd in a wheel) for ``mqtt.url = "embedded"``.
+
+For trying things out and for a box that needs no other broker. It listens on the loopback
+address only and keeps nothing over a restart. It runs in a child process that dies with us.
+rumqttd serves one protocol version per port: 1883 speaks MQTT 3.1.1, which is what mosquitto_sub
+and most clients speak unless told otherwise, and the next port speaks MQTT 5, which ferstream uses.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from ferstream.errors import BrokerError
+
+HOST = "127.0.0.1"
+DEFAULT_PORT = 1883
+START_TIMEOUT_S = 15.0
+STOP_TIMEOUT_S = 3.0
+_POLL_S = 0.02
+_START_ATTEMPTS = 3
+
+_SECTION = """
+[{version}.1]
+name = "{version}"
+listen = "{host}:{port}"
+next_connection_delay_ms = 1
+
+[{version}.1.connections]
+connection_timeout_ms = 60000
+max_payload_size = 1048576
+max_inflight_count = 200
+dynamic_filters = true
+"""
+
+_CONFIG = """id = 0
+
+[router]
+id = 0
+max_connections = 200
+max_outgoing_packet_count = 200
+max_segment_size = 4194304
+max_segment_count = 10
+"""
+
+
+class EmbeddedBroker:
+    """A broker of our own on the loopback address."""
+
+    def __init__(self, *, port: int = DEFAULT_PORT) -> None:
+        """``port`` is wished for; when it (or the next one) is taken, free ones are used instead."""
+        self._wish = port
+        self._ports = (0, 0)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def port(self) -> int:
+        """Port for subscribers: MQTT 3.1.1."""
+        return self._ports[0]
+
+    @property
+    def port_v5(self) -> int:
+        """Port that speaks MQTT 5."""
+        return self._ports[1]
+
+    @property
+    def url(self) -> str:
+        """Address for ferstream's own connection (MQTT 5)."""
+        return f"mqtt://{HOST}:{self.port_v5}"
+
+    @property
+    def running(self) -> bool:
+        """Whether the child process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it and wait until both ports answer.
+
+        Raises:
+            BrokerError: It does not come up.
+        """
+        if self.running:
+            return
+        reason = ""
+        for _ in range(_START_ATTEMPTS):  # a free port can be taken before the child binds it
+            self._ports = _pick_ports(self._wish)
+            try:
+                self._launch()
+            except BrokerError as exc:
+                reason = str(exc)
+                self.stop()
+            else:
+                return
+        raise BrokerError(f"the embedded broker did not start: {reason}")
+
+    def stop(self) -> None:
+        """End it; more than once is fine."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(STOP_TIMEOUT_S)
+
+    def _launch(self) -> None:
+        with tempfile.TemporaryDirectory(prefix="ferstream-broker-") as folder:
+            config = Path(folder) / "rumqttd.toml"
+            v311, v5 = self._ports
+            config.write_text(_CONFIG + _section("v4", v311) + _section("v5", v5), encoding="utf-8")
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "ferstream.publishing._broker_child", str(config)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            for port in self._ports:
+                self._await(port)
+
+    def _await(self, port: int) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        pause = threading.Event()
+        while not _answers(port):
+            if not self.running:
+                raise BrokerError("its process ended at once")
+            if time.monotonic() > deadline:
+                raise BrokerError(f"port {port} did not answer within {START_TIMEOUT_S:.0f} s")
+            pause.wait(_POLL_S)
+
+
+def _section(version: str, port: int) -> str:
+    return _SECTION.format(version=version, host=HOST, port=port)
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection((HOST, port), timeout=1.0):
+            return True
+    except OSError:
+        return False
+
+
+def _pick_ports(wish: int) -> tuple[int, int]:
+    """The wished port and the next one if both are free, else two free ones."""
+    if wish and _is_free(wish) and _is_free(wish + 1):
+        return wish, wish + 1
+    with socket.socket() as first, socket.socket() as second:
+        first.bind((HOST, 0))
+        second.bind((HOST, 0))
+        return first.getsockname()[1], second.getsockname()[1]
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return not _answers(port)
