@@ -1,0 +1,78 @@
+"""Takes secrets out of text before anyone sees it: logs, errors, events, reports. Any thread.
+
+Two nets. By form: user names and passwords in URLs, tokens in queries, ``password=...``, bearer tokens.
+By value: every secret that was read is registered, and never shown again wherever it turns up.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from urllib.parse import quote, quote_plus
+
+MASK = "***"
+_SHORTEST_SECRET = 4
+_NAMES = r"pass(?:word|wd|phrase|code)?|pwd|secret|(?:access[_-]?|auth[_-]?|api[_-]?|session[_-]?|refresh[_-]?)?(?:token|key)|auth|credentials?|signature|sig"
+
+_USERINFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/?#\"'<>]*@")
+_PASSWORD_WITH_SLASH = re.compile(
+    r"(?i)\b((?:rtsps?|https?|mqtts?|wss?)://)[^\s\"'<>:@/]*:[^\s\"'<>]*@"
+)
+_QUERY = re.compile(rf"(?i)([?&;](?:[a-z0-9_.-]*[_.-])?(?:{_NAMES})=)[^&;\s\"'<>#]+")
+_AUTHORIZATION = re.compile(
+    r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?(?:(?:basic|bearer|digest|token)\s+)?)[^\s\"',;]+"
+)
+_BEARER = re.compile(r"(?i)\b((?:bearer|basic)\s+)[a-z0-9._~+/=-]{8,}")
+_ASSIGNED = re.compile(
+    rf"(?i)(?<![a-z])((?:[a-z0-9]+[_-])*(?:{_NAMES})[\"']?\s*[:=]\s*)(\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[^\s\"',;&)\]}}]+)"
+)
+
+_lock = threading.Lock()
+_secrets: frozenset[str] = frozenset()
+_known: re.Pattern[str] | None = None
+
+
+def register_secret(value: str) -> None:
+    """Never show this value again, plain or URL-quoted; shorter than 4 characters it is left to the patterns."""
+    global _secrets, _known  # noqa: PLW0603 (one set for the process, replaced as a whole)
+    if len(value) < _SHORTEST_SECRET:
+        return
+    with _lock:
+        _secrets |= {
+            value,
+            quote(value),
+            quote(value, safe=""),
+            quote_plus(value),
+            repr(value)[1:-1],
+        }
+        _known = re.compile(
+            "|".join(
+                re.escape(secret) for secret in sorted(_secrets, key=len, reverse=True)
+            )
+        )
+
+
+def forget_secrets() -> None:
+    """Forget every registered value; for tests."""
+    global _secrets, _known  # noqa: PLW0603 (one set for the process, replaced as a whole)
+    with _lock:
+        _secrets, _known = frozenset(), None
+
+
+def redact(text: str) -> str:
+    """Return the text with secrets replaced by ``***``; addresses and hosts stay readable."""
+    known = _known
+    if known is not None:
+        text = known.sub(MASK, text)
+    if "://" in text:
+        text = _PASSWORD_WITH_SLASH.sub(rf"\1{MASK}@", text)
+        text = _USERINFO.sub(rf"\1{MASK}@", text)
+    text = _QUERY.sub(rf"\1{MASK}", text)
+    text = _AUTHORIZATION.sub(rf"\1{MASK}", text)
+    text = _BEARER.sub(rf"\1{MASK}", text)
+    return _ASSIGNED.sub(_masked_value, text)
+
+
+def _masked_value(match: re.Match[str]) -> str:
+    quote_mark = match.group(2)[0] if match.group(2)[0] in "\"'" else ""
+    return f"{match.group(1)}{quote_mark}{MASK}{quote_mark}"

@@ -1,0 +1,173 @@
+"""The kinds of value a setting can have, and what their checks say.
+
+Numbers, booleans and texts are strict: ``width = "640"`` in a file is a mistake that is told, not
+guessed at. Text from the environment is turned into the kind its key wants before (``sources.py``).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+)
+
+from ferstream.settings.urls import check_url, split_listen
+
+URL_SCHEMES = ("rtsp", "rtsps", "http", "https")
+BROKER_SCHEMES = ("mqtt", "mqtts", "ws", "wss")
+EMBEDDED = "embedded"
+_MIN_CORNERS = 3
+
+
+class Section(BaseModel):
+    """A table of the file: frozen, no unknown keys, values never in an error's text."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RelativeToFile:
+    """Marks a key whose relative path counts from the folder of the settings file.
+
+    Attributes:
+        unless: Pattern of values that are no path, matched from their beginning.
+    """
+
+    unless: str = r"(?!)"
+
+    def is_path(self, value: str) -> bool:
+        """Whether the value is a path."""
+        return (
+            value != "" and "\0" not in value and re.match(self.unless, value) is None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NotInFile:
+    """Marks a secret: it comes from a file of its own, the environment or a systemd credential.
+
+    Attributes:
+        file_key: The key beside it that names a file with the secret.
+    """
+
+    file_key: str
+
+
+def _text_to_path(value: object) -> object:
+    if isinstance(value, str):
+        if not value or "\0" in value:
+            raise ValueError("expected a path")
+        return Path(value)
+    if not isinstance(value, Path):
+        raise ValueError("expected a path as text")  # noqa: TRY004 (pydantic collects ValueError)
+    return value
+
+
+def _check_source(value: str) -> str:
+    kind, colon, rest = value.partition(":")
+    if not value.strip() or "\0" in value:
+        raise ValueError(
+            "expected rtsp(s)://..., http(s)://..., a file, webcam:N or demo:"
+        )
+    if (
+        kind == "webcam"
+        and colon
+        and not rest.isdecimal()
+        and not rest.startswith("/dev/")
+    ):
+        raise ValueError(
+            "expected webcam:N with the number of the webcam, such as webcam:0"
+        )
+    if "://" in value:
+        check_url(value, schemes=URL_SCHEMES)
+    return value
+
+
+def _check_broker_url(value: str) -> str:
+    if value != EMBEDDED:
+        check_url(value, schemes=BROKER_SCHEMES)
+    return value
+
+
+def _check_listen(value: str) -> str:
+    split_listen(value)
+    return value
+
+
+def _check_prefix(value: str) -> str:
+    if (
+        not value
+        or any(not level for level in value.split("/"))
+        or re.search(r"[+#\s\x00]", value)
+        or value.startswith("$")
+    ):
+        raise ValueError(
+            "expected topic levels joined by single slashes, without + # or blanks, not beginning with $"
+        )
+    return value
+
+
+def _to_tuples(value: object) -> object:
+    return (
+        tuple(_to_tuples(item) for item in value)
+        if isinstance(value, list | tuple)
+        else value
+    )
+
+
+def _check_polygon(
+    value: tuple[tuple[float, float], ...],
+) -> tuple[tuple[float, float], ...]:
+    if len(value) < _MIN_CORNERS:
+        raise ValueError("expected a polygon of at least 3 corners [x, y], each 0 to 1")
+    return value
+
+
+Text = Annotated[str, Field(strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
+Whole = Annotated[int, Field(strict=True, ge=0)]
+Positive = Annotated[int, Field(strict=True, gt=0)]
+Number = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(strict=True, gt=0, le=86_400, allow_inf_nan=False)]
+SecondsOrOff = Annotated[
+    float, Field(strict=True, ge=0, le=86_400, allow_inf_nan=False)
+]
+Fraction = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
+FilePath = Annotated[Path, BeforeValidator(_text_to_path), RelativeToFile()]
+BundleName = Annotated[
+    str, Field(strict=True, min_length=1), RelativeToFile(unless=r"(?!\.{0,2}/|~)")
+]
+AutoOrPath = Annotated[
+    str, Field(strict=True, min_length=1), RelativeToFile(unless=r"(auto|memory)$")
+]
+CameraName = Annotated[str, Field(strict=True, pattern=r"^[a-z0-9_-]{1,32}\z")]
+NodeName = Annotated[str, Field(strict=True, pattern=r"^[^/+#\s\x00]{1,64}\z")]
+SourceText = Annotated[
+    str,
+    Field(strict=True),
+    AfterValidator(_check_source),
+    RelativeToFile(unless=r"[a-z][a-z0-9+.-]*:"),
+]
+BrokerUrl = Annotated[str, Field(strict=True), AfterValidator(_check_broker_url)]
+Listen = Annotated[str, Field(strict=True), AfterValidator(_check_listen)]
+Prefix = Annotated[str, Field(strict=True), AfterValidator(_check_prefix)]
+Polygon = Annotated[
+    tuple[tuple[Fraction, Fraction], ...], AfterValidator(_check_polygon)
+]
+Masks = Annotated[tuple[Polygon, ...], BeforeValidator(_to_tuples)]
+Password = Annotated[SecretStr | None, NotInFile("password_file")]
+Token = Annotated[SecretStr | None, NotInFile("token_file")]

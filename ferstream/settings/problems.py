@@ -1,0 +1,217 @@
+"""What is wrong with settings, in words: one line for each problem, none of them with a secret."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+from ferstream.errors import ConfigError
+from ferstream.runtime.redaction import redact
+
+Path = tuple[str | int, ...]
+_SECRET_NAME = re.compile(
+    r"pass|token|secret|credential|pin$|^key$|api_?key", re.IGNORECASE
+)
+_LONGEST_VALUE = 60
+_KINDS = {
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "string_type": "text in quotes",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+    "dict_type": "a table",
+    "tuple_type": "a list",
+    "list_type": "a list",
+}
+_PATTERNS = {
+    "name": "1 to 32 of the characters a-z 0-9 _ -",
+    "node": "1 to 64 characters without / + # or blanks",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value came from.
+
+    Attributes:
+        label: The file, ``environment FERSTREAM_...``, ``flag --...`` or ``default``.
+        line: Line in the file, from 1; 0 when it is not known or there is none.
+    """
+
+    label: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.label}:{self.line}" if self.line else self.label
+
+
+DEFAULT = Origin("default")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        origin: Where it was found.
+        key: The dotted key, empty for a file as a whole.
+        text: What was expected, what was found, what to do.
+    """
+
+    origin: Origin
+    key: str
+    text: str
+
+    def __str__(self) -> str:
+        where = "" if self.origin == DEFAULT else f"{self.origin}: "
+        return f"{where}{self.key}: {self.text}" if self.key else f"{where}{self.text}"
+
+
+class SettingsError(ConfigError):
+    """Settings that cannot be used, with every problem; the text has one line for each.
+
+    Attributes:
+        problems: All of them, in the order of the file.
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        ordered = sorted(
+            dict.fromkeys(problems),
+            key=lambda p: (p.origin.label, p.origin.line, p.key),
+        )
+        self.problems = tuple(ordered)
+        super().__init__("\n".join(one_line(str(problem)) for problem in ordered))
+
+
+def one_line(text: str) -> str:
+    """Return the text with line ends and control characters made visible."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "replace").decode("ascii")
+        for c in text
+    )
+
+
+def dotted(path: Path, data: Any = None) -> str:  # noqa: ANN401 (whatever the file holds)
+    """Return a path for people: ``detection.width``, ``cameras.door.source``; an unnamed camera by number: ``cameras[2]``."""
+    text = ""
+    for depth, part in enumerate(path):
+        if isinstance(part, int):
+            name = _name_of(data, path[: depth + 1]) if depth == 1 else None
+            text += f".{name}" if name else f"[{part}]"
+        else:
+            text += f".{part}" if text else part
+    return text
+
+
+def value_at(data: Any, path: Path) -> Any:  # noqa: ANN401 (whatever the file holds)
+    """Return what lies at the path, None where it leads nowhere."""
+    for part in path:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return data
+
+
+def explain(
+    error: ErrorDetails, *, data: Mapping[str, Any], known: Iterable[str]
+) -> str:
+    """Say what pydantic found wrong: what was expected and what is there instead.
+
+    Args:
+        error: One error.
+        data: The tree that was validated.
+        known: Dotted names of all keys, for the nearest one to an unknown key.
+    """
+    kind, path = error["type"], error["loc"]
+    if kind == "missing":
+        return "is missing and has no default"
+    if kind == "extra_forbidden":
+        return unknown_key(dotted(tuple(p for p in path if isinstance(p, str))), known)
+    message = (
+        str(error["ctx"]["error"])
+        if kind == "value_error" and "ctx" in error
+        else error["msg"]
+    )
+    expected = (
+        _KINDS.get(kind)
+        or _pattern(kind, path)
+        or message.removeprefix("Input should be ")
+    )
+    return f"expected {expected.removeprefix('expected ')}, found {shown(error.get('input'), path)}"
+
+
+def unknown_key(key: str, known: Iterable[str]) -> str:
+    """Say that a key is unknown, with the nearest known one."""
+    names = sorted(set(known))
+    near = difflib.get_close_matches(key, names, n=1, cutoff=0.6)
+    if not near:
+        last = {name.rpartition(".")[2]: name for name in names}
+        near = [
+            last[n]
+            for n in difflib.get_close_matches(
+                key.rpartition(".")[2], last, n=1, cutoff=0.75
+            )
+        ]
+    return (
+        f"unknown key; did you mean {near[0]}?"
+        if near
+        else "unknown key; config/ferstream.toml lists all keys"
+    )
+
+
+def shown(value: Any, path: Path) -> str:  # noqa: ANN401 (whatever the file holds)
+    """Return a found value for a message: its kind if it is a table or list, dots if it may be a secret."""
+    if any(
+        isinstance(part, str)
+        and _SECRET_NAME.search(part)
+        and not part.endswith("_file")
+        for part in path
+    ):
+        return "a value that is not shown"
+    match value:
+        case dict():
+            return "a table"
+        case list() | tuple():
+            return f"a list of {len(value)}"
+        case bool():
+            return str(value).lower()
+        case str():
+            text = redact(value)
+            return (
+                f'"{text[:_LONGEST_VALUE]}..."'
+                if len(text) > _LONGEST_VALUE
+                else f'"{text}"'
+            )
+        case int() | float():
+            return (
+                f"{value}"[:_LONGEST_VALUE]
+                if not isinstance(value, int) or abs(value) < 10**_LONGEST_VALUE
+                else "a huge number"
+            )
+        case _:
+            return f"a {type(value).__name__}"
+
+
+def _pattern(kind: str, path: tuple[str | int, ...]) -> str | None:
+    return _PATTERNS.get(str(path[-1])) if kind == "string_pattern_mismatch" else None
+
+
+def _name_of(data: Any, path: Path) -> str | None:  # noqa: ANN401 (whatever the file holds)
+    name = value_at(data, (*path, "name"))
+    return (
+        name
+        if isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,32}", name)
+        else None
+    )
