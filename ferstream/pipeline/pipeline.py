@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -150,7 +150,9 @@ class Pipeline:
     # -- the stages ---------------------------------------------------------------------------
 
     def _detection(self) -> Stage[detection.Ticket, DetectedFrame | SourceEnded | None]:
-        ordered = detection.InOrder(emit=self._detected.put, lanes=self._frames)
+        ordered = detection.InOrder(
+            emit=lambda item: self._hand_over(detection.NAME, self._detected.put, (item,)), lanes=self._frames
+        )
         handlers = [
             detection.DetectionHandler(
                 look=look, staleness_s=self._policy.staleness_s, observer=self.ledger, clock=self._clock
@@ -160,8 +162,7 @@ class Pipeline:
 
         def failed(ticket: detection.Ticket, exc: BaseException) -> None:
             self._failed(detection.NAME, (ticket[2],), exc)
-            if not isinstance(exc, ClosedError):
-                ordered.skip(ticket)
+            ordered.skip(ticket)
 
         hooks = StageHooks(
             take=ordered.take, emit=ordered.put, on_failed=failed, on_end=self._detected.close, on_fatal=self.fatal.report
@@ -171,13 +172,9 @@ class Pipeline:
     def _tracking(self) -> Stage[DetectedFrame | SourceEnded, tuple[TrackedItem, ...]]:
         handler = tracking.TrackingHandler(new_tracker=self._work.new_tracker, observer=self.ledger)
 
-        def emit(_: object, items: tuple[TrackedItem, ...]) -> None:
-            for item in items:
-                self._tracked.put(item)
-
-        hooks = StageHooks(
+        hooks: StageHooks[DetectedFrame | SourceEnded, tuple[TrackedItem, ...]] = StageHooks(
             take=self._detected.get,
-            emit=emit,
+            emit=lambda _, items: self._hand_over(tracking.NAME, self._tracked.put, items),
             on_failed=lambda item, exc: self._failed(tracking.NAME, (item,), exc),
             on_end=self._tracked.close,
             on_fatal=self.fatal.report,
@@ -199,13 +196,9 @@ class Pipeline:
             on_its_way=lambda: len(self._frames) + len(self._detected) > 0,
         )
 
-        def emit(_: object, items: list[inference.Labelled]) -> None:
-            for item in items:
-                self._labelled.put(item)
-
-        hooks = StageHooks(
+        hooks: StageHooks[list[TrackedItem], list[inference.Labelled]] = StageHooks(
             take=batcher.take,
-            emit=emit,
+            emit=lambda _, items: self._hand_over(inference.NAME, self._labelled.put, items),
             on_failed=lambda batch, exc: self._failed(inference.NAME, batch, exc),
             on_end=self._publish.close,
             on_fatal=self.fatal.report,
@@ -232,10 +225,17 @@ class Pipeline:
         )
         return Stage(name=publishing.NAME, handlers=[handler], hooks=hooks, observer=self.ledger)
 
+    def _hand_over(self, stage: str, put: Callable[[Any], None], items: Sequence[object]) -> None:
+        """Give results to the next stage; what it will not take any more is counted."""
+        for item in items:
+            try:
+                put(item)
+            except ClosedError:
+                self._account.lost(stage, (item,), "shutdown")
+
     def _failed(self, stage: str, items: Sequence[object], exc: BaseException) -> None:
-        self._account.lost(stage, items, "shutdown" if isinstance(exc, ClosedError) else "error")
-        if not isinstance(exc, ClosedError):
-            self._on_error(stage, exc)
+        self._account.lost(stage, items, "error")
+        self._on_error(stage, exc)
 
     # -- cameras ------------------------------------------------------------------------------
 

@@ -31,8 +31,8 @@ class StageHooks(Generic[In, Out]):
 
     Attributes:
         take: Waits up to the given seconds for an item; TimeoutError when none came, ClosedError at the end.
-        emit: Hands a result on; may block; ClosedError when nobody reads any more.
-        on_failed: Accounts for an item whose handler raised or whose result nobody took; called with the error.
+        emit: Hands a result on; may block; must not raise when nobody reads any more, but account for it.
+        on_failed: Accounts for an item whose handler raised; called with the error.
         on_end: Called once, by the last thread.
         on_idle: Called when no item came for a while, by the same threads as the handlers.
         on_fatal: Called when the stage gives up.
@@ -119,7 +119,7 @@ class Stage(Generic[In, Out]):
             self._hooks.emit(item, result)
         except Exception as exc:
             self._hooks.on_failed(item, exc)
-            return isinstance(exc, ClosedError)
+            return False
         return True
 
     def _leave(self, thread_name: str) -> None:

@@ -1,0 +1,43 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def root_dir() -> Path:
+    """The top of the checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """Real clips and faces that lie beside the checkout on some machines."""
+    shared = ROOT.parent / "shared"
+    if not shared.is_dir():
+        pytest.skip("../shared (real clips and faces) is not on this machine")
+    return shared
+
+
+@pytest.fixture(scope="session")
+def videos_dir(shared_dir: Path) -> Path:
+    """The real clips."""
+    return shared_dir / "videos"
+
+
+@pytest.fixture
+def no_new_threads() -> Iterator[None]:
+    """Fail when a test leaves a thread behind."""
+    before = set(threading.enumerate())
+    yield
+    left = [thread for thread in threading.enumerate() if thread not in before and thread.is_alive()]
+    for thread in left:
+        thread.join(5)
+    assert not [thread.name for thread in left if thread.is_alive()]
