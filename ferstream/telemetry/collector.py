@@ -92,7 +92,7 @@ class PipelineCollector(Collector):
     def collect(self) -> Iterator[Family]:
         """Read everything once and yield one family per metric."""
         snapshot = self._readings.snapshot()
-        cameras = sorted({*self._readings.cameras(), *snapshot.cameras_up})
+        cameras = sorted(set(self._readings.cameras()))
         yield from _frames(snapshot, cameras)
         yield from _times(snapshot, cameras)
         yield from _queues(self._readings.queues())
@@ -186,8 +186,9 @@ def _queues(queues: Mapping[str, QueueReading]) -> Iterator[Family]:
 
 
 def _cameras(snapshot: Snapshot, cameras: list[str]) -> Iterator[Family]:
-    yield _gauge(metrics.CAMERA_UP, _zeros(cameras) | {(c,): float(up) for c, up in snapshot.cameras_up.items()})
-    yield _gauge(metrics.CAMERA_LAST_FRAME, _zeros(cameras) | {(c,): at for c, at in snapshot.last_frame.items()})
+    # Only these two are for configured cameras alone: a camera that was removed keeps its counts but is not down.
+    yield _gauge(metrics.CAMERA_UP, {(c,): float(snapshot.cameras_up.get(c, False)) for c in cameras})
+    yield _gauge(metrics.CAMERA_LAST_FRAME, {(c,): snapshot.last_frame.get(c, 0.0) for c in cameras})
     yield _counter(metrics.CAMERA_RECONNECTS, _zeros(cameras, metrics.RECONNECT_REASONS) | dict(snapshot.reconnects))
     yield _gauge(metrics.STAGE_HEARTBEAT, {(stage,): at for stage, at in snapshot.beats_utc.items()})
     yield _counter(metrics.EVENTS, _zeros(cameras, metrics.EMOTIONS) | dict(snapshot.events))

@@ -62,9 +62,13 @@ class Heartbeats:
         self._stale_after_s = stale_after_s
         self._clock = clock or SystemClock()
 
-    def stale(self) -> dict[str, float]:
-        """Stages whose last beat is too old, with its age in seconds; the oldest first."""
-        ages = {stage: age for stage, age in self.ages().items() if age > self._stale_after_s}
+    def stale(self, *, not_before_ns: int = 0) -> dict[str, float]:
+        """Stages whose last beat is too old, with its age in seconds; the oldest first.
+
+        Time before ``not_before_ns`` (monotonic) does not count against anyone.
+        """
+        grace_s = max(0, self._clock.monotonic_ns() - not_before_ns) / 1e9
+        ages = {stage: age for stage, age in self.ages().items() if min(age, grace_s) > self._stale_after_s}
         return dict(sorted(ages.items(), key=lambda item: -item[1]))
 
     def ages(self) -> dict[str, float]:

@@ -1,0 +1,100 @@
+"""Health is a judgement over beats and checks."""
+
+from __future__ import annotations
+
+import json
+from typing import Protocol
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ferstream.runtime.ledger import Ledger
+from ferstream.telemetry.health import Check, Heartbeats, Report, camera_check, readiness
+
+
+class Clock(Protocol):
+    def advance(self, seconds: float) -> None: ...
+    def monotonic_ns(self) -> int: ...
+    def utc_ns(self) -> int: ...
+
+
+def heartbeats(ledger: Ledger, clock: Clock) -> Heartbeats:
+    return Heartbeats(beats=lambda: ledger.snapshot().beats, stale_after_s=10, clock=clock)
+
+
+def test_a_fresh_beat_is_healthy_and_an_old_one_names_its_stage(ledger: Ledger, clock: Clock) -> None:
+    ledger.beat("inference")
+    clock.advance(9)
+    ledger.beat("inference")
+    assert heartbeats(ledger, clock).report().ok
+    clock.advance(2)
+    report = heartbeats(ledger, clock).report()
+    assert not report.ok
+    assert report.failed == ("stage:detection-0",)
+    assert heartbeats(ledger, clock).stale() == {"detection-0": 11.0}
+
+
+def test_the_stage_that_stood_still_longest_comes_first(clock: Clock) -> None:
+    ledger = Ledger(clock=clock)
+    for stage in ("tracking", "detection", "capture"):
+        ledger.beat(stage)
+        clock.advance(1)
+    clock.advance(20)
+    assert list(heartbeats(ledger, clock).stale()) == ["tracking", "detection", "capture"]
+
+
+def test_a_stage_that_ended_on_purpose_is_not_expected(ledger: Ledger, clock: Clock) -> None:
+    clock.advance(100)
+    ledger.forget_stage("detection-0")
+    assert heartbeats(ledger, clock).report().ok
+
+
+def test_time_before_a_pause_of_the_process_counts_against_nobody(ledger: Ledger, clock: Clock) -> None:
+    clock.advance(100)
+    woke_ns = clock.monotonic_ns()
+    clock.advance(9)
+    assert heartbeats(ledger, clock).stale(not_before_ns=woke_ns) == {}
+    clock.advance(2)
+    assert "detection-0" in heartbeats(ledger, clock).stale(not_before_ns=woke_ns)
+
+
+def test_a_limit_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="stale_after_s"):
+        Heartbeats(beats=dict, stale_after_s=0)
+
+
+@pytest.mark.parametrize(
+    ("up", "ok", "detail"),
+    [
+        ({"door": True, "yard": False}, True, "1 of 2 up; down: yard"),
+        ({"door": False}, False, "0 of 1 up; down: door"),
+        ({"door": True}, True, "1 of 1 up"),
+        ({}, False, "0 of 0 up"),
+    ],
+)
+def test_one_camera_that_delivers_is_enough(up: dict[str, bool], ok: bool, detail: str) -> None:
+    assert camera_check(up) == Check("cameras", ok, detail)
+
+
+@given(st.dictionaries(st.text(min_size=1), st.booleans()))
+def test_a_report_is_ok_only_if_every_check_is(answers: dict[str, bool]) -> None:
+    report = readiness([lambda name=name, ok=ok: Check(name, ok) for name, ok in answers.items()])()  # type: ignore[misc]
+    assert report.ok == all(answers.values())
+    assert set(report.failed) == {name for name, ok in answers.items() if not ok}
+    assert json.loads(json.dumps(report.as_json()))["status"] == ("ok" if report.ok else "unavailable")
+
+
+def test_checks_are_asked_anew_each_time() -> None:
+    answers = iter([False, True])
+    ready = readiness([lambda: Check("broker", next(answers))])
+    assert [ready().ok, ready().ok] == [False, True]
+
+
+def test_json_holds_each_check_with_its_reason() -> None:
+    report = Report((Check("models", True, "emotion-edge"), Check("broker", False, "connection refused")))
+    assert report.as_json() == {
+        "status": "unavailable",
+        "failed": ["broker"],
+        "checks": {"models": {"ok": True, "detail": "emotion-edge"}, "broker": {"ok": False, "detail": "connection refused"}},
+    }

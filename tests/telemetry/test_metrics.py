@@ -1,0 +1,70 @@
+"""The catalogue is a promise to dashboards: names, types, labels and help are compared with a list written by hand."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ferstream.telemetry import metrics
+
+PROMISED = """
+counter   ferstream_frames_total                          camera stage
+counter   ferstream_frames_dropped_total                  camera stage reason
+counter   ferstream_faces_total                           camera
+counter   ferstream_face_outcomes_total                   camera outcome
+histogram ferstream_stage_duration_seconds                stage
+histogram ferstream_capture_to_publish_seconds            camera
+histogram ferstream_batch_faces
+gauge     ferstream_queue_items                           stage
+gauge     ferstream_queue_capacity_items                  stage
+gauge     ferstream_camera_up                             camera
+gauge     ferstream_camera_last_frame_timestamp_seconds   camera
+counter   ferstream_camera_reconnects_total               camera reason
+gauge     ferstream_stage_heartbeat_timestamp_seconds     stage
+counter   ferstream_events_total                          camera emotion
+gauge     ferstream_mqtt_connected
+counter   ferstream_mqtt_publish_total                    result
+gauge     ferstream_outbox_events
+gauge     ferstream_outbox_bytes
+gauge     ferstream_outbox_capacity_events
+gauge     ferstream_outbox_capacity_bytes
+gauge     ferstream_outbox_degraded
+counter   ferstream_outbox_dropped_total                  reason
+gauge     ferstream_gpu_memory_bytes
+counter   ferstream_incidents_total                       kind detail
+gauge     ferstream_threads
+gauge     ferstream_build_info                            version model backend
+"""
+
+
+def test_the_catalogue_is_what_was_promised() -> None:
+    promised = [tuple(line.split()) for line in PROMISED.strip().splitlines()]
+    assert [(m.kind, m.name, *m.labels) for m in metrics.CATALOGUE] == promised
+
+
+def test_every_metric_constant_is_in_the_catalogue() -> None:
+    constants = [value for value in vars(metrics).values() if isinstance(value, metrics.Metric)]
+    assert constants == list(metrics.CATALOGUE)
+
+
+def test_counters_and_only_counters_end_in_total() -> None:
+    for metric in metrics.CATALOGUE:
+        assert metric.name.endswith("_total") == (metric.kind == "counter"), metric.name
+
+
+def test_help_is_one_sentence() -> None:
+    for metric in metrics.CATALOGUE:
+        assert re.fullmatch(r"[A-Z0-9][^\n]+\.", metric.help), metric.name
+
+
+def test_every_metric_is_explained_in_the_documents() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    missing = [metric.name for metric in metrics.CATALOGUE if f"`{metric.name}" not in page]
+    assert not missing
+
+
+def test_the_documents_name_no_metric_that_does_not_exist() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    known = {metric.name for metric in metrics.CATALOGUE}
+    known |= {f"{m.name}{end}" for m in metrics.CATALOGUE if m.kind == "histogram" for end in ("_bucket", "_sum", "_count")}
+    assert set(re.findall(r"\bferstream_[a-z_]+[a-z]\b", page)) <= known

@@ -1,0 +1,151 @@
+"""The watchdog vouches only for progress, and says what stood still."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Protocol
+
+import pytest
+
+from ferstream.runtime.ledger import Ledger
+from ferstream.telemetry.health import Heartbeats
+from ferstream.telemetry.watchdog import Watchdog, format_stacks
+
+JOIN_S = 10.0
+
+
+class Clock(Protocol):
+    def advance(self, seconds: float) -> None: ...
+    def monotonic_ns(self) -> int: ...
+    def utc_ns(self) -> int: ...
+
+
+class Calls:
+    """What the watchdog did."""
+
+    def __init__(self) -> None:
+        self.alive = 0
+        self.stuck: list[str] = []
+        self.happened = threading.Event()
+
+    def on_alive(self) -> None:
+        self.alive += 1
+        self.happened.set()
+
+    def on_stuck(self, stage: str) -> None:
+        self.stuck.append(stage)
+        self.happened.set()
+
+
+def watchdog_of(ledger: Ledger, clock: Clock, calls: Calls, *, interval_s: float = 2.0) -> Watchdog:
+    heartbeats = Heartbeats(beats=lambda: ledger.snapshot().beats, stale_after_s=5, clock=clock)
+    return Watchdog(heartbeats=heartbeats, interval_s=interval_s, on_alive=calls.on_alive, on_stuck=calls.on_stuck, clock=clock)
+
+
+def look_after(watchdog: Watchdog, clock: Clock, seconds: float) -> bool:
+    for _ in range(int(seconds)):
+        clock.advance(1)
+        seen = watchdog.look()
+    return seen
+
+
+@pytest.fixture
+def calls() -> Calls:
+    return Calls()
+
+
+def test_progress_is_vouched_for(clock: Clock, calls: Calls) -> None:
+    ledger = Ledger(clock=clock)
+    watchdog = watchdog_of(ledger, clock, calls)
+    for _ in range(20):
+        ledger.beat("capture")
+        assert look_after(watchdog, clock, 1)
+    assert (calls.alive, calls.stuck) == (20, [])
+
+
+def test_a_stuck_stage_silences_it_and_is_reported_once(clock: Clock, calls: Calls, caplog: pytest.LogCaptureFixture) -> None:
+    ledger = Ledger(clock=clock)
+    watchdog = watchdog_of(ledger, clock, calls)
+    ledger.beat("inference")
+    look_after(watchdog, clock, 5)
+    vouched = calls.alive
+    with caplog.at_level(logging.CRITICAL):
+        assert not look_after(watchdog, clock, 4)
+    assert (calls.alive, calls.stuck) == (vouched, ["inference"])
+    assert "stage inference made no progress for 6.0 s" in caplog.text
+    assert "in test_a_stuck_stage_silences_it_and_is_reported_once" in caplog.text
+
+
+def test_a_stage_that_recovers_is_vouched_for_and_reported_again_later(clock: Clock, calls: Calls) -> None:
+    ledger = Ledger(clock=clock)
+    watchdog = watchdog_of(ledger, clock, calls)
+    for _ in range(2):
+        ledger.beat("inference")
+        assert look_after(watchdog, clock, 1)
+        assert not look_after(watchdog, clock, 8)
+    assert calls.stuck == ["inference", "inference"]
+
+
+def test_a_process_that_was_paused_is_not_judged_by_the_pause(clock: Clock, calls: Calls) -> None:
+    ledger = Ledger(clock=clock)
+    watchdog = watchdog_of(ledger, clock, calls)
+    ledger.beat("capture")
+    look_after(watchdog, clock, 1)
+    clock.advance(3600)
+    assert watchdog.look()
+    assert look_after(watchdog, clock, 4)
+    assert not look_after(watchdog, clock, 4)
+    assert calls.stuck == ["capture"]
+
+
+def test_the_thread_looks_and_ends(clock: Clock, calls: Calls) -> None:
+    ledger = Ledger(clock=clock)
+    ledger.beat("capture")
+    watchdog = watchdog_of(ledger, clock, calls, interval_s=0.005)
+    watchdog.start()
+    assert calls.happened.wait(JOIN_S)
+    watchdog.stop()
+    assert not watchdog.alive
+    assert calls.alive >= 1
+    watchdog.stop()
+
+
+def test_stop_interrupts_a_long_wait(clock: Clock, calls: Calls) -> None:
+    watchdog = watchdog_of(Ledger(clock=clock), clock, calls, interval_s=3600)
+    watchdog.start()
+    watchdog.stop(timeout_s=JOIN_S)
+    assert not watchdog.alive
+    assert calls.alive == 0
+
+
+def test_stop_before_start_is_fine(clock: Clock, calls: Calls) -> None:
+    watchdog_of(Ledger(clock=clock), clock, calls).stop()
+
+
+def test_stacks_show_every_thread_without_its_variables() -> None:
+    inside, leave = threading.Event(), threading.Event()
+
+    def stand_still(password: str) -> None:
+        local_secret = f"{password}!"
+        inside.set()
+        leave.wait(JOIN_S)
+        assert local_secret
+
+    thread = threading.Thread(target=stand_still, args=("hunter2",), name="detection-7")
+    thread.start()
+    try:
+        assert inside.wait(JOIN_S)
+        text = format_stacks()
+    finally:
+        leave.set()
+        thread.join(JOIN_S)
+    assert "thread detection-7:" in text
+    assert "stand_still" in text
+    assert "thread MainThread:" in text
+    assert "hunter2" not in text
+
+
+def test_an_interval_of_nothing_is_refused(clock: Clock, calls: Calls) -> None:
+    with pytest.raises(ValueError, match="interval_s"):
+        watchdog_of(Ledger(clock=clock), clock, calls, interval_s=0)
