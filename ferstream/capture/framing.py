@@ -8,7 +8,7 @@ from collections.abc import Callable
 import av
 
 from ferstream.capture.planes import picture, turned_size
-from ferstream.capture.timing import MediaTimeline, Sampler
+from ferstream.capture.timing import Sampler
 from ferstream.domain.frame import Frame, FrameInfo, detection_size
 from ferstream.runtime.clock import Clock
 from ferstream.runtime.observer import Observer
@@ -61,9 +61,9 @@ class Framer:
             live=self._live,
         )
 
-    def frame(self, decoded: av.VideoFrame, timeline: MediaTimeline) -> Frame | None:
+    def frame(self, decoded: av.VideoFrame, media_time_ns: int) -> Frame | None:
         """The Frame for a decoded picture, None when ``analysis_fps`` skips it."""
-        info = self.next(timeline.at(stamp_ns(decoded)), turned_size(decoded))
+        info = self.next(media_time_ns, turned_size(decoded))
         if info is None:
             return None
         started = time.perf_counter()

@@ -43,6 +43,11 @@ class Connection:
         return self._container.metadata
 
     @property
+    def format_name(self) -> str:
+        """Name of the demuxer."""
+        return self._container.format.name
+
+    @property
     def step_ns(self) -> int:
         """Nominal time from frame to frame in nanoseconds."""
         rate = self._rate()

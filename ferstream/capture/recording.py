@@ -10,7 +10,7 @@ from pathlib import Path
 
 import av
 
-from ferstream.capture.framing import Framer
+from ferstream.capture.framing import Framer, stamp_ns
 from ferstream.capture.libav import Connection
 from ferstream.capture.source import SourceInfo
 from ferstream.capture.timing import MediaTimeline
@@ -93,7 +93,7 @@ class FileSource:
         started_ns = self._clock.monotonic_ns()
         while True:
             for decoded in connection.frames(timed=self._timed, damaged=self._damaged, strict=False):
-                frame = self._framer.frame(decoded, timeline)
+                frame = self._framer.frame(decoded, timeline.at(stamp_ns(decoded)))
                 if frame is not None and not self._too_early(frame, started_ns):
                     yield frame
             connection.close()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 _SECOND_NS = 1_000_000_000
 _JUMP_NS = _SECOND_NS
+_TOLERANCE_NS = 2 * _SECOND_NS
 
 
 class MediaTimeline:
@@ -52,6 +53,35 @@ class MediaTimeline:
         if self._last_ns - now_ns > _JUMP_NS:
             self._origin_ns = stamp_ns - self.next_ns
         return self.next_ns
+
+
+class LiveTimeline:
+    """Media time of a live connection: the stream's stamps while they keep up with the clock, else the clock.
+
+    Stamps have less jitter than arrivals, but cameras send wrong ones, and RTP stamps jump with the first sender
+    report. A stamp more than two seconds from the time since connecting is taken as a new origin.
+    """
+
+    def __init__(self) -> None:
+        self._origin_ns = 0
+        self._last_ns = -1
+
+    def at(self, stamp_ns: int | None, elapsed_ns: int) -> int:
+        """Media time of the next frame.
+
+        Args:
+            stamp_ns: Its stamp in the stream's own time, None when it has none.
+            elapsed_ns: Monotonic nanoseconds since the connection began.
+
+        Returns:
+            Nanoseconds, more than all before.
+        """
+        now_ns = elapsed_ns if stamp_ns is None else stamp_ns - self._origin_ns
+        if stamp_ns is not None and (self._last_ns < 0 or abs(now_ns - elapsed_ns) > _TOLERANCE_NS):
+            self._origin_ns = stamp_ns - elapsed_ns
+            now_ns = elapsed_ns
+        self._last_ns = max(now_ns, self._last_ns + 1)
+        return self._last_ns
 
 
 class Sampler:

@@ -1,0 +1,160 @@
+"""From the ``source`` of the settings to the adapter that reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from ferstream.capture.demo import DemoSource
+from ferstream.capture.recording import FileSource
+from ferstream.capture.source import Source
+from ferstream.capture.stream import StreamSource
+from ferstream.capture.webcam import WebcamSource
+from ferstream.errors import ConfigError
+from ferstream.runtime.clock import Clock, SystemClock
+from ferstream.runtime.observer import Observer
+from ferstream.runtime.redaction import redact
+
+_STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceOptions:
+    """What the settings say of a camera beside its source; plain values.
+
+    Attributes:
+        width: Wanted longer side of the detection picture in pixels.
+        analysis_fps: Frames to analyse per second, 0 for all.
+        loop: Recordings: start again at the end.
+        realtime: Recordings and the demo: play at media speed.
+        threads: Decoder threads.
+        thread_type: libav's ``SLICE``, ``FRAME`` or ``AUTO``; recordings only.
+        transport: RTSP over ``tcp`` or ``udp``.
+        connect_timeout_s: Streams: longest time to connect.
+        read_timeout_s: Streams: longest time without data.
+        password_file: Streams: file that holds the password, read at each connect.
+    """
+
+    width: int = 640
+    analysis_fps: float = 0.0
+    loop: bool = False
+    realtime: bool = False
+    threads: int = 1
+    thread_type: str = "SLICE"
+    transport: str = "tcp"
+    connect_timeout_s: float = 10.0
+    read_timeout_s: float = 5.0
+    password_file: Path | None = None
+
+
+def open_source(
+    source: str, *, camera: str, observer: Observer, options: SourceOptions | None = None, clock: Clock | None = None
+) -> Source:
+    """Make the adapter for a source; nothing is opened yet.
+
+    Args:
+        source: ``rtsp(s)://``, ``http(s)://``, a path, ``file:path``, ``webcam:N`` or ``demo:``.
+        camera: Name of the camera.
+        observer: Receives counts and durations.
+        options: The camera's other settings.
+        clock: The machine's clocks.
+
+    Raises:
+        ConfigError: It is none of these.
+    """
+    make = _maker(source)
+    return make(source, camera, observer, options or SourceOptions(), clock or SystemClock())
+
+
+def is_live(source: str, *, realtime: bool = False) -> bool:
+    """True when frames of this source do not wait: cameras, streams, the demo, recordings in real time."""
+    return realtime or _maker(source) is not _file
+
+
+_Maker = Callable[[str, str, Observer, SourceOptions, Clock], Source]
+
+
+def _maker(source: str) -> _Maker:
+    scheme = _scheme(source)
+    if scheme in _STREAM_SCHEMES:
+        return _stream
+    makers: dict[str, _Maker] = {"": _file, "file": _file, "webcam": _webcam, "demo": _demo}
+    if scheme not in makers or not source.strip():
+        raise ConfigError(
+            f'source "{redact(source)}" is not understood; use rtsp(s)://..., http(s)://..., a file, webcam:0 or demo:'
+        )
+    return makers[scheme]
+
+
+def _scheme(source: str) -> str:
+    """The part before the colon; empty for a path (also one like ``C:video.mp4`` or ``a/b:c``)."""
+    head, colon, _ = source.partition(":")
+    if not colon or "/" in head or len(head) == 1 or Path(source).exists():
+        return ""
+    return head.lower()
+
+
+def _stream(source: str, camera: str, observer: Observer, options: SourceOptions, clock: Clock) -> Source:
+    if not urlsplit(source).hostname:
+        raise ConfigError(f'source "{redact(source)}" names no host; write rtsp://user@host/path')
+    return StreamSource(
+        url=source,
+        camera=camera,
+        observer=observer,
+        width=options.width,
+        analysis_fps=options.analysis_fps,
+        transport=options.transport,
+        connect_timeout_s=options.connect_timeout_s,
+        read_timeout_s=options.read_timeout_s,
+        password_file=options.password_file,
+        threads=options.threads,
+        clock=clock,
+    )
+
+
+def _file(source: str, camera: str, observer: Observer, options: SourceOptions, clock: Clock) -> Source:
+    return FileSource(
+        path=_path(source),
+        camera=camera,
+        observer=observer,
+        width=options.width,
+        analysis_fps=options.analysis_fps,
+        loop=options.loop,
+        realtime=options.realtime,
+        threads=options.threads,
+        thread_type=options.thread_type,
+        clock=clock,
+    )
+
+
+def _path(source: str) -> Path:
+    if _scheme(source) != "file":
+        return Path(source).expanduser()
+    rest = source[len("file:") :]
+    return Path(unquote(urlsplit(source).path)) if rest.startswith("//") else Path(rest).expanduser()
+
+
+def _webcam(source: str, camera: str, observer: Observer, options: SourceOptions, clock: Clock) -> Source:
+    number = source.partition(":")[2]
+    if not number.isdecimal():
+        raise ConfigError(f'source "{source}" names no webcam; write webcam:0 for /dev/video0')
+    return WebcamSource(
+        number=int(number),
+        camera=camera,
+        observer=observer,
+        width=options.width,
+        analysis_fps=options.analysis_fps,
+        clock=clock,
+    )
+
+
+def _demo(source: str, camera: str, observer: Observer, options: SourceOptions, clock: Clock) -> Source:
+    return DemoSource(
+        camera=camera,
+        observer=observer,
+        width=options.width,
+        analysis_fps=options.analysis_fps,
+        clock=clock,
+    )

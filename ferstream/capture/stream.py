@@ -1,0 +1,213 @@
+"""RTSP and HTTP streams: one connection, with a limit on every wait. Reconnecting is the runner's business."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import SplitResult, quote, unquote, urlsplit
+
+import av
+from av.container import InputContainer
+
+from ferstream.capture.framing import Framer, stamp_ns
+from ferstream.capture.libav import Connection
+from ferstream.capture.source import SourceInfo
+from ferstream.capture.timing import LiveTimeline
+from ferstream.domain.frame import Frame
+from ferstream.errors import ConfigError, SourceAuthError, SourceError, SourceFormatError, SourceTimeoutError
+from ferstream.runtime.clock import Clock, SystemClock
+from ferstream.runtime.observer import Observer
+from ferstream.runtime.redaction import redact, register_secret
+
+_HTTP_PROTOCOLS = "http,https,tcp,tls,crypto,hls,httpproxy"
+_RTSP_PROTOCOLS = "rtsp,rtsps,rtp,srtp,udp,tcp,tls,crypto,http"
+_FORMATS = "rtsp,hls,mpegts,flv,mjpeg,mpjpeg,jpeg_pipe,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,ogg,avi,h264,hevc,gif"
+# Enough for a key frame's headers, little enough to be connected in a fraction of a second.
+_PROBE = {"probesize": "500000", "analyzeduration": "500000", "fpsprobesize": "0"}
+_LOW_DELAY = {"fflags": "nobuffer", "flags": "low_delay"}
+# These demuxers invent stamps at 25 frames/s.
+_WITHOUT_STAMPS = frozenset({"mpjpeg", "mjpeg", "jpeg_pipe", "h264", "hevc"})
+
+
+class StreamSource:
+    """One connection to a camera or media server. ``open`` and ``frames`` belong to one thread."""
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        camera: str,
+        observer: Observer,
+        width: int = 640,
+        analysis_fps: float = 0.0,
+        transport: str = "tcp",
+        connect_timeout_s: float = 10.0,
+        read_timeout_s: float = 5.0,
+        password_file: Path | None = None,
+        threads: int = 1,
+        clock: Clock | None = None,
+    ) -> None:
+        """Set up; nothing is connected yet.
+
+        Args:
+            url: ``rtsp(s)://`` or ``http(s)://``; a user name may be in it.
+            camera: Name of the camera.
+            observer: Receives counts and durations.
+            width: Wanted longer side of the detection picture in pixels.
+            analysis_fps: Frames to analyse per second, 0 for all.
+            transport: RTSP over ``tcp`` or ``udp``.
+            connect_timeout_s: Longest time to connect, in seconds.
+            read_timeout_s: Longest time without data, in seconds.
+            password_file: File with the password, read at each connect.
+            threads: Decoder threads (slices of one picture, which adds no latency).
+            clock: The machine's clocks.
+
+        Raises:
+            ConfigError: ``transport`` is unknown.
+        """
+        if transport not in ("tcp", "udp"):
+            raise ConfigError(f'transport "{transport}" is unknown; use "tcp" or "udp"')
+        self._url, self._camera, self._observer = url, camera, observer
+        self._shown = redact(url)
+        self._transport, self._password_file = transport, password_file
+        self._timeout_s = (connect_timeout_s, read_timeout_s)
+        self._threads = threads
+        self._clock = clock or SystemClock()
+        self._stop = threading.Event()
+        self._connection: Connection | None = None
+        self._framer = Framer(
+            camera=camera,
+            width=width,
+            analysis_fps=analysis_fps,
+            live=True,
+            observer=observer,
+            clock=self._clock,
+            utc_ns=lambda _: self._clock.utc_ns(),
+        )
+
+    def open(self) -> SourceInfo:
+        """Connect and read the format.
+
+        Raises:
+            SourceAuthError: The credentials are refused.
+            SourceTimeoutError: No answer in time.
+            SourceFormatError: What came is no video.
+            SourceError: Anything else that keeps it from being read.
+        """
+        container = self._opened(with_password(self._url, self._password_file))
+        try:
+            self._connection = Connection(container=container, threads=self._threads, thread_type="SLICE")
+        except SourceFormatError as exc:
+            raise SourceFormatError(f"{self._shown}: {exc}") from None
+        if self._stop.is_set():
+            self._connection.close()
+        return self._connection.info()
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield frames until ``close``.
+
+        Raises:
+            SourceTimeoutError: No data for the read timeout.
+            SourceError: The connection broke, or the server ended the stream.
+        """
+        connection = self._connection
+        if connection is None:
+            raise SourceError(f"{self._shown}: is not open")
+        try:
+            yield from self._frames(connection)
+        except av.FFmpegError as exc:
+            # The cause holds the URL with its password: it must not be shown in a traceback.
+            raise self._translated(exc, self._timeout_s[1]) from None
+        if not self._stop.is_set():
+            raise SourceError(f"{self._shown}: the server ended the stream")
+
+    def close(self) -> None:
+        """Release everything; any thread, more than once; ``frames`` returns within the read timeout."""
+        self._stop.set()
+        if self._connection is not None:
+            self._connection.close()
+
+    def _frames(self, connection: Connection) -> Iterator[Frame]:
+        timeline = LiveTimeline()
+        began_ns = self._clock.monotonic_ns()
+        stamped = connection.format_name not in _WITHOUT_STAMPS
+        paced = urlsplit(self._url).scheme.lower().startswith("http") and stamped
+        for decoded in connection.frames(timed=self._timed, damaged=self._damaged, strict=True):
+            elapsed_ns = self._clock.monotonic_ns() - began_ns
+            media_time_ns = timeline.at(stamp_ns(decoded) if stamped else None, elapsed_ns)
+            # Segments and recordings over HTTP come in bursts: play them at their own speed.
+            if paced and media_time_ns > elapsed_ns and self._stop.wait((media_time_ns - elapsed_ns) / 1e9):
+                return
+            frame = self._framer.frame(decoded, media_time_ns)
+            if frame is not None:
+                yield frame
+
+    def _opened(self, url: str) -> InputContainer:
+        try:
+            return av.open(
+                url, options=self._options(url), timeout=self._timeout_s, metadata_errors="replace"
+            )
+        except av.FFmpegError as exc:
+            raise self._translated(exc, self._timeout_s[0]) from None
+        except ValueError:
+            raise ConfigError(f"{self._shown}: is no URL that can be opened") from None
+
+    def _options(self, url: str) -> dict[str, str]:
+        if not url.lower().startswith("rtsp"):
+            return {**_PROBE, "protocol_whitelist": _HTTP_PROTOCOLS, "format_whitelist": _FORMATS}
+        own = {"rtsp_transport": self._transport, "allowed_media_types": "video"}
+        return {**_PROBE, **_LOW_DELAY, **own, "protocol_whitelist": _RTSP_PROTOCOLS}
+
+    def _translated(self, exc: av.FFmpegError, waited_s: float) -> SourceError:
+        return translated(exc, self._shown, waited_s)
+
+    def _timed(self, seconds: float) -> None:
+        self._observer.duration("decode", seconds)
+
+    def _damaged(self, count: int) -> None:
+        self._observer.frame_dropped(self._camera, "decode", "damaged", count)
+
+
+def translated(exc: av.FFmpegError, shown: str, waited_s: float) -> SourceError:
+    """The error for people; ``shown`` is the redacted address. The only place where libav's errors are read."""
+    if isinstance(exc, av.error.HTTPUnauthorizedError | av.error.HTTPForbiddenError | av.error.PermissionError):
+        return SourceAuthError(f"{shown}: authentication failed; check the user name and password_file")
+    if isinstance(exc, av.error.TimeoutError | av.error.ExitError):
+        return SourceTimeoutError(f"{shown}: no answer within {waited_s:g} s; check the address and the network")
+    if isinstance(exc, av.error.HTTPNotFoundError):
+        return SourceError(f"{shown}: the server has no such stream (404); check the path")
+    if isinstance(exc, av.error.ConnectionRefusedError):
+        return SourceError(f"{shown}: connection refused; check host, port and that the server runs")
+    if isinstance(exc, av.error.InvalidDataError | av.error.LookupError):
+        return SourceFormatError(f"{shown}: what the server sends is no video that can be decoded")
+    return SourceError(f"{shown}: cannot be read ({exc.strerror or type(exc).__name__})")
+
+
+def with_password(url: str, password_file: Path | None) -> str:
+    """The URL with the password from a file in it; only ever handed to libav.
+
+    Raises:
+        SourceAuthError: The file cannot be read or is empty, or the URL names no user.
+    """
+    parts = urlsplit(url)
+    if parts.password:
+        register_secret(unquote(parts.password))
+    if password_file is None:
+        return url
+    try:
+        password = password_file.read_text(encoding="utf-8").strip("\r\n")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise SourceAuthError(f"password_file {password_file}: cannot be read ({type(exc).__name__})") from None
+    if not password:
+        raise SourceAuthError(f"password_file {password_file}: is empty; write the password into it")
+    if not parts.username:
+        raise SourceAuthError(f"{redact(url)}: names no user; write {parts.scheme}://user@{parts.hostname}/...")
+    register_secret(password)
+    return _replace_userinfo(parts, parts.username, password)
+
+
+def _replace_userinfo(parts: SplitResult, username: str, password: str) -> str:
+    host = parts.netloc.rpartition("@")[2]
+    userinfo = f"{quote(unquote(username), safe='')}:{quote(password, safe='')}"
+    return parts._replace(netloc=f"{userinfo}@{host}").geturl()
