@@ -6,6 +6,7 @@ By value: every secret that was read is registered, and never shown again wherev
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from urllib.parse import quote, quote_plus
@@ -15,13 +16,9 @@ _SHORTEST_SECRET = 4
 _NAMES = r"pass(?:word|wd|phrase|code)?|pwd|secret|(?:access[_-]?|auth[_-]?|api[_-]?|session[_-]?|refresh[_-]?)?(?:token|key)|auth|credentials?|signature|sig"
 
 _USERINFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/?#\"'<>]*@")
-_PASSWORD_WITH_SLASH = re.compile(
-    r"(?i)\b((?:rtsps?|https?|mqtts?|wss?)://)[^\s\"'<>:@/]*:[^\s\"'<>]*@"
-)
+_PASSWORD_WITH_SLASH = re.compile(r"(?i)\b((?:rtsps?|https?|mqtts?|wss?)://)[^\s\"'<>:@/]*:[^\s\"'<>]*@")
 _QUERY = re.compile(rf"(?i)([?&;](?:[a-z0-9_.-]*[_.-])?(?:{_NAMES})=)[^&;\s\"'<>#]+")
-_AUTHORIZATION = re.compile(
-    r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?(?:(?:basic|bearer|digest|token)\s+)?)[^\s\"',;]+"
-)
+_AUTHORIZATION = re.compile(r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?(?:(?:basic|bearer|digest|token)\s+)?)[^\s\"',;]+")
 _BEARER = re.compile(r"(?i)\b((?:bearer|basic)\s+)[a-z0-9._~+/=-]{8,}")
 _ASSIGNED = re.compile(
     rf"(?i)(?<![a-z])((?:[a-z0-9]+[_-])*(?:{_NAMES})[\"']?\s*[:=]\s*)(\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[^\s\"',;&)\]}}]+)"
@@ -34,7 +31,7 @@ _known: re.Pattern[str] | None = None
 
 def register_secret(value: str) -> None:
     """Never show this value again, plain or URL-quoted; shorter than 4 characters it is left to the patterns."""
-    global _secrets, _known  # noqa: PLW0603 (one set for the process, replaced as a whole)
+    global _secrets, _known
     if len(value) < _SHORTEST_SECRET:
         return
     with _lock:
@@ -44,17 +41,15 @@ def register_secret(value: str) -> None:
             quote(value, safe=""),
             quote_plus(value),
             repr(value)[1:-1],
+            json.dumps(value)[1:-1],
+            json.dumps(value, ensure_ascii=False)[1:-1],
         }
-        _known = re.compile(
-            "|".join(
-                re.escape(secret) for secret in sorted(_secrets, key=len, reverse=True)
-            )
-        )
+        _known = re.compile("|".join(re.escape(secret) for secret in sorted(_secrets, key=len, reverse=True)))
 
 
 def forget_secrets() -> None:
     """Forget every registered value; for tests."""
-    global _secrets, _known  # noqa: PLW0603 (one set for the process, replaced as a whole)
+    global _secrets, _known
     with _lock:
         _secrets, _known = frozenset(), None
 

@@ -51,9 +51,7 @@ class RelativeToFile:
 
     def is_path(self, value: str) -> bool:
         """Whether the value is a path."""
-        return (
-            value != "" and "\0" not in value and re.match(self.unless, value) is None
-        )
+        return value != "" and "\0" not in value and re.match(self.unless, value) is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,25 +71,16 @@ def _text_to_path(value: object) -> object:
             raise ValueError("expected a path")
         return Path(value)
     if not isinstance(value, Path):
-        raise ValueError("expected a path as text")  # noqa: TRY004 (pydantic collects ValueError)
+        raise ValueError("expected a path as text")
     return value
 
 
 def _check_source(value: str) -> str:
     kind, colon, rest = value.partition(":")
     if not value.strip() or "\0" in value:
-        raise ValueError(
-            "expected rtsp(s)://..., http(s)://..., a file, webcam:N or demo:"
-        )
-    if (
-        kind == "webcam"
-        and colon
-        and not rest.isdecimal()
-        and not rest.startswith("/dev/")
-    ):
-        raise ValueError(
-            "expected webcam:N with the number of the webcam, such as webcam:0"
-        )
+        raise ValueError("expected rtsp(s)://..., http(s)://..., a file, webcam:N or demo:")
+    if kind == "webcam" and colon and not rest.isdecimal() and not rest.startswith("/dev/"):
+        raise ValueError("expected webcam:N with the number of the webcam, such as webcam:0")
     if "://" in value:
         check_url(value, schemes=URL_SCHEMES)
     return value
@@ -109,24 +98,13 @@ def _check_listen(value: str) -> str:
 
 
 def _check_prefix(value: str) -> str:
-    if (
-        not value
-        or any(not level for level in value.split("/"))
-        or re.search(r"[+#\s\x00]", value)
-        or value.startswith("$")
-    ):
-        raise ValueError(
-            "expected topic levels joined by single slashes, without + # or blanks, not beginning with $"
-        )
+    if not value or any(not level for level in value.split("/")) or re.search(r"[+#\s\x00]", value) or value.startswith("$"):
+        raise ValueError("expected topic levels joined by single slashes, without + # or blanks, not beginning with $")
     return value
 
 
 def _to_tuples(value: object) -> object:
-    return (
-        tuple(_to_tuples(item) for item in value)
-        if isinstance(value, list | tuple)
-        else value
-    )
+    return tuple(_to_tuples(item) for item in value) if isinstance(value, list | tuple) else value
 
 
 def _check_polygon(
@@ -143,17 +121,11 @@ Whole = Annotated[int, Field(strict=True, ge=0)]
 Positive = Annotated[int, Field(strict=True, gt=0)]
 Number = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(strict=True, gt=0, le=86_400, allow_inf_nan=False)]
-SecondsOrOff = Annotated[
-    float, Field(strict=True, ge=0, le=86_400, allow_inf_nan=False)
-]
+SecondsOrOff = Annotated[float, Field(strict=True, ge=0, le=86_400, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 FilePath = Annotated[Path, BeforeValidator(_text_to_path), RelativeToFile()]
-BundleName = Annotated[
-    str, Field(strict=True, min_length=1), RelativeToFile(unless=r"(?!\.{0,2}/|~)")
-]
-AutoOrPath = Annotated[
-    str, Field(strict=True, min_length=1), RelativeToFile(unless=r"(auto|memory)$")
-]
+BundleName = Annotated[str, Field(strict=True, min_length=1), RelativeToFile(unless=r"(?!\.{0,2}/|~)")]
+AutoOrPath = Annotated[str, Field(strict=True, min_length=1), RelativeToFile(unless=r"(auto|memory)$")]
 CameraName = Annotated[str, Field(strict=True, pattern=r"^[a-z0-9_-]{1,32}\z")]
 NodeName = Annotated[str, Field(strict=True, pattern=r"^[^/+#\s\x00]{1,64}\z")]
 SourceText = Annotated[
@@ -165,9 +137,7 @@ SourceText = Annotated[
 BrokerUrl = Annotated[str, Field(strict=True), AfterValidator(_check_broker_url)]
 Listen = Annotated[str, Field(strict=True), AfterValidator(_check_listen)]
 Prefix = Annotated[str, Field(strict=True), AfterValidator(_check_prefix)]
-Polygon = Annotated[
-    tuple[tuple[Fraction, Fraction], ...], AfterValidator(_check_polygon)
-]
+Polygon = Annotated[tuple[tuple[Fraction, Fraction], ...], AfterValidator(_check_polygon)]
 Masks = Annotated[tuple[Polygon, ...], BeforeValidator(_to_tuples)]
 Password = Annotated[SecretStr | None, NotInFile("password_file")]
 Token = Annotated[SecretStr | None, NotInFile("token_file")]

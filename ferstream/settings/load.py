@@ -105,11 +105,7 @@ def _validate(tree: Tree) -> Settings:
     except ValidationError as exc:
         for error in exc.errors(include_url=False):
             text = explain(error, data=tree.data, known=known)
-            tree.problems.append(
-                Problem(
-                    tree.origin(error["loc"]), dotted(error["loc"], tree.data), text
-                )
-            )
+            tree.problems.append(Problem(tree.origin(error["loc"]), dotted(error["loc"], tree.data), text))
     tree.problems.extend(_same_names(tree))
     if tree.problems or settings is None:
         raise SettingsError(tree.problems)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from ferstream.settings import fields as f
-from ferstream.settings.urls import split_listen, without_credentials
+from ferstream.settings.urls import split_listen, with_credentials, without_credentials
 
 
 class CameraSettings(f.Section):
@@ -53,8 +53,17 @@ class CameraSettings(f.Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _take_credentials_out(cls, data: Any) -> Any:  # noqa: ANN401 (pydantic's signature)
+    def _take_credentials_out(cls, data: Any) -> Any:
         return without_credentials(data, "source")
+
+    @property
+    def address(self) -> str:
+        """The source with user name and password back in its URL: for capture alone, never to be shown.
+
+        The content of ``password_file`` is not in it; capture reads that at each connect.
+        """
+        password = self.password if self.password_file is None else None
+        return with_credentials(self.source, self.username, password.get_secret_value() if password else None)
 
 
 class DetectionSettings(f.Section):
@@ -94,9 +103,7 @@ class InferenceSettings(f.Section):
     """OpenVINO device: auto, CPU, GPU or NPU."""
     max_batch: Annotated[int, Field(strict=True, ge=1, le=1024)] = 32
     """Most faces classified in one call."""
-    max_wait_ms: Annotated[
-        float, Field(strict=True, ge=0, le=10_000, allow_inf_nan=False)
-    ] = 5.0
+    max_wait_ms: Annotated[float, Field(strict=True, ge=0, le=10_000, allow_inf_nan=False)] = 5.0
     """Longest wait for a batch to fill, from its first face."""
     min_confidence: f.Fraction = 0.0
     """Below it the label is unknown."""
@@ -140,7 +147,7 @@ class MqttSettings(f.Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _take_credentials_out(cls, data: Any) -> Any:  # noqa: ANN401 (pydantic's signature)
+    def _take_credentials_out(cls, data: Any) -> Any:
         return without_credentials(data, "url")
 
     @property
@@ -162,13 +169,7 @@ class OutboxSettings(f.Section):
     @property
     def directory(self) -> Path | None:
         """Where it lies on disk; None for memory only."""
-        return (
-            None
-            if self.path == "memory"
-            else state_directory() / "outbox"
-            if self.path == "auto"
-            else Path(self.path)
-        )
+        return None if self.path == "memory" else state_directory() / "outbox" if self.path == "auto" else Path(self.path)
 
 
 class HttpSettings(f.Section):
@@ -196,10 +197,7 @@ class HttpSettings(f.Section):
     @property
     def loopback(self) -> bool:
         """Whether only this machine can reach it."""
-        return (
-            self.host in {"localhost", "::1"}
-            or re.fullmatch(r"127(\.\d{1,3}){3}", self.host) is not None
-        )
+        return self.host in {"localhost", "::1"} or re.fullmatch(r"127(\.\d{1,3}){3}", self.host) is not None
 
 
 class LogSettings(f.Section):
@@ -241,9 +239,7 @@ class Settings(f.Section):
 
     node: f.NodeName = Field(default_factory=lambda: host_name())
     """Name of this box in topics and events; the host name if left out."""
-    cameras: tuple[CameraSettings, ...] = (
-        CameraSettings(name="webcam", source="webcam:0"),
-    )
+    cameras: tuple[CameraSettings, ...] = (CameraSettings(name="webcam", source="webcam:0"),)
     """Cameras and recordings."""
     detection: DetectionSettings = DetectionSettings()
     tracking: TrackingSettings = TrackingSettings()
@@ -267,10 +263,7 @@ class Settings(f.Section):
 
 def host_name() -> str:
     """Return the first label of the host name, fit for a topic."""
-    return (
-        re.sub(r"[/+#\s\x00]", "-", socket.gethostname().partition(".")[0])[:64]
-        or "ferstream"
-    )
+    return re.sub(r"[/+#\s\x00]", "-", socket.gethostname().partition(".")[0])[:64] or "ferstream"
 
 
 def state_directory() -> Path:

@@ -14,9 +14,7 @@ from ferstream.errors import ConfigError
 from ferstream.runtime.redaction import redact
 
 Path = tuple[str | int, ...]
-_SECRET_NAME = re.compile(
-    r"pass|token|secret|credential|pin$|^key$|api_?key", re.IGNORECASE
-)
+_SECRET_NAME = re.compile(r"pass|token|secret|credential|pin$|^key$|api_?key", re.IGNORECASE)
 _LONGEST_VALUE = 60
 _KINDS = {
     "bool_type": "true or false",
@@ -96,13 +94,10 @@ class SettingsError(ConfigError):
 
 def one_line(text: str) -> str:
     """Return the text with line ends and control characters made visible."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "replace").decode("ascii")
-        for c in text
-    )
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode("ascii") for c in text)
 
 
-def dotted(path: Path, data: Any = None) -> str:  # noqa: ANN401 (whatever the file holds)
+def dotted(path: Path, data: Any = None) -> str:
     """Return a path for people: ``detection.width``, ``cameras.door.source``; an unnamed camera by number: ``cameras[2]``."""
     text = ""
     for depth, part in enumerate(path):
@@ -114,7 +109,7 @@ def dotted(path: Path, data: Any = None) -> str:  # noqa: ANN401 (whatever the f
     return text
 
 
-def value_at(data: Any, path: Path) -> Any:  # noqa: ANN401 (whatever the file holds)
+def value_at(data: Any, path: Path) -> Any:
     """Return what lies at the path, None where it leads nowhere."""
     for part in path:
         try:
@@ -124,9 +119,7 @@ def value_at(data: Any, path: Path) -> Any:  # noqa: ANN401 (whatever the file h
     return data
 
 
-def explain(
-    error: ErrorDetails, *, data: Mapping[str, Any], known: Iterable[str]
-) -> str:
+def explain(error: ErrorDetails, *, data: Mapping[str, Any], known: Iterable[str]) -> str:
     """Say what pydantic found wrong: what was expected and what is there instead.
 
     Args:
@@ -139,16 +132,8 @@ def explain(
         return "is missing and has no default"
     if kind == "extra_forbidden":
         return unknown_key(dotted(tuple(p for p in path if isinstance(p, str))), known)
-    message = (
-        str(error["ctx"]["error"])
-        if kind == "value_error" and "ctx" in error
-        else error["msg"]
-    )
-    expected = (
-        _KINDS.get(kind)
-        or _pattern(kind, path)
-        or message.removeprefix("Input should be ")
-    )
+    message = str(error["ctx"]["error"]) if kind == "value_error" and "ctx" in error else error["msg"]
+    expected = _KINDS.get(kind) or _pattern(kind, path) or message.removeprefix("Input should be ")
     return f"expected {expected.removeprefix('expected ')}, found {shown(error.get('input'), path)}"
 
 
@@ -158,27 +143,13 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(key, names, n=1, cutoff=0.6)
     if not near:
         last = {name.rpartition(".")[2]: name for name in names}
-        near = [
-            last[n]
-            for n in difflib.get_close_matches(
-                key.rpartition(".")[2], last, n=1, cutoff=0.75
-            )
-        ]
-    return (
-        f"unknown key; did you mean {near[0]}?"
-        if near
-        else "unknown key; config/ferstream.toml lists all keys"
-    )
+        near = [last[n] for n in difflib.get_close_matches(key.rpartition(".")[2], last, n=1, cutoff=0.75)]
+    return f"unknown key; did you mean {near[0]}?" if near else "unknown key; config/ferstream.toml lists all keys"
 
 
-def shown(value: Any, path: Path) -> str:  # noqa: ANN401 (whatever the file holds)
+def shown(value: Any, path: Path) -> str:
     """Return a found value for a message: its kind if it is a table or list, dots if it may be a secret."""
-    if any(
-        isinstance(part, str)
-        and _SECRET_NAME.search(part)
-        and not part.endswith("_file")
-        for part in path
-    ):
+    if any(isinstance(part, str) and _SECRET_NAME.search(part) and not part.endswith("_file") for part in path):
         return "a value that is not shown"
     match value:
         case dict():
@@ -189,17 +160,9 @@ def shown(value: Any, path: Path) -> str:  # noqa: ANN401 (whatever the file hol
             return str(value).lower()
         case str():
             text = redact(value)
-            return (
-                f'"{text[:_LONGEST_VALUE]}..."'
-                if len(text) > _LONGEST_VALUE
-                else f'"{text}"'
-            )
+            return f'"{text[:_LONGEST_VALUE]}..."' if len(text) > _LONGEST_VALUE else f'"{text}"'
         case int() | float():
-            return (
-                f"{value}"[:_LONGEST_VALUE]
-                if not isinstance(value, int) or abs(value) < 10**_LONGEST_VALUE
-                else "a huge number"
-            )
+            return f"{value}"[:_LONGEST_VALUE] if not isinstance(value, int) or abs(value) < 10**_LONGEST_VALUE else "a huge number"
         case _:
             return f"a {type(value).__name__}"
 
@@ -208,10 +171,6 @@ def _pattern(kind: str, path: tuple[str | int, ...]) -> str | None:
     return _PATTERNS.get(str(path[-1])) if kind == "string_pattern_mismatch" else None
 
 
-def _name_of(data: Any, path: Path) -> str | None:  # noqa: ANN401 (whatever the file holds)
+def _name_of(data: Any, path: Path) -> str | None:
     name = value_at(data, (*path, "name"))
-    return (
-        name
-        if isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,32}", name)
-        else None
-    )
+    return name if isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,32}", name) else None

@@ -30,9 +30,7 @@ class Changes:
     restart: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(
-            self.added or self.removed or self.changed or self.live or self.restart
-        )
+        return bool(self.added or self.removed or self.changed or self.live or self.restart)
 
 
 def diff(old: Settings, new: Settings) -> Changes:
@@ -43,11 +41,7 @@ def diff(old: Settings, new: Settings) -> Changes:
     return Changes(
         added=tuple(camera for name, camera in after.items() if name not in before),
         removed=tuple(name for name in before if name not in after),
-        changed=tuple(
-            camera
-            for name, camera in after.items()
-            if name in before and before[name] != camera
-        ),
+        changed=tuple(camera for name, camera in after.items() if name in before and before[name] != camera),
         live=tuple(key for key in keys if key in LIVE_KEYS),
         restart=tuple(key for key in keys if key not in LIVE_KEYS),
     )
@@ -59,8 +53,5 @@ def flat(settings: Settings) -> dict[str, Any]:
     for table in type(settings).model_fields:
         section = getattr(settings, table)
         if table not in {"node", "cameras"}:
-            found |= {
-                f"{table}.{key}": getattr(section, key)
-                for key in type(section).model_fields
-            }
+            found |= {f"{table}.{key}": getattr(section, key) for key in type(section).model_fields}
     return found

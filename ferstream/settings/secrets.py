@@ -19,20 +19,14 @@ from ferstream.settings.sources import Tree
 _LONGEST_SECRET = 65_536
 
 
-def with_secrets(
-    settings: Settings, environ: Mapping[str, str], *, tree: Tree | None = None
-) -> Settings:
+def with_secrets(settings: Settings, environ: Mapping[str, str], *, tree: Tree | None = None) -> Settings:
     """Return the settings with every password and token that can be found filled in.
 
     Raises:
         SettingsError: A file that a key names cannot be read or is empty.
     """
     problems: list[Problem] = []
-    folder = (
-        Path(environ["CREDENTIALS_DIRECTORY"])
-        if environ.get("CREDENTIALS_DIRECTORY")
-        else None
-    )
+    folder = Path(environ["CREDENTIALS_DIRECTORY"]) if environ.get("CREDENTIALS_DIRECTORY") else None
 
     def find(
         key: str,
@@ -44,9 +38,7 @@ def with_secrets(
         try:
             secret = value or read_secret(file, folder, credential)
         except ValueError as exc:
-            problems.append(
-                Problem(tree.origin(path) if tree else DEFAULT, key, str(exc))
-            )
+            problems.append(Problem(tree.origin(path) if tree else DEFAULT, key, str(exc)))
             return None
         if secret is not None:
             register_secret(secret.get_secret_value())
@@ -61,7 +53,8 @@ def with_secrets(
                     c.password,
                     c.password_file,
                     f"camera_{c.name}_password",
-                )
+                ),
+                "password_file": None if c.password else c.password_file,
             }
         )
         for i, c in enumerate(settings.cameras)
@@ -91,9 +84,7 @@ def with_secrets(
     return settings.model_copy(update=changed)
 
 
-def read_secret(
-    file: Path | None, credentials: Path | None, name: str
-) -> SecretStr | None:
+def read_secret(file: Path | None, credentials: Path | None, name: str) -> SecretStr | None:
     """Read a secret from its file, or else from the systemd credential of that name; the last line end is no part of it.
 
     Raises:

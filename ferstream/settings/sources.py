@@ -86,25 +86,15 @@ def read_toml(path: Path) -> Tree:
 def add_environment(tree: Tree, environ: Mapping[str, str]) -> None:
     """Lay the ``FERSTREAM_`` variables over the tree; an unknown one is a problem."""
     known = env_names()
-    own = {
-        name: value
-        for name, value in environ.items()
-        if name.upper().startswith(ENV_PREFIX)
-    }
+    own = {name: value for name, value in environ.items() if name.upper().startswith(ENV_PREFIX)}
     # A camera's source first: it may bring the camera into being.
     for name in sorted(own, key=lambda n: (not n.endswith("__SOURCE"), n)):
         origin = Origin(f"environment {name}")
         parts = tuple(name[len(ENV_PREFIX) :].lower().split("__"))
-        path = (
-            _camera_path(tree, parts)
-            if parts[0] == CAMERAS and len(parts) == 3
-            else parts
-        )  # noqa: PLR2004
+        path = _camera_path(tree, parts) if parts[0] == CAMERAS and len(parts) == 3 else parts
         info = field_at(path) if path else None
         if path is None or info is None:
-            tree.problems.append(
-                Problem(origin, "", _unknown_variable(name, known, tree))
-            )
+            tree.problems.append(Problem(origin, "", _unknown_variable(name, known, tree)))
         else:
             _put(tree, path, from_text(own[name], info), origin)
 
@@ -116,11 +106,7 @@ def add_flags(tree: Tree, flags: Mapping[str, Any]) -> None:
             continue
         parts = tuple(key.split("."))
         origin = Origin(f"flag --{key}")
-        path = (
-            _camera_path(tree, parts)
-            if parts[0] == CAMERAS and len(parts) == 3
-            else parts
-        )  # noqa: PLR2004
+        path = _camera_path(tree, parts) if parts[0] == CAMERAS and len(parts) == 3 else parts
         info = field_at(path) if path else None
         if path is None or info is None:
             tree.problems.append(Problem(origin, key, unknown_key(key, known_keys())))
@@ -141,14 +127,10 @@ def known_keys() -> tuple[str, ...]:
 def env_names() -> tuple[str, ...]:
     """Return every variable's name; a camera's key has the place of its name: ``FERSTREAM_CAMERAS__<NAME>__SOURCE``."""
     names = (key.upper().replace(".", "__") for key in known_keys())
-    return tuple(
-        ENV_PREFIX + name.replace("CAMERAS__", "CAMERAS__<NAME>__") for name in names
-    )
+    return tuple(ENV_PREFIX + name.replace("CAMERAS__", "CAMERAS__<NAME>__") for name in names)
 
 
-def walk(
-    model: type[Section], path: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
+def walk(model: type[Section], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
     """Yield every key of the model with its path, tables entered."""
     for name, info in model.model_fields.items():
         inner = CameraSettings if path == () and name == CAMERAS else info.annotation
@@ -161,16 +143,12 @@ def walk(
 def field_at(path: tuple[str | int, ...]) -> FieldInfo | None:
     """Return the model's field at a path (cameras by number), None if there is none that holds a value."""
     names = tuple(part for part in path if isinstance(part, str))
-    return (
-        Settings.model_fields[CAMERAS]
-        if names == (CAMERAS,)
-        else dict(walk(Settings)).get(names)
-    )
+    return Settings.model_fields[CAMERAS] if names == (CAMERAS,) else dict(walk(Settings)).get(names)
 
 
-def from_text(text: str, info: FieldInfo) -> Any:  # noqa: ANN401 (whatever the key wants)
+def from_text(text: str, info: FieldInfo) -> Any:
     """Turn text into the kind a key wants; what fits nothing stays text, so that the model says what is wrong."""
-    adapter: TypeAdapter[Any] = TypeAdapter(Annotated[info.annotation, info])
+    adapter: TypeAdapter[Any] = TypeAdapter(Annotated[info.annotation, info])  # type: ignore[arg-type]
     candidates = list(_readings(text))
     for acceptable in (_fits, _is_right_kind):
         for candidate in candidates:
@@ -209,19 +187,14 @@ def _fits(adapter: TypeAdapter[Any], value: object) -> bool:
 
 
 def _is_right_kind(adapter: TypeAdapter[Any], value: object) -> bool:
-    return not any(
-        kind.endswith(("_type", "_parsing")) for kind in _error_kinds(adapter, value)
-    )
+    return not any(kind.endswith(("_type", "_parsing")) for kind in _error_kinds(adapter, value))
 
 
 def _error_kinds(adapter: TypeAdapter[Any], value: object) -> list[str]:
     try:
         adapter.validate_python(value)
     except ValidationError as exc:
-        return [
-            error["type"]
-            for error in exc.errors(include_url=False, include_input=False)
-        ]
+        return [error["type"] for error in exc.errors(include_url=False, include_input=False)]
     return []
 
 
@@ -229,9 +202,7 @@ def _read_text(path: Path) -> str:
     origin = Origin(str(path))
     try:
         if path.is_dir():
-            raise SettingsError(
-                [Problem(origin, "", "is a directory, expected a TOML file")]
-            )
+            raise SettingsError([Problem(origin, "", "is a directory, expected a TOML file")])
         with path.open("rb") as stream:
             raw = stream.read(MAX_FILE_BYTES + 1)
         if len(raw) > MAX_FILE_BYTES:
@@ -270,9 +241,7 @@ def _read_text(path: Path) -> str:
         ) from exc
 
 
-def _syntax_problems(
-    path: Path, exc: Exception, repeated: list[tuple[tuple[str | int, ...], int, int]]
-) -> list[Problem]:
+def _syntax_problems(path: Path, exc: Exception, repeated: list[tuple[tuple[str | int, ...], int, int]]) -> list[Problem]:
     twice = [
         Problem(
             Origin(str(path), second),
@@ -295,20 +264,12 @@ def _syntax_problems(
     ]
 
 
-def _paths(
-    data: object, path: tuple[str | int, ...] = ()
-) -> Iterator[tuple[str | int, ...]]:
+def _paths(data: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
     if path:
         yield path
     if len(path) >= _DEEPEST:
         return
-    items = (
-        data.items()
-        if isinstance(data, dict)
-        else enumerate(data)
-        if isinstance(data, list) and path == (CAMERAS,)
-        else ()
-    )
+    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) and path == (CAMERAS,) else ()
     for key, value in items:
         yield from _paths(value, (*path, key))
 
@@ -319,23 +280,15 @@ def _refuse_secrets(tree: Tree) -> None:
             if isinstance(mark, NotInFile):
                 beside = dotted((*path[:-1], mark.file_key), tree.data)
                 text = f"a secret does not belong in this file; put it into a file of its own and name that in {beside}, or set {_variable(path, tree)}"
-                tree.problems.append(
-                    Problem(tree.origin(path), dotted(path, tree.data), text)
-                )
+                tree.problems.append(Problem(tree.origin(path), dotted(path, tree.data), text))
 
 
 def _anchor_paths(tree: Tree, folder: Path) -> None:
     for path, info in _values(tree):
         value = value_at(tree.data, path)
         for mark in marks(info):
-            if (
-                isinstance(mark, RelativeToFile)
-                and isinstance(value, str)
-                and mark.is_path(value)
-            ):
-                value_at(tree.data, path[:-1])[path[-1]] = str(
-                    folder / Path(value).expanduser()
-                )
+            if isinstance(mark, RelativeToFile) and isinstance(value, str) and mark.is_path(value):
+                value_at(tree.data, path[:-1])[path[-1]] = str(folder / Path(value).expanduser())
 
 
 def _values(tree: Tree) -> list[tuple[tuple[str | int, ...], FieldInfo]]:
@@ -344,10 +297,7 @@ def _values(tree: Tree) -> list[tuple[tuple[str | int, ...], FieldInfo]]:
 
 
 def _variable(path: tuple[str | int, ...], tree: Tree) -> str:
-    parts = [
-        str(value_at(tree.data, (*path[:2], "name"))) if isinstance(part, int) else part
-        for part in path
-    ]
+    parts = [str(value_at(tree.data, (*path[:2], "name"))) if isinstance(part, int) else part for part in path]
     return ENV_PREFIX + "__".join(parts).upper().replace("-", "_")
 
 
@@ -357,11 +307,7 @@ def _camera_path(tree: Tree, parts: tuple[str, ...]) -> tuple[str | int, ...] | 
     if not isinstance(cameras, list):
         return None
     for index, camera in enumerate(cameras):
-        if (
-            isinstance(camera, dict)
-            and str(camera.get("name")).replace("-", "_").lower()
-            == parts[1].replace("-", "_").lower()
-        ):
+        if isinstance(camera, dict) and str(camera.get("name")).replace("-", "_").lower() == parts[1].replace("-", "_").lower():
             return (CAMERAS, index, *parts[2:])
     if parts[2:] != ("source",):
         return None
@@ -369,16 +315,10 @@ def _camera_path(tree: Tree, parts: tuple[str, ...]) -> tuple[str | int, ...] | 
     return (CAMERAS, len(cameras) - 1, "source")
 
 
-def _put(
-    tree: Tree, path: tuple[str | int, ...], value: object, origin: Origin
-) -> None:
+def _put(tree: Tree, path: tuple[str | int, ...], value: object, origin: Origin) -> None:
     table: Any = tree.data
     for part in path[:-1]:
-        table = (
-            table.setdefault(part, {})
-            if isinstance(part, str) and isinstance(table, dict)
-            else value_at(table, (part,))
-        )
+        table = table.setdefault(part, {}) if isinstance(part, str) and isinstance(table, dict) else value_at(table, (part,))
     if isinstance(table, dict):
         table[path[-1]] = value
         tree.origins[path] = origin
@@ -388,15 +328,9 @@ def _put(
 def _unknown_variable(name: str, known: tuple[str, ...], tree: Tree) -> str:
     parts = name.upper().split("__")
     cameras = value_at(tree.data, (CAMERAS,))
-    if parts[0] == ENV_PREFIX + "CAMERAS" and len(parts) == 3:  # noqa: PLR2004
-        names = [
-            str(camera.get("name"))
-            for camera in cameras or ()
-            if isinstance(camera, dict)
-        ]
-        if ("cameras", parts[2].lower()) in {
-            path for path, _ in walk(Settings)
-        } and parts[1].lower().replace("-", "_") not in [
+    if parts[0] == ENV_PREFIX + "CAMERAS" and len(parts) == 3:
+        names = [str(camera.get("name")) for camera in cameras or () if isinstance(camera, dict)]
+        if ("cameras", parts[2].lower()) in {path for path, _ in walk(Settings)} and parts[1].lower().replace("-", "_") not in [
             n.replace("-", "_") for n in names
         ]:
             return f"no camera {parts[1].lower()!r}; cameras: {', '.join(names) or 'none'}; its SOURCE would add it"
@@ -406,8 +340,4 @@ def _unknown_variable(name: str, known: tuple[str, ...], tree: Tree) -> str:
         n=1,
         cutoff=0.6,
     )
-    return (
-        f"unknown variable; did you mean {ENV_PREFIX}{near[0]}?"
-        if near
-        else "unknown variable; ferstream config keys lists all"
-    )
+    return f"unknown variable; did you mean {ENV_PREFIX}{near[0]}?" if near else "unknown variable; ferstream config keys lists all"

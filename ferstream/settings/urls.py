@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 _MAX_PORT = 65_535
 
@@ -17,9 +17,7 @@ def check_url(value: str, *, schemes: tuple[str, ...]) -> None:
     """
     scheme = value.partition("://")[0]
     if "://" not in value or scheme.lower() not in schemes:
-        raise ValueError(
-            f"expected a URL that begins with {', '.join(f'{s}://' for s in schemes[:-1])} or {schemes[-1]}://"
-        )
+        raise ValueError(f"expected a URL that begins with {', '.join(f'{s}://' for s in schemes[:-1])} or {schemes[-1]}://")
     try:
         parts = urlsplit(value)
         host, _ = parts.hostname, parts.port
@@ -49,7 +47,7 @@ def split_listen(value: str) -> tuple[str, int]:
     return inner, int(port)
 
 
-def without_credentials(data: Any, key: str) -> Any:  # noqa: ANN401 (whatever the file holds)
+def without_credentials(data: Any, key: str) -> Any:
     """Move the user name and password of ``data[key]``, a URL, into keys of their own; those that are given win."""
     url = data.get(key) if isinstance(data, dict) else None
     if not isinstance(url, str) or "://" not in url or "@" not in url:
@@ -66,3 +64,12 @@ def without_credentials(data: Any, key: str) -> Any:  # noqa: ANN401 (whatever t
     if colon and data.get("password") is None and data.get("password_file") is None:
         found["password"] = unquote(password)
     return {**data, **found}
+
+
+def with_credentials(url: str, username: str | None, password: str | None) -> str:
+    """Put a user name and a password into a URL, quoted; what is no URL stays as it is."""
+    if "://" not in url or (username is None and password is None):
+        return url
+    parts = urlsplit(url)
+    userinfo = quote(username or "", safe="") + (f":{quote(password, safe='')}" if password is not None else "")
+    return urlunsplit(parts._replace(netloc=f"{userinfo}@{parts.netloc}"))
