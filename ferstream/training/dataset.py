@@ -1,0 +1,81 @@
+"""Labelled faces in memory: the one value that readers make and training and evaluation take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ferstream.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FACE_SIZE_PX = 48
+USAGES: tuple[str, ...] = ("Training", "PublicTest", "PrivateTest")
+"""The splits of FER2013, in the order of its file."""
+
+VOTE_NAMES: tuple[str, ...] = (
+    "neutral",
+    "happiness",
+    "surprise",
+    "sadness",
+    "anger",
+    "disgust",
+    "fear",
+    "contempt",
+    "unknown",
+    "NF",
+)
+"""Columns of FER+'s votes, in the order of its file."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaceSet:
+    """Faces with what people said about them; every array has one entry a face.
+
+    ``pixels`` (N, 48, 48) uint8 grey 0..255; ``labels`` (N,) int64, an index into ``LABELS``;
+    ``usages`` (N,) str, one of ``USAGES``; ``rows`` (N,) int64, the 1-based line or file number
+    in ``source``; ``votes`` (N, 10) int64 in ``VOTE_NAMES`` order, or None.
+    """
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    usages: NDArray[np.str_]
+    rows: NDArray[np.int64]
+    votes: NDArray[np.int64] | None
+    source: str
+
+    def __post_init__(self) -> None:
+        """Check that all arrays speak of the same faces."""
+        expected = (len(self.labels), FACE_SIZE_PX, FACE_SIZE_PX)
+        if self.pixels.shape != expected or self.pixels.dtype != np.uint8:
+            raise DataError(
+                f"{self.source}: faces must be uint8 {expected}, got {self.pixels.dtype} {self.pixels.shape}"
+            )
+
+    def __len__(self) -> int:
+        """Return how many faces there are."""
+        return len(self.labels)
+
+    def where(self, mask: NDArray[np.bool_] | NDArray[np.int64]) -> FaceSet:
+        """Return the faces that ``mask`` (boolean (N,) or indices) picks, in its order."""
+        picked = {
+            field.name: getattr(self, field.name)[mask]
+            for field in fields(self)
+            if isinstance(getattr(self, field.name), np.ndarray)
+        }
+        return replace(self, **picked)
+
+    def of_usage(self, usage: str) -> FaceSet:
+        """Return the faces of one split.
+
+        Raises:
+            DataError: the split holds no face.
+        """
+        part = self.where(self.usages == usage)
+        if len(part) == 0:
+            present = sorted(set(self.usages.tolist()))
+            raise DataError(f"{self.source}: the split {usage} is empty; it has rows of {', '.join(present)}")
+        return part
