@@ -13,7 +13,8 @@ from urllib.parse import quote, quote_plus
 
 MASK = "***"
 _SHORTEST_SECRET = 4
-_NAMES = r"pass(?:word|wd|phrase|code)?|pwd|secret|(?:access[_-]?|auth[_-]?|api[_-]?|session[_-]?|refresh[_-]?)?(?:token|key)|auth|credentials?|signature|sig"
+_PREFIXES = r"(?:access|auth|api|session|refresh)[_-]?"
+_NAMES = rf"pass(?:word|wd|phrase|code)?|pwd|secret|(?:{_PREFIXES})?(?:token|key)|auth|credentials?|signature|sig"
 
 _USERINFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/?#\"'<>]*@")
 _PASSWORD_WITH_SLASH = re.compile(r"(?i)\b((?:rtsps?|https?|mqtts?|wss?)://)[^\s\"'<>:@/]*:[^\s\"'<>]*@")

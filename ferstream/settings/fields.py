@@ -103,10 +103,6 @@ def _check_prefix(value: str) -> str:
     return value
 
 
-def _to_tuples(value: object) -> object:
-    return tuple(_to_tuples(item) for item in value) if isinstance(value, list | tuple) else value
-
-
 def _check_polygon(
     value: tuple[tuple[float, float], ...],
 ) -> tuple[tuple[float, float], ...]:
@@ -138,6 +134,6 @@ BrokerUrl = Annotated[str, Field(strict=True), AfterValidator(_check_broker_url)
 Listen = Annotated[str, Field(strict=True), AfterValidator(_check_listen)]
 Prefix = Annotated[str, Field(strict=True), AfterValidator(_check_prefix)]
 Polygon = Annotated[tuple[tuple[Fraction, Fraction], ...], AfterValidator(_check_polygon)]
-Masks = Annotated[tuple[Polygon, ...], BeforeValidator(_to_tuples)]
+Masks = tuple[Polygon, ...]
 Password = Annotated[SecretStr | None, NotInFile("password_file")]
 Token = Annotated[SecretStr | None, NotInFile("token_file")]

@@ -10,17 +10,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from ferstream.settings.keys import CAMERAS, known_keys
 from ferstream.settings.model import Settings
+from ferstream.settings.overlay import add_environment, add_flags
 from ferstream.settings.problems import Origin, Problem, SettingsError, dotted, explain
 from ferstream.settings.secrets import unsafe_listen, with_secrets
-from ferstream.settings.sources import (
-    CAMERAS,
-    Tree,
-    add_environment,
-    add_flags,
-    known_keys,
-    read_toml,
-)
+from ferstream.settings.toml_file import read_toml
+from ferstream.settings.tree import Tree
 
 LOCAL_FILE = Path("ferstream.toml")
 SYSTEM_FILE = Path("/etc/ferstream/ferstream.toml")

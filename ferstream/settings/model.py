@@ -5,16 +5,18 @@ User names and passwords are taken out of URLs when the model is made: ``source`
 
 from __future__ import annotations
 
-import os
 import re
-import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from ferstream.settings import fields as f
+from ferstream.settings.host import host_name, state_directory
 from ferstream.settings.urls import split_listen, with_credentials, without_credentials
+
+DEFAULT_CAMERA = {"name": "webcam", "source": "webcam:0"}
+"""What is watched when no camera is given."""
 
 
 class CameraSettings(f.Section):
@@ -237,9 +239,9 @@ class WatchdogSettings(f.Section):
 class Settings(f.Section):
     """All settings of one node."""
 
-    node: f.NodeName = Field(default_factory=lambda: host_name())
+    node: f.NodeName = Field(default_factory=host_name)
     """Name of this box in topics and events; the host name if left out."""
-    cameras: tuple[CameraSettings, ...] = (CameraSettings(name="webcam", source="webcam:0"),)
+    cameras: tuple[CameraSettings, ...] = (CameraSettings.model_validate(DEFAULT_CAMERA),)
     """Cameras and recordings."""
     detection: DetectionSettings = DetectionSettings()
     tracking: TrackingSettings = TrackingSettings()
@@ -259,15 +261,3 @@ class Settings(f.Section):
             KeyError: There is none.
         """
         return {camera.name: camera for camera in self.cameras}[name]
-
-
-def host_name() -> str:
-    """Return the first label of the host name, fit for a topic."""
-    return re.sub(r"[/+#\s\x00]", "-", socket.gethostname().partition(".")[0])[:64] or "ferstream"
-
-
-def state_directory() -> Path:
-    """Return where the daemon keeps what must outlive it: systemd's StateDirectory, else the user's state folder."""
-    systemd = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(systemd) if systemd else Path(home).expanduser() / "ferstream"

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from ferstream.runtime.redaction import register_secret
 from ferstream.settings.model import Settings
 from ferstream.settings.problems import DEFAULT, Origin, Problem, SettingsError
-from ferstream.settings.sources import Tree
+from ferstream.settings.tree import Tree
 
 _LONGEST_SECRET = 65_536
 

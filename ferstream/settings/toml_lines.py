@@ -78,12 +78,12 @@ class _Nesting:
             at = token.end()
             self._take(token.group())
 
-    def _take(self, token: str) -> None:
-        if token in {'"""', "'''"}:
-            self._quote = token
-        elif token in "[{":
+    def _take(self, mark: str) -> None:
+        if mark in {'"""', "'''"}:
+            self._quote = mark
+        elif mark in "[{":
             self._depth += 1
-        elif token in "]}":
+        elif mark in "]}":
             self._depth = max(0, self._depth - 1)
 
 
