@@ -10,6 +10,8 @@ The tree::
     |   +-- SourceFormatError     what was read is no video that can be decoded
     +-- BrokerError           the MQTT broker cannot be used                          exit 4
     |   +-- BrokerAuthError       refused: not authorised, bad user name or password
+    +-- OutboxError           the outbox's disk cannot be used (the daemon goes on in memory)  exit 4
+    |   +-- OutboxCorruptError    its file is damaged and was set aside
     +-- ModelError            a model bundle cannot be used                           exit 5
     |   +-- BundleError           files, hashes, labels or alignment do not fit
     |   +-- ClassifierMemoryError the device ran out of memory; a smaller batch may fit
@@ -90,6 +92,16 @@ class BrokerError(FerstreamError):
 
 class BrokerAuthError(BrokerError):
     """The MQTT broker refuses the credentials or the client."""
+
+
+class OutboxError(FerstreamError):
+    """The disk of the outbox cannot be used."""
+
+    exit_code = ExitCode.BROKER
+
+
+class OutboxCorruptError(OutboxError):
+    """The file of the outbox is damaged."""
 
 
 class ModelError(FerstreamError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -52,7 +53,7 @@ class JsonlSink:
             self._file = self._stdout or sys.stdout.buffer
             return
         try:
-            self._file = Path(self._path).open("wb", buffering=BUFFER_BYTES)
+            self._file = Path(self._path).open("wb", buffering=BUFFER_BYTES)  # noqa: SIM115 (closed in close)
         except OSError as exc:
             raise OutputError(f"cannot write events to {self._path}: {exc.strerror}") from exc
 
@@ -88,7 +89,7 @@ class JsonlSink:
                 file.close()
 
     @contextlib.contextmanager
-    def _translated(self):  # type: ignore[no-untyped-def]
+    def _translated(self) -> Iterator[None]:
         try:
             yield
         except BrokenPipeError:

@@ -1,0 +1,299 @@
+"""The MQTT thread: connects, keeps the window full, hears acknowledgements, connects again.
+
+One function is one connection (``_session``), another is the retry (``_run``); the wait between two attempts
+is the wait for a stop. At most ``window`` messages are unacknowledged; when a connection ends they
+go back to the outbox and are sent again, in order, by the next one. Camera states and summaries are
+retained latest values: they are published on every connect, and when they change.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from ferstream.errors import BrokerAuthError, BrokerError, FerstreamError
+from ferstream.publishing import reasons
+from ferstream.publishing.board import Board
+from ferstream.publishing.lanes import Item
+from ferstream.publishing.mqtt import Answer, BrokerAddress, Connection, Incoming, Outgoing, Will
+from ferstream.publishing.outbox import Outbox
+from ferstream.publishing.topics import Topics
+from ferstream.runtime.backoff import Backoff
+from ferstream.runtime.observer import Observer
+
+ONLINE, OFFLINE, STOPPED = b"online", b"offline", b"stopped"
+WINDOW = 64
+MESSAGE_EXPIRY_S = 3600
+WILL_DELAY_S = 5
+ACK_TIMEOUT_S = 30.0
+"""A broker that answers pings but acknowledges nothing for so long is left."""
+STEP_S = 0.5
+GOODBYE_S = 2.0
+_NAME = "mqtt"
+
+_LOG = logging.getLogger(__name__)
+
+
+class Wake:
+    """Wakes a thread that polls sockets; any thread may call ``set``."""
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._read, False)
+        os.set_blocking(self._write, False)
+        self._is_set = False
+        self._closed = False
+
+    def fileno(self) -> int:
+        """Readable while set."""
+        return self._read
+
+    def set(self) -> None:
+        """Wake."""
+        if not self._is_set and not self._closed:
+            self._is_set = True
+            os.write(self._write, b".")
+
+    def clear(self) -> None:
+        """Forget; look for work after this call, not before."""
+        if self._is_set:
+            os.read(self._read, 64)
+            self._is_set = False
+
+    def close(self) -> None:
+        """Release the pipe."""
+        if not self._closed:
+            self._closed = True
+            os.close(self._read)
+            os.close(self._write)
+
+
+class Link:
+    """Keeps one broker supplied from one outbox."""
+
+    def __init__(
+        self,
+        *,
+        address: BrokerAddress,
+        topics: Topics,
+        outbox: Outbox,
+        board: Board,
+        wake: Wake,
+        observer: Observer,
+        backoff: Backoff | None = None,
+        window: int = WINDOW,
+        on_command: Callable[[str, bytes], None] | None = None,
+        on_fatal: Callable[[str, BaseException], None] | None = None,
+    ) -> None:
+        self._address, self._topics = address, topics
+        self._outbox, self._board, self._wake, self._observer = outbox, board, wake, observer
+        self._backoff = backoff or Backoff(floor_s=0.5, cap_s=30.0, healthy_after_s=10.0)
+        self._window_wish = window
+        self._on_command, self._on_fatal = on_command, on_fatal
+        self._stop = threading.Event()
+        self._connected = False
+        self._reason = "not connected yet"
+        self._connects = 0
+        self._flight: dict[int, Item] = {}
+        self._thread = threading.Thread(target=self._run, name=_NAME, daemon=True)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has accepted us, and the connection stands."""
+        return self._connected
+
+    @property
+    def reason(self) -> str:
+        """Why it is not connected, in words; empty when it is."""
+        return self._reason
+
+    @property
+    def connects(self) -> int:
+        """Connections that came about."""
+        return self._connects
+
+    @property
+    def thread(self) -> threading.Thread:
+        """The MQTT thread."""
+        return self._thread
+
+    def start(self) -> None:
+        """Start the thread; once."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> bool:
+        """Say goodbye to the broker and end the thread; True if it ended in time."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread.ident is None:
+            return True
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    # -- the MQTT thread -----------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._attempt()
+                if self._backoff.wait(self._stop):
+                    return
+        except BaseException as exc:  # a thread must not die unnoticed
+            self._reason = f"internal error: {type(exc).__name__}"
+            if self._on_fatal is None:
+                raise
+            self._on_fatal(_NAME, exc)
+        finally:
+            self._connected = False
+            self._observer.forget_stage(_NAME)
+
+    def _attempt(self) -> None:
+        connection, began = None, time.monotonic()
+        try:
+            connection = Connection(self._address, will=Will(topic=self._topics.availability, payload=OFFLINE, delay_s=WILL_DELAY_S))
+            # A name that does not resolve may block longer than any watchdog: no beat is owed meanwhile.
+            self._observer.forget_stage(_NAME)
+            connection.connect()
+            began = time.monotonic()
+            self._session(connection)
+        except FerstreamError as exc:
+            self._failed(exc)
+        finally:
+            if self._connected:
+                self._connected = False
+                self._backoff.succeeded(time.monotonic() - began)
+            if connection is not None:
+                connection.close()
+            self._flight.clear()
+            self._outbox.give_back()
+
+    def _failed(self, exc: FerstreamError) -> None:
+        was_connected, reason = self._connected, str(exc)
+        if was_connected or reason != self._reason:
+            again = "" if was_connected else "; trying on"
+            _LOG.log(logging.ERROR if isinstance(exc, BrokerAuthError) else logging.WARNING, "mqtt: %s%s", reason, again)
+        self._reason = reason
+        self._observer.tally("mqtt_disconnects" if was_connected else "mqtt_connect_failures")
+
+    def _session(self, connection: Connection) -> None:
+        self._greet(connection)
+        window = min(self._window_wish, connection.receive_maximum)
+        heard_at = time.monotonic()
+        while not self._stop.is_set():
+            self._observer.beat(_NAME)
+            self._wake.clear()
+            self._publish_board(connection, changed_only=True)
+            self._fill(connection, window)
+            answers, incoming = connection.step(STEP_S, self._wake.fileno())
+            if self._settle(answers) or not self._flight:
+                heard_at = time.monotonic()
+            elif time.monotonic() - heard_at > ACK_TIMEOUT_S:
+                raise BrokerError(f"{self._address.label}: nothing acknowledged for {ACK_TIMEOUT_S:g} s")
+            self._obey(incoming)
+        self._goodbye(connection)
+
+    def _greet(self, connection: Connection) -> None:
+        self._connects += 1
+        self._connected, self._reason = True, ""
+        _LOG.info("mqtt: connected to %s", self._address.label)
+        self._observer.tally("mqtt_connects")
+        connection.publish(Outgoing(topic=self._topics.availability, payload=ONLINE, retain=True, content_type="text/plain"))
+        self._publish_board(connection, changed_only=False)
+        if self._on_command is not None:
+            connection.subscribe(self._topics.commands)
+
+    def _fill(self, connection: Connection, window: int) -> None:
+        room = window - len(self._flight)
+        if room <= 0:
+            return
+        for item in self._outbox.take(room):
+            payload = item.payload
+            if payload is None:  # dropped since
+                continue
+            too_large = connection.maximum_packet_bytes is not None and item.size + 512 > connection.maximum_packet_bytes
+            if too_large:
+                self._outbox.reject(item, "rejected")
+                self._observer.tally("mqtt_publish", "rejected")
+                continue
+            if item.sent:
+                self._observer.tally("mqtt_publish", "resent")
+            item.sent = True
+            self._flight[connection.publish(self._outgoing(item, payload))] = item
+
+    def _outgoing(self, item: Item, payload: bytes) -> Outgoing:
+        return Outgoing(
+            topic=self._topics.of(item.camera, item.schema),
+            payload=payload,
+            expiry_s=MESSAGE_EXPIRY_S,
+            user={"schema": item.schema, "seq": str(item.seq), "boot_id": item.boot_id},
+        )
+
+    def _publish_board(self, connection: Connection, *, changed_only: bool) -> None:
+        for message in self._board.changed() if changed_only else self._board.everything():
+            connection.publish(message)
+
+    def _settle(self, answers: Sequence[Answer]) -> bool:
+        """Book the broker's answers; True if there was one for an event."""
+        done = []
+        for answer in answers:
+            item = self._flight.pop(answer.mid, None)
+            if item is None:  # availability or a retained value
+                continue
+            if answer.ok:
+                done.append(item)
+            else:
+                self._refused(item, answer)
+        if done:
+            self._outbox.acknowledge(done)
+            self._observer.tally("mqtt_publish", "acknowledged", len(done))
+        return bool(answers)
+
+    def _refused(self, item: Item, answer: Answer) -> None:
+        why = reasons.words(reasons.PUBLISH_FAILED, answer.code)
+        topic = self._topics.of(item.camera, item.schema)
+        if answer.code in reasons.WORTH_RETRYING:
+            raise BrokerError(f"{self._address.label} did not take an event for {topic}: {why}")
+        self._observer.tally("mqtt_publish", "rejected")
+        self._outbox.reject(item, "rejected")
+        if why != self._reason:
+            _LOG.error("mqtt: %s refuses events for %s: %s", self._address.label, topic, why)
+            self._reason = why
+
+    def _obey(self, incoming: Sequence[Incoming]) -> None:
+        for message in incoming:
+            camera = self._topics.command_camera(message.topic)
+            if camera is None or self._on_command is None:
+                continue
+            try:
+                self._on_command(camera, message.payload)
+            except Exception:
+                _LOG.exception("mqtt: a command for camera %s failed", camera)
+
+    def _goodbye(self, connection: Connection) -> None:
+        deadline = time.monotonic() + GOODBYE_S
+        self._publish_board(connection, changed_only=True)
+        last = connection.publish(Outgoing(topic=self._topics.availability, payload=STOPPED, retain=True, content_type="text/plain"))
+        heard: set[int] = set()
+        while last not in heard and (left := deadline - time.monotonic()) > 0:
+            answers, _ = connection.step(left)
+            heard.update(answer.mid for answer in answers)
+            self._settle(answers)
+        connection.disconnect()
+
+
+class Supplier(Protocol):
+    """What telemetry reads of a link."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has accepted us."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """Why not, in words."""
+        ...

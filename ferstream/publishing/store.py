@@ -1,0 +1,213 @@
+"""The outbox's file: SQLite in WAL mode; used by the outbox's own thread only.
+
+``synchronous=NORMAL``: what is committed survives a killed process; a power cut may cost the last
+transactions but never the file's consistency. The exclusive lock keeps a second ferstream out,
+needs no shared memory file, and ends with the process however it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ferstream.errors import ConfigError, OutboxCorruptError, OutboxError
+
+FILE_NAME = "outbox.sqlite"
+_VERSION = 1
+_TABLE = """CREATE TABLE IF NOT EXISTS events (
+  id INTEGER PRIMARY KEY, camera TEXT NOT NULL, schema TEXT NOT NULL, boot_id TEXT NOT NULL,
+  seq INTEGER NOT NULL, crc INTEGER NOT NULL, payload BLOB NOT NULL)"""
+_CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_SCHEMA)
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_SELECT_LIMIT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class StoredHead:
+    """A stored event without its payload."""
+
+    row: int
+    camera: str
+    schema: str
+    boot_id: str
+    seq: int
+    crc: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewRow:
+    """An event to store."""
+
+    row: int
+    camera: str
+    schema: str
+    boot_id: str
+    seq: int
+    crc: int
+    payload: bytes
+
+
+class Store:
+    """One open file of events."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory, self.path = directory, directory / FILE_NAME
+        self._db: sqlite3.Connection | None = None
+        self._inode: tuple[int, int] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the file is open."""
+        return self._db is not None
+
+    def open(self) -> list[StoredHead]:
+        """Open or create the file; what it holds, oldest first.
+
+        Raises:
+            ConfigError: Another process uses it.
+            OutboxCorruptError: It is damaged; ``set_aside`` moves it away.
+            OutboxError: The disk is read-only, full or gone.
+        """
+        with self._translated():
+            try:
+                self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+                return self._open()
+            except BaseException:
+                self.close()
+                raise
+
+    def _open(self) -> list[StoredHead]:
+        db = self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=0.2)
+        db.execute("PRAGMA locking_mode=EXCLUSIVE")
+        db.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=NORMAL")
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, _VERSION):
+            raise OutboxCorruptError(f"{self.path}: made by another version of ferstream")
+        if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+            raise OutboxCorruptError(f"{self.path}: damaged")
+        db.execute("BEGIN IMMEDIATE")
+        db.execute(_TABLE)
+        db.execute(f"PRAGMA user_version={_VERSION}")
+        db.execute("COMMIT")
+        self.path.chmod(0o600)
+        self._inode = _identity(self.path)
+        heads = db.execute("SELECT id, camera, schema, boot_id, seq, crc, length(payload) FROM events ORDER BY id")
+        return [StoredHead(*row) for row in heads]
+
+    def write(self, new: Sequence[NewRow], gone: Sequence[int]) -> None:
+        """Delete the rows ``gone`` and add ``new``, all or nothing.
+
+        Raises:
+            OutboxCorruptError: The file is damaged.
+            OutboxError: The disk does not take it.
+        """
+        db = self._open_db()
+        with self._translated():
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                db.executemany("DELETE FROM events WHERE id=?", ((row,) for row in gone))
+                db.executemany(
+                    "INSERT INTO events VALUES (?,?,?,?,?,?,?)",
+                    ((n.row, n.camera, n.schema, n.boot_id, n.seq, n.crc, n.payload) for n in new),
+                )
+                db.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    db.execute("ROLLBACK")
+                raise
+
+    def load(self, rows: Sequence[int]) -> dict[int, bytes]:
+        """Payloads of the given rows; missing ones are absent.
+
+        Raises:
+            OutboxCorruptError: The file is damaged.
+            OutboxError: The disk cannot be read.
+        """
+        db = self._open_db()
+        found: dict[int, bytes] = {}
+        with self._translated():
+            for start in range(0, len(rows), _SELECT_LIMIT):
+                part = rows[start : start + _SELECT_LIMIT]
+                marks = ",".join("?" * len(part))
+                query = f"SELECT id, payload FROM events WHERE id IN ({marks})"  # noqa: S608 (question marks only)
+                found.update(db.execute(query, part).fetchall())
+        return found
+
+    def shrink(self) -> None:
+        """Give the space of deleted events back to the disk."""
+        db = self._open_db()
+        with self._translated():
+            db.execute("PRAGMA incremental_vacuum").fetchall()
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def vanished(self) -> bool:
+        """Whether somebody deleted or replaced the file under us."""
+        return self._inode is not None and _identity(self.path) != self._inode
+
+    def set_aside(self) -> Path:
+        """Move a damaged file away; returns its new name ``.corrupt-N``.
+
+        Raises:
+            OutboxError: It cannot be moved.
+        """
+        self.close()
+        number = 1
+        while (target := self.path.with_name(f"{FILE_NAME}.corrupt-{number}")).exists():
+            number += 1
+        with self._translated():
+            self.path.rename(target)
+            for suffix in ("-wal", "-shm"):
+                side = self.path.with_name(FILE_NAME + suffix)
+                if side.exists():
+                    side.rename(target.with_name(target.name + suffix))
+        return target
+
+    def remove(self) -> None:
+        """Delete the file: the way back from a full disk when no event in it is needed."""
+        self.close()
+        with self._translated():
+            for path in (self.path, *(self.path.with_name(FILE_NAME + suffix) for suffix in ("-wal", "-shm"))):
+                path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close the file; more than once is fine."""
+        db, self._db, self._inode = self._db, None, None
+        if db is not None:
+            with contextlib.suppress(sqlite3.Error):
+                db.close()
+
+    def _open_db(self) -> sqlite3.Connection:
+        if self._db is None:
+            raise OutboxError(f"{self.path}: not open")
+        return self._db
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as exc:
+            raise self._translate(exc) from exc
+        except OSError as exc:
+            raise OutboxError(f"{exc.filename or self.path}: {(exc.strerror or 'cannot be used').lower()}") from exc
+
+    def _translate(self, exc: sqlite3.Error) -> ConfigError | OutboxError:
+        code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
+        if code in _BUSY:
+            return ConfigError(f"outbox {self.path} is in use by another process; give each ferstream its own outbox.path")
+        if code in _CORRUPT:
+            return OutboxCorruptError(f"{self.path}: damaged: {exc}")
+        return OutboxError(f"{self.path}: {exc}")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
