@@ -88,7 +88,7 @@ class DetectionSettings(f.Section):
 class TrackingSettings(f.Section):
     """Following faces."""
 
-    lifespan_s: f.Seconds = 1.0
+    lifespan_s: f.Seconds = 1.5
     """A face unseen for so long has left."""
     smoothing_s: f.SecondsOrOff = 0.5
     """Time constant of the smoothed label; 0 = none."""

@@ -32,7 +32,7 @@ def add_flags(tree: Tree, flags: Mapping[str, Any]) -> None:
 
 def _lay(tree: Tree, parts: tuple[str, ...], value: object, origin: Origin) -> bool:
     """Set one value; False when there is no such key or camera."""
-    path = _camera_path(tree, parts) if parts[0] == CAMERAS and len(parts) == 3 else parts
+    path = _camera_path(tree, parts, origin) if parts[0] == CAMERAS and len(parts) == 3 else parts
     info = field_at(path) if path else None
     if not path or info is None:
         return False
@@ -45,7 +45,7 @@ def _lay(tree: Tree, parts: tuple[str, ...], value: object, origin: Origin) -> b
     return True
 
 
-def _camera_path(tree: Tree, parts: tuple[str, ...]) -> tuple[str | int, ...] | None:
+def _camera_path(tree: Tree, parts: tuple[str, ...], origin: Origin) -> tuple[str | int, ...] | None:
     """Return the path of a key of a camera that is given by name; ``source`` makes a camera that is not there yet."""
     _, name, key = parts
     if CAMERAS not in tree.data and name == DEFAULT_CAMERA["name"]:
@@ -56,7 +56,9 @@ def _camera_path(tree: Tree, parts: tuple[str, ...]) -> tuple[str | int, ...] | 
     if key != "source" or not isinstance(tree.data.setdefault(CAMERAS, []), list):
         return None
     tree.data[CAMERAS].append({"name": name})
-    return (CAMERAS, len(tree.data[CAMERAS]) - 1, key)
+    index = len(tree.data[CAMERAS]) - 1
+    tree.origins[CAMERAS, index, "name"] = origin
+    return (CAMERAS, index, key)
 
 
 def _camera_names(tree: Tree) -> list[str]:

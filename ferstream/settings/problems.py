@@ -77,7 +77,7 @@ class Problem:
 
 
 class SettingsError(ConfigError):
-    """Settings that cannot be used, with every problem; the text has one line for each.
+    """Settings that cannot be used: one line for each problem, below a line that counts them.
 
     Attributes:
         problems: All of them, in the order of the file.
@@ -89,7 +89,8 @@ class SettingsError(ConfigError):
             key=lambda p: (p.origin.label, p.origin.line, p.key),
         )
         self.problems = tuple(ordered)
-        super().__init__("\n".join(one_line(str(problem)) for problem in ordered))
+        lines = [one_line(str(problem)) for problem in ordered]
+        super().__init__(lines[0] if len(lines) == 1 else "\n".join([f"{len(lines)} problems in the settings", *lines]))
 
 
 def one_line(text: str) -> str:

@@ -1,0 +1,140 @@
+"""Settings written out: the reference file, the JSON Schema for editors, the values in force."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from ferstream.runtime.redaction import redact
+from ferstream.settings.fields import Section
+from ferstream.settings.keys import CAMERAS, is_secret
+from ferstream.settings.load import Loaded
+from ferstream.settings.model import CameraSettings, Settings
+from ferstream.settings.problems import DEFAULT, Origin
+
+SCHEMA_NAME = "ferstream.schema.json"
+MASK = "***"
+_HEAD = f"""\
+#:schema {SCHEMA_NAME}
+# Every key of ferstream with its default. Take the # away from a line to change it.
+#
+# Read from -c FILE, else ./ferstream.toml, else /etc/ferstream/ferstream.toml. A variable wins over the
+# file (FERSTREAM_DETECTION__WIDTH=320, FERSTREAM_CAMERAS__DOOR__SOURCE=rtsp://...), a flag over both.
+# Relative paths count from the folder of this file. Unknown keys are errors.
+# Passwords and tokens do not belong here: name a file, set a variable such as FERSTREAM_MQTT__PASSWORD, or
+# use a systemd credential (mqtt_password, http_token, camera_<name>_password).
+# Written by "ferstream config reference"; docs/configuration.md says more.
+"""
+_EXAMPLES: dict[str, Any] = {
+    "node": "edge-1",
+    "cameras.name": "door",
+    "cameras.source": "rtsp://camera.lan/stream",
+    "cameras.username": "viewer",
+    "cameras.password_file": "/etc/ferstream/secrets/door",
+    "cameras.masks": [[[0, 0], [0.3, 0], [0.3, 1], [0, 1]]],
+    "mqtt.username": "ferstream",
+    "mqtt.password_file": "/etc/ferstream/secrets/mqtt",
+    "mqtt.ca_file": "/etc/ferstream/ca.pem",
+    "mqtt.cert_file": "/etc/ferstream/client.pem",
+    "mqtt.key_file": "/etc/ferstream/client.key",
+    "http.token_file": "/etc/ferstream/secrets/http",
+}
+"""Shown in the reference where a key has no default, or an empty one that says nothing."""
+
+
+def reference() -> str:
+    """Return ``config/ferstream.toml``: every key that may stand in a file, commented out, with its default."""
+    lines = [_HEAD.rstrip(), ""]
+    lines += [*_key_lines("node", Settings.model_fields["node"], "node"), ""]
+    lines += [f"# {_first_line(CameraSettings)} One [[cameras]] table each; with none, webcam 0 is used.", "#[[cameras]]"]
+    lines += _section_lines(CameraSettings, CAMERAS)
+    for table, info in Settings.model_fields.items():
+        section = info.annotation
+        if isinstance(section, type) and issubclass(section, Section):
+            lines += ["", f"# {_first_line(section)}", f"[{table}]", *_section_lines(section, table)]
+    return "\n".join(lines) + "\n"
+
+
+def schema() -> str:
+    """Return the JSON Schema of the file, for editors; secrets are left out, since the file refuses them."""
+    made = Settings.model_json_schema()
+    made = {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": "ferstream.toml"}
+    tables: dict[str, Any] = made["$defs"]
+    for model in (CameraSettings, *(info.annotation for info in Settings.model_fields.values())):
+        if isinstance(model, type) and issubclass(model, Section):
+            for key in [key for key, info in model.model_fields.items() if is_secret(info)]:
+                del tables[model.__name__]["properties"][key]
+    return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
+
+
+def effective(loaded: Loaded) -> str:
+    """Return the settings in force as TOML, each with where it came from; secrets masked."""
+    settings = loaded.settings
+    lines = [_shown_line(loaded, ("node",), settings.node)]
+    for number, camera in enumerate(settings.cameras):
+        lines += ["", "[[cameras]]", *_shown_section(loaded, (CAMERAS, number), camera)]
+    for table in type(settings).model_fields:
+        section = getattr(settings, table)
+        if isinstance(section, Section):
+            lines += ["", f"[{table}]", *_shown_section(loaded, (table,), section)]
+    return "\n".join(lines) + "\n"
+
+
+def toml_value(value: object) -> str:
+    """Return a value as TOML writes it."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case float():
+            return str(int(value)) if value.is_integer() else repr(value)
+        case int():
+            return str(value)
+        case list() | tuple():
+            return f"[{', '.join(toml_value(item) for item in value)}]"
+        case _:
+            return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _section_lines(section: type[Section], table: str) -> Iterator[str]:
+    for key, info in section.model_fields.items():
+        if not is_secret(info):
+            yield from _key_lines(key, info, f"{table}.{key}")
+
+
+def _key_lines(key: str, info: FieldInfo, dotted: str) -> list[str]:
+    value = _EXAMPLES[dotted] if dotted in _EXAMPLES else info.get_default(call_default_factory=True)
+    if dotted == "cameras.name":
+        return [f"{f'#{key} = {toml_value(value)}':<44}  # {info.description}  (required)"]
+    if dotted == "cameras.source":
+        return [f"{f'#{key} = {toml_value(value)}':<44}  # {info.description}  (required)"]
+    example = "  (an example)" if dotted in _EXAMPLES else ""
+    return [f"{f'#{key} = {toml_value(value)}':<44}  # {info.description}{example}"]
+
+
+def _first_line(section: type[Section]) -> str:
+    return (section.__doc__ or "").partition("\n")[0]
+
+
+def _shown_section(loaded: Loaded, path: tuple[str | int, ...], section: Section) -> Iterator[str]:
+    for key in type(section).model_fields:
+        value = getattr(section, key)
+        if value is not None:
+            yield _shown_line(loaded, (*path, key), value)
+
+
+def _shown_line(loaded: Loaded, path: tuple[str | int, ...], value: object) -> str:
+    plain = MASK if isinstance(value, SecretStr) else redact(str(value)) if isinstance(value, str | Path) else value
+    text = f"{path[-1]} = {toml_value(plain)}"
+    return f"{text:<44}  # {_origin(loaded, path)}"
+
+
+def _origin(loaded: Loaded, path: tuple[str | int, ...]) -> Origin:
+    """Where a value came from; credentials that stood in a URL came from where the URL did."""
+    inside = {"username", "password"} & {path[-1]} and path not in loaded.origins
+    url = (*path[:-1], "source" if path[0] == CAMERAS else "url")
+    return loaded.origins.get(url if inside else path, DEFAULT)
