@@ -18,6 +18,7 @@ from ferstream.domain.face import Box
 from ferstream.errors import ConfigError
 
 GREY = 128
+_NEIGHBOURS = np.ones((3, 3), np.uint8)
 RelativePoint = Sequence[float]
 Polygon = Sequence[RelativePoint]
 Pixels = npt.NDArray[np.uint8]
@@ -25,7 +26,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class PrivacyMask:
-    """The masks of one camera; immutable, for any thread."""
+    """The masks of one camera; for any thread (the remembered raster is swapped whole)."""
 
     def __init__(self, polygons: Iterable[Polygon] = ()) -> None:
         """Check and keep the polygons.
@@ -37,6 +38,7 @@ class PrivacyMask:
             ConfigError: A polygon has too few corners, a corner out of range, no area, or crossing edges.
         """
         self._polygons = tuple(_checked(number, polygon) for number, polygon in enumerate(polygons, start=1))
+        self._rasters: dict[tuple[int, int], Pixels] = {}
 
     def __bool__(self) -> bool:
         """Whether there is anything to paint."""
@@ -48,8 +50,10 @@ class PrivacyMask:
         for polygon in self._polygons:
             _fill(picture, polygon * (width, height))
 
-    def paint_crop(self, crop: Pixels, matrix: npt.NDArray[np.floating], width: int, height: int) -> None:
-        """Paint over the masked parts of a face crop, in place.
+    def paint_crop(self, crop: Pixels, matrix: npt.NDArray[np.floating], width: int, height: int) -> Pixels:
+        """Return a face crop with the masked parts painted over; the crop itself when none is in it.
+
+        The mask takes the same way as the pixels, the repeated edge beyond the picture included.
 
         Args:
             crop: (h, w) uint8 grey.
@@ -57,14 +61,27 @@ class PrivacyMask:
             width: Width of the source picture in pixels.
             height: Height of the source picture in pixels.
         """
-        for polygon in self._polygons:
-            source = polygon * (width, height)
-            _fill(crop, source @ np.asarray(matrix[:, :2], np.float64).T + matrix[:, 2])
+        if not self._polygons:
+            return crop
+        size = (crop.shape[1], crop.shape[0])
+        hidden = cv2.warpAffine(self._raster(width, height), matrix, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+        # One pixel more, because the crop's pixels are mixtures of neighbours.
+        hidden = cv2.dilate(hidden, _NEIGHBOURS)
+        return np.where(hidden, np.uint8(GREY), crop) if hidden.any() else crop
 
     def covers(self, box: Box, width: int, height: int) -> bool:
         """Whether the centre of ``box``, in source pixels, lies in a mask (its edge included)."""
         centre = ((box.x + box.w / 2) / width, (box.y + box.h / 2) / height)
         return any(cv2.pointPolygonTest(polygon.astype(np.float32), centre, False) >= 0 for polygon in self._polygons)
+
+    def _raster(self, width: int, height: int) -> Pixels:
+        """Return (height, width) uint8, GREY inside the masks and 0 elsewhere; one picture size is remembered."""
+        raster = self._rasters.get((width, height))
+        if raster is None:
+            raster = np.zeros((height, width), np.uint8)
+            self.paint(raster)
+            self._rasters = {(width, height): raster}
+        return raster
 
 
 def _fill(picture: Pixels, corners: Floats) -> None:

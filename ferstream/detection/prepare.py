@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ferstream.detection.mask import PrivacyMask
-from ferstream.detection.quality import QualityLimits, judge
+from ferstream.detection.pose import estimate_pose
+from ferstream.detection.quality import QualityGate, QualityLimits
 from ferstream.domain.face import DetectedFrame, Face, FaceCrop, Point
 from ferstream.domain.frame import Frame, Luma
 
@@ -37,7 +38,7 @@ class FacePreparer:
             mask: The privacy masks of the camera.
         """
         self._align = align
-        self._limits = limits or QualityLimits()
+        self._gate = QualityGate(limits)
         self._mask = mask or PrivacyMask()
 
     def paint(self, frame: Frame) -> None:
@@ -51,6 +52,11 @@ class FacePreparer:
         return DetectedFrame(info=info, faces=tuple(self._prepared(frame, face) for face in seen))
 
     def _prepared(self, frame: Frame, face: Face) -> FaceCrop:
+        width, height = frame.info.width, frame.info.height
+        pose = estimate_pose(face.landmarks)
+        crop = None if self._gate.is_hopeless(pose) else self._cut(frame, face)
+        return FaceCrop(face=face, crop=crop, abstained=self._gate.judge(face, pose, crop, width=width, height=height))
+
+    def _cut(self, frame: Frame, face: Face) -> Crop:
         crop, matrix = self._align(frame.luma, face.landmarks)
-        self._mask.paint_crop(crop, matrix, frame.info.width, frame.info.height)
-        return FaceCrop(face=face, crop=crop, abstained=judge(face, crop, self._limits))
+        return self._mask.paint_crop(crop, matrix, frame.info.width, frame.info.height)
