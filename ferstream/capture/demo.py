@@ -29,6 +29,7 @@ from ferstream.runtime.observer import Observer
 WIDTH, HEIGHT, FPS = 960, 540, 25
 ON_STAGE_S = 10.0
 PERIOD_S = 12.0
+ENTRANCE_S = 1.5
 _STEP_NS = 1_000_000_000 // FPS
 _CARD_HEIGHT_PX = 420
 _BORDER_PX = 12
@@ -38,6 +39,7 @@ _PORTRAITS = (
 )
 
 Picture = npt.NDArray[np.uint8]
+Matrix = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +99,7 @@ class DemoSource:
         """
         self._stage = _Stage(cards=_cards(), small_size=self._small_size)
         seconds = None if self._count is None else self._count / FPS
-        return SourceInfo(
-            width=WIDTH, height=HEIGHT, fps=FPS, frames=self._count, duration_s=seconds, codec="drawn (gray)"
-        )
+        return SourceInfo(width=WIDTH, height=HEIGHT, fps=FPS, frames=self._count, duration_s=seconds, codec="drawn (gray)")
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames to analyse, drawn as they are due."""
@@ -130,52 +130,59 @@ class _Stage:
 
     def __init__(self, *, cards: tuple[_Card, ...], small_size: tuple[int, int]) -> None:
         self._cards, self._small_size = cards, small_size
-        colour = _backdrop()
-        self._grey = cv2.cvtColor(colour, cv2.COLOR_BGR2GRAY)
-        self._colour = cv2.resize(colour, small_size, interpolation=cv2.INTER_AREA)
+        backdrop = _backdrop()
+        self._grey = _picture(cv2.cvtColor(backdrop, cv2.COLOR_BGR2GRAY))
+        self._colour = _picture(cv2.resize(backdrop, small_size, interpolation=cv2.INTER_AREA))
 
     def drawn(self, seconds: float) -> tuple[Luma, Picture]:
+        """The luma and the small colour picture at a time of the clip."""
         grey, colour = self._grey.copy(), self._colour.copy()
         for number, card in enumerate(self._cards):
-            place = _placed(seconds - number * PERIOD_S / 2, card, turn=number)
+            middle = (number + 0.5) / len(self._cards)
+            place = _placed(seconds - number * PERIOD_S / len(self._cards), card, middle)
             if place is not None:
                 _paste(card.grey, place, grey)
                 _paste(card.colour, _scaled(place, self._small_size), colour)
         grey.flags.writeable = False
-        return Luma(plane=grey, limited=False), colour  # type: ignore[arg-type, return-value]
+        return Luma(plane=grey, limited=False), colour
 
 
-def _placed(seconds: float, card: _Card, turn: int) -> npt.NDArray[np.float64] | None:
-    """Where a card is: the 2x3 matrix from card to picture pixels, None while it is off stage."""
-    if seconds < 0:
-        return None
-    visit, at = divmod(seconds, PERIOD_S)
-    if at >= ON_STAGE_S:
+def _placed(seconds: float, card: _Card, place: float) -> Matrix | None:
+    """Where a card is: the 2x3 matrix from card to picture pixels, None while it is off stage.
+
+    Args:
+        seconds: Time since its first entrance.
+        card: The card.
+        place: Middle of its place as a share of the width; it comes from the nearer side and leaves there.
+    """
+    at = seconds % PERIOD_S
+    if seconds < 0 or at >= ON_STAGE_S:
         return None
     share = at / ON_STAGE_S
-    rightwards = (int(visit) + turn) % 2 == 0
-    across = _travel(share) if rightwards else 1 - _travel(share)
-    card_height, card_width = card.grey.shape
-    centre_x = -card_width / 2 + across * (WIDTH + card_width)
-    centre_y = HEIGHT / 2 + 20 * math.sin(2 * math.pi * share + turn)
-    scale = 0.92 + 0.12 * math.sin(math.pi * share)
-    matrix = cv2.getRotationMatrix2D((card_width / 2, card_height / 2), 5 * math.sin(2 * math.pi * share), scale)
-    matrix[:, 2] += centre_x - card_width / 2, centre_y - card_height / 2
-    return matrix
+    turn = 2 * math.pi * share
+    height, width = card.grey.shape
+    away = -0.6 * width if place <= 0.5 else WIDTH + 0.6 * width
+    arrived = _eased(min(at, ON_STAGE_S - at) / ENTRANCE_S)
+    centre_x = away + arrived * (place * WIDTH + 30 * math.sin(turn) - away)
+    centre_y = HEIGHT / 2 + 15 * math.sin(2 * turn)
+    scale = 0.9 + 0.1 * math.sin(math.pi * share)
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), 5 * math.sin(turn), scale)
+    matrix[:, 2] += centre_x - width / 2, centre_y - height / 2
+    return np.asarray(matrix, dtype=np.float64)
 
 
-def _travel(share: float) -> float:
-    """Share of the way across: quick in, slow through the middle, quick out."""
-    middle = 2 * share - 1
-    return 0.5 + 0.5 * (0.25 * middle + 0.75 * middle**5)
+def _eased(share: float) -> float:
+    """0..1 to 0..1 without a jerk at either end; more than 1 stays 1."""
+    share = min(1.0, share)
+    return share * share * (3 - 2 * share)
 
 
-def _scaled(matrix: npt.NDArray[np.float64], size: tuple[int, int]) -> npt.NDArray[np.float64]:
+def _scaled(matrix: Matrix, size: tuple[int, int]) -> Matrix:
     """The same place in the small picture."""
     return np.diag([size[0] / WIDTH, size[1] / HEIGHT]) @ matrix
 
 
-def _paste(card: Picture, matrix: npt.NDArray[np.float64], onto: npt.NDArray[np.uint8]) -> None:
+def _paste(card: Picture, matrix: Matrix, onto: Picture) -> None:
     cv2.warpAffine(
         card,
         matrix,
@@ -191,7 +198,7 @@ def _backdrop() -> Picture:
     down = np.linspace(0.0, 1.0, HEIGHT)[:, None, None]
     along = np.linspace(-1.0, 1.0, WIDTH)[None, :, None]
     top, bottom = np.array([120.0, 96.0, 78.0]), np.array([66.0, 54.0, 46.0])
-    return np.clip((top + (bottom - top) * down) * (1.1 - 0.25 * along**2), 0, 255).astype(np.uint8)
+    return _picture(np.clip((top + (bottom - top) * down) * (1.1 - 0.25 * along**2), 0, 255))
 
 
 def _cards() -> tuple[_Card, ...]:
@@ -220,4 +227,8 @@ def _card(path: Path) -> _Card:
     edges = (_BORDER_PX,) * 4
     colour = cv2.copyMakeBorder(portrait, *edges, cv2.BORDER_CONSTANT, value=(240, 244, 246))
     grey = cv2.cvtColor(colour, cv2.COLOR_BGR2GRAY)
-    return _Card(grey=grey, colour=colour)  # type: ignore[arg-type]
+    return _Card(grey=_picture(grey), colour=_picture(colour))
+
+
+def _picture(values: npt.NDArray[np.generic]) -> Picture:
+    return np.asarray(values).astype(np.uint8)

@@ -82,9 +82,7 @@ def _maker(source: str) -> _Maker:
         return _stream
     makers: dict[str, _Maker] = {"": _file, "file": _file, "webcam": _webcam, "demo": _demo}
     if scheme not in makers or not source.strip():
-        raise ConfigError(
-            f'source "{redact(source)}" is not understood; use rtsp(s)://..., http(s)://..., a file, webcam:0 or demo:'
-        )
+        raise ConfigError(f'source "{redact(source)}" is not understood; use rtsp(s)://..., http(s)://..., a file, webcam:0 or demo:')
     return makers[scheme]
 
 

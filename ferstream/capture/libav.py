@@ -63,9 +63,7 @@ class Connection:
         name = f"{codec.name} ({codec.pix_fmt})" if codec.pix_fmt else codec.name
         return SourceInfo(width=width, height=height, fps=rate, frames=frames, duration_s=duration_s, codec=name)
 
-    def frames(
-        self, *, timed: Callable[[float], None], damaged: Callable[[int], None], strict: bool
-    ) -> Iterator[av.VideoFrame]:
+    def frames(self, *, timed: Callable[[float], None], damaged: Callable[[int], None], strict: bool) -> Iterator[av.VideoFrame]:
         """Decode until the end or ``close``.
 
         Args:
@@ -89,9 +87,8 @@ class Connection:
             if self._closing.is_set():
                 self.close()
 
-    def _batches(
-        self, timed: Callable[[float], None], damaged: Callable[[int], None], strict: bool
-    ) -> Iterator[list[av.VideoFrame]]:
+    def _batches(self, timed: Callable[[float], None], damaged: Callable[[int], None], strict: bool) -> Iterator[list[av.VideoFrame]]:
+        """The pictures of one packet after the other."""
         packets = self._container.demux(self._stream)
         in_a_row = 0
         while in_a_row <= _MAX_DAMAGED_IN_A_ROW:
@@ -99,21 +96,18 @@ class Connection:
                 if self._closing.is_set():
                     return
                 try:
-                    packet = next(packets, None)
+                    pictures = self._decoded(next(packets), timed)
+                except StopIteration:
+                    return
                 except av.error.InvalidDataError:
                     if strict:
                         raise
                     packets = self._container.demux(self._stream)
                     pictures = None
-                else:
-                    if packet is None:
-                        return
-                    pictures = self._decoded(packet, timed)
+            in_a_row = in_a_row + 1 if pictures is None else 0
             if pictures is None:
-                in_a_row += 1
                 damaged(1)
-            elif pictures:
-                in_a_row = 0
+            else:
                 yield pictures
 
     def _decoded(self, packet: av.Packet[VideoStream], timed: Callable[[float], None]) -> list[av.VideoFrame] | None:

@@ -145,9 +145,7 @@ class StreamSource:
 
     def _opened(self, url: str) -> InputContainer:
         try:
-            return av.open(
-                url, options=self._options(url), timeout=self._timeout_s, metadata_errors="replace"
-            )
+            return av.open(url, options=self._options(url), timeout=self._timeout_s, metadata_errors="replace")
         except av.FFmpegError as exc:
             raise self._translated(exc, self._timeout_s[0]) from None
         except ValueError:
