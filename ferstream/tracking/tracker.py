@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ferstream.domain.event import LabelledFrame
-from ferstream.domain.track import TrackedFrame
 from ferstream.domain.face import DetectedFrame
+from ferstream.domain.track import TrackedFrame
 
 
 class Tracker(Protocol):
