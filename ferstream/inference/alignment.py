@@ -37,7 +37,7 @@ Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 Matrix = npt.NDArray[np.float64]
 """(2, 3) float64: source pixel (x, y, 1) to crop pixel."""
 
-Align = Callable[[Luma, Sequence[Point]], Crop]
+Align = Callable[[Luma, Sequence[Point]], tuple[Crop, Matrix]]
 
 _MIN_SPREAD_PX2 = 1e-6
 _MAX_SCALE = 1e4
@@ -149,5 +149,5 @@ def _limited_table() -> Crop:
     return cast("Crop", np.clip(np.rint(levels), 0, 255).astype(np.uint8))
 
 
-ALIGNMENTS: Mapping[str, Align] = MappingProxyType({FER2013_5PT: align})
+ALIGNMENTS: Mapping[str, Align] = MappingProxyType({FER2013_5PT: align_with_matrix})
 """Every geometry this version can produce, by id."""

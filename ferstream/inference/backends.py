@@ -74,7 +74,9 @@ def keras_installed() -> bool:
 
 def _open_keras(bundle: Bundle, *, max_batch: int, deterministic: bool) -> Classifier:
     if not keras_installed():
-        msg = "inference.backend keras: Keras or its backend is not installed; install ferstream[keras] or set inference.backend to openvino"
+        msg = (
+            "inference.backend keras: Keras or its backend is not installed; install ferstream[keras] or set inference.backend to openvino"
+        )
         raise BundleError(msg)
     from ferstream.inference.keras import KerasClassifier
 

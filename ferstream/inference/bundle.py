@@ -55,7 +55,8 @@ class Bundle:
             BundleError: The bundle does not carry it.
         """
         if not self.has(name):
-            msg = f"model {self.directory}: has no {name}, only {', '.join(sorted(self.manifest.files))}; choose another backend or export it again"
+            carried = ", ".join(sorted(self.manifest.files))
+            msg = f"model {self.directory}: has no {name}, only {carried}; choose another backend or export it again"
             raise BundleError(msg)
         return self.directory / name
 
@@ -184,7 +185,8 @@ def _verify(path: Path, expected: str) -> None:
     except OSError as exc:
         raise BundleError(f"model {path}: cannot be read: {exc.strerror or exc}") from exc
     if actual != expected:
-        msg = f"model {path}: sha256 is {actual[:12]}..., the manifest says {expected[:12]}...; copy the whole bundle again or export the model again"
+        hashes = f"sha256 is {actual[:12]}..., the manifest says {expected[:12]}..."
+        msg = f"model {path}: {hashes}; copy the whole bundle again or export the model again"
         raise BundleError(msg)
 
 

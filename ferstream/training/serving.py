@@ -45,10 +45,10 @@ def serving_model(
     plain = _in_float32(network)
     given = keras.Input((CROP_PX, CROP_PX, 1), dtype="uint8", name="crops")
     grey = keras.layers.Rescaling(1.0, dtype="float32", name="as_float")(given)
-    scores = _scores(plain, grey, logits=not _ends_in_softmax(plain) if logits is None else logits)
+    logits = not _ends_in_softmax(plain) if logits is None else logits
+    scores = _scores(plain, grey, logits=logits)
     if mirror:
-        mirrored = keras.ops.flip(grey, axis=2)
-        scores = (scores + _scores(plain, mirrored, logits=not _ends_in_softmax(plain) if logits is None else logits)) * 0.5
+        scores = (scores + _scores(plain, keras.ops.flip(grey, axis=2), logits=logits)) * 0.5
     if order is not None:
         scores = keras.ops.take(scores, list(order), axis=1)
     if temperature != 1.0:
@@ -143,5 +143,7 @@ def _in_float32(network: keras.Model) -> keras.Model:
 
 def _ends_in_softmax(network: keras.Model) -> bool:
     last = network.layers[-1]
+    if isinstance(last, keras.Model):
+        return _ends_in_softmax(last)
     activation = getattr(last, "activation", None)
     return isinstance(last, keras.layers.Softmax) or getattr(activation, "__name__", "") == "softmax"

@@ -22,7 +22,12 @@ class ScriptedClassifier:
     """
 
     def __init__(
-        self, *, max_batch: int = 32, failures: tuple[BaseException | None, ...] = (), hanging: bool = False, delay: Callable[[], object] | None = None
+        self,
+        *,
+        max_batch: int = 32,
+        failures: tuple[BaseException | None, ...] = (),
+        hanging: bool = False,
+        delay: Callable[[], object] | None = None,
     ) -> None:
         """Script it.
 
