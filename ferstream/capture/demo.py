@@ -91,6 +91,11 @@ class DemoSource:
             utc_ns=lambda media_ns: self._clock.utc_ns() if realtime else media_ns,
         )
 
+    @property
+    def pulse_ns(self) -> int:
+        """Monotonic clock of the last decoded picture; 0 before the first."""
+        return self._framer.pulse_ns
+
     def open(self) -> SourceInfo:
         """Load the portraits.
 

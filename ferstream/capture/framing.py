@@ -43,10 +43,12 @@ class Framer:
         self._observer, self._clock, self._utc_ns = observer, clock, utc_ns
         self._sampler = Sampler(fps=analysis_fps)
         self._index = -1
+        self.pulse_ns = 0
 
     def next(self, media_time_ns: int, size: tuple[int, int]) -> FrameInfo | None:
         """Count a decoded frame; its identity if it is to be analysed."""
         self._index += 1
+        self.pulse_ns = now_ns = self._clock.monotonic_ns()
         self._observer.frame(self._camera, "decode")
         if not self._sampler.take(media_time_ns):
             return None
@@ -54,7 +56,7 @@ class Framer:
             camera=self._camera,
             index=self._index,
             media_time_ns=media_time_ns,
-            captured_ns=self._clock.monotonic_ns(),
+            captured_ns=now_ns,
             captured_at_ns=self._utc_ns(media_time_ns),
             width=size[0],
             height=size[1],

@@ -76,6 +76,11 @@ class FileSource:
             utc_ns=self._utc_ns,
         )
 
+    @property
+    def pulse_ns(self) -> int:
+        """Monotonic clock of the last decoded picture; 0 before the first."""
+        return self._framer.pulse_ns
+
     def open(self) -> SourceInfo:
         """Open the file and read its format.
 
@@ -87,17 +92,26 @@ class FileSource:
         return connection.info()
 
     def frames(self) -> Iterator[Frame]:
-        """Yield the frames to analyse; damaged ones are skipped and counted."""
+        """Yield the frames to analyse; damaged ones are skipped and counted.
+
+        Raises:
+            SourceFormatError: Not one picture could be decoded.
+        """
         connection = self._connection or self._connected()
         timeline = MediaTimeline(step_ns=connection.step_ns)
         started_ns = self._clock.monotonic_ns()
         while True:
+            decoded = None
             for decoded in connection.frames(timed=self._timed, damaged=self._damaged, strict=False):
                 frame = self._framer.frame(decoded, timeline.at(stamp_ns(decoded)))
                 if frame is not None and not self._too_early(frame, started_ns):
                     yield frame
             connection.close()
-            if not self._loop or self._stop.is_set():
+            if self._stop.is_set():
+                return
+            if decoded is None:
+                raise SourceFormatError(f"{self._path}: not one picture in it can be decoded; record or copy it again")
+            if not self._loop:
                 return
             timeline = MediaTimeline(step_ns=connection.step_ns, start_ns=timeline.next_ns)
             self._connection = connection = self._connected()
@@ -126,7 +140,9 @@ class FileSource:
         """In real time: wait until the frame is due; True when the source was closed meanwhile."""
         if not self._realtime:
             return False
-        wait_ns = started_ns + frame.info.media_time_ns - self._clock.monotonic_ns()
+        due_ns = started_ns + frame.info.media_time_ns
+        wait_ns = due_ns - self._clock.monotonic_ns()
+        self._framer.pulse_ns = max(self._framer.pulse_ns, due_ns)
         return self._stop.wait(wait_ns / 1e9) if wait_ns > 0 else self._stop.is_set()
 
     def _timed(self, seconds: float) -> None:

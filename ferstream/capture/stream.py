@@ -86,6 +86,11 @@ class StreamSource:
             utc_ns=lambda _: self._clock.utc_ns(),
         )
 
+    @property
+    def pulse_ns(self) -> int:
+        """Monotonic clock of the last decoded picture; 0 before the first."""
+        return self._framer.pulse_ns
+
     def open(self) -> SourceInfo:
         """Connect and read the format.
 

@@ -50,6 +50,7 @@ class Capture(Protocol):
 
 def open_device(number: int) -> Capture:
     """Ask the system for camera ``number``."""
+    cv2.setLogLevel(2)  # errors only: a missing camera is told by SourceError
     return cv2.VideoCapture(number, cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY)
 
 
@@ -95,6 +96,11 @@ class WebcamSource:
             clock=self._clock,
             utc_ns=lambda _: self._clock.utc_ns(),
         )
+
+    @property
+    def pulse_ns(self) -> int:
+        """Monotonic clock of the last decoded picture; 0 before the first."""
+        return self._framer.pulse_ns
 
     def open(self) -> SourceInfo:
         """Open the device and ask for compressed pictures of the wanted size.

@@ -1,0 +1,281 @@
+"""Keeps one camera delivering: connects, watches, gives up, waits, connects again.
+
+::
+
+    connecting --> online --> stalled --> reconnecting --> online
+        |            |                     ^      |
+        |            +---------------------+      +--> offline (several attempts failed; goes on trying)
+        +--> reconnecting, offline
+
+Retrying is here, one connection is an ``Attempt``. Two threads a camera: ``capture-NAME`` reads and is replaced
+when it hangs, ``watch-NAME`` runs this state machine. A recording is read once: its end or its error is final.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+
+from ferstream.capture.attempt import Attempt, Ending, Position
+from ferstream.capture.frozen import FrozenPicture
+from ferstream.capture.source import Source
+from ferstream.domain.event import CameraState, CameraStatus
+from ferstream.domain.frame import Frame
+from ferstream.errors import SourceError
+from ferstream.runtime.backoff import Backoff
+from ferstream.runtime.clock import Clock, SystemClock
+from ferstream.runtime.observer import Observer
+from ferstream.runtime.redaction import redact
+
+NAME = "capture"
+MAX_ABANDONED = 8
+"""Hung threads of one camera that may be left behind before the process asks to be restarted."""
+OFFLINE_AFTER_FAILURES = 3
+AUTH_WAIT_S = 60.0
+"""Between attempts with refused credentials: cameras lock accounts."""
+FPS_EVERY_S = 10.0
+_PATIENCE_S = 1.0
+
+_S = CameraStatus
+TRANSITIONS: Mapping[CameraStatus | None, frozenset[CameraStatus]] = {
+    None: frozenset({_S.CONNECTING, _S.OFFLINE}),
+    _S.CONNECTING: frozenset({_S.ONLINE, _S.STALLED, _S.RECONNECTING, _S.OFFLINE}),
+    _S.ONLINE: frozenset({_S.ONLINE, _S.STALLED, _S.RECONNECTING, _S.OFFLINE}),
+    _S.STALLED: frozenset({_S.RECONNECTING, _S.OFFLINE}),
+    _S.RECONNECTING: frozenset({_S.ONLINE, _S.STALLED, _S.RECONNECTING, _S.OFFLINE}),
+    _S.OFFLINE: frozenset({_S.ONLINE, _S.STALLED, _S.RECONNECTING, _S.OFFLINE}),
+}
+"""Which status may follow which."""
+
+
+class CameraRunner:
+    """Runs one camera from ``start`` to ``stop``, or to the end of its recording."""
+
+    def __init__(
+        self,
+        *,
+        camera: str,
+        connect: Callable[[], Source],
+        live: bool,
+        emit: Callable[[Frame], None],
+        on_state: Callable[[CameraState], None],
+        on_end: Callable[[], None],
+        observer: Observer,
+        clock: Clock | None = None,
+        backoff: Backoff | None = None,
+        stall_after_s: float = 10.0,
+        frozen_after_s: float = 60.0,
+        connect_within_s: float = 30.0,
+        grace_s: float = 10.0,
+        on_fatal: Callable[[str, BaseException], None] | None = None,
+    ) -> None:
+        """Set up.
+
+        Args:
+            camera: Name of the camera.
+            connect: Makes a new source for each attempt; called in the reading thread.
+            live: True to connect again whatever happens.
+            emit: Takes the frames; raises ClosedError when nobody reads them any more.
+            on_state: Told of every change, in order, from the watching thread.
+            on_end: Called once, after the last frame and the last state.
+            observer: Counts.
+            clock: The machine's clocks.
+            backoff: Waits between attempts.
+            stall_after_s: Without a picture for so long an online camera is stalled.
+            frozen_after_s: Identical pictures for so long count as stalled; 0 = off. Live cameras only.
+            connect_within_s: Longest time from connecting to the first picture.
+            grace_s: Time a closed source has to return before its thread is abandoned.
+            on_fatal: Told when too many threads hang.
+        """
+        self._camera, self._connect, self._live = camera, connect, live
+        self._emit, self._on_state, self._on_end = emit, on_state, on_end
+        self._observer, self._clock = observer, clock or SystemClock()
+        self._backoff = backoff or Backoff()
+        self._stall_after_s, self._frozen_after_s = stall_after_s, frozen_after_s
+        self._connect_within_s, self._grace_s = connect_within_s, grace_s
+        self._on_fatal = on_fatal
+        self._stop, self._changed = threading.Event(), threading.Condition()
+        self._position = Position()
+        self._attempt: Attempt | None = None
+        self._abandoned: list[threading.Thread] = []
+        self._state: CameraState | None = None
+        self._failures = 0
+        self._failure: SourceError | None = None
+        self._thread = threading.Thread(target=self._run, name=f"watch-{camera}", daemon=True)
+
+    # -- for the owner ------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """``capture-`` and the camera's name."""
+        return f"{NAME}-{self._camera}"
+
+    @property
+    def state(self) -> CameraState | None:
+        """The present state, None before ``start``."""
+        return self._state
+
+    @property
+    def failure(self) -> SourceError | None:
+        """Why a recording could not be read (to its end); None otherwise."""
+        return self._failure
+
+    @property
+    def abandoned(self) -> int:
+        """Threads left behind that still hang."""
+        return sum(thread.is_alive() for thread in self._abandoned)
+
+    def start(self) -> None:
+        """Begin; once (RuntimeError otherwise)."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask for the end; returns at once. Any thread, more than once."""
+        self._stop.set()
+        self._wake()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for both threads; False when one of them outlived the time."""
+        if self._thread.ident is None:
+            return True
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive() and not self.abandoned
+
+    # -- the watching thread ------------------------------------------------------------------
+
+    def _run(self) -> None:
+        ending = Ending("closed", "stopped")
+        try:
+            ending = self._keep_connected()
+        except BaseException as exc:  # the thread must not die without a word
+            ending = Ending("internal", f"{type(exc).__name__} in the camera's supervision", exc)
+            self._fatal(exc)
+        finally:
+            self._enter(CameraStatus.OFFLINE, ending.text)
+            self._on_end()
+
+    def _keep_connected(self) -> Ending:
+        """Connect again and again; how it ended for good."""
+        self._enter(CameraStatus.CONNECTING, "")
+        while not self._stop.is_set():
+            ending = self._one_connection()
+            if self._stop.is_set() or ending.kind in ("end", "closed"):
+                return Ending("closed", "stopped") if self._stop.is_set() else ending
+            if not self._live:
+                self._failure = _as_source_error(ending)
+                return ending
+            self._enter_failed(ending)
+            if self._wait(ending):
+                break
+            self._observer.reconnect(self._camera, ending.kind)
+        return Ending("closed", "stopped")
+
+    def _one_connection(self) -> Ending:
+        attempt = self._attempt = Attempt(
+            camera=self._camera,
+            connect=self._connect,
+            emit=self._emit,
+            position=self._position,
+            frozen=FrozenPicture(after_s=self._frozen_after_s) if self._live and self._frozen_after_s else None,
+            on_change=self._wake,
+            observer=self._observer,
+            clock=self._clock,
+        )
+        attempt.start()
+        ending = self._watched(attempt)
+        self._let_go(attempt)
+        self._backoff.succeeded(self._seconds_since(attempt.began_ns) if attempt.frames else 0.0)
+        return ending
+
+    def _watched(self, attempt: Attempt) -> Ending:
+        """Wait until the attempt ends, stalls or is to stop; tells of the first frame and of the rate meanwhile."""
+        counted, counted_ns = 0, self._clock.monotonic_ns()
+        while not self._stop.is_set():
+            self._sleep(attempt, told=counted > 0)
+            if attempt.frames and not counted:
+                self._failures = 0
+                self._enter(CameraStatus.ONLINE, "")
+                counted, counted_ns = attempt.frames, self._clock.monotonic_ns()
+            if attempt.ending is not None:
+                return attempt.ending
+            limit_s = self._stall_after_s if attempt.frames else self._connect_within_s
+            if self._seconds_since(attempt.pulse_ns) > limit_s:
+                return Ending("stalled", f"no picture for {limit_s:g} s")
+            if counted and self._seconds_since(counted_ns) >= self._fps_due_s():
+                self._tell_fps((attempt.frames - counted) / self._seconds_since(counted_ns))
+                counted, counted_ns = attempt.frames, self._clock.monotonic_ns()
+        return Ending("closed", "stopped")
+
+    def _let_go(self, attempt: Attempt) -> None:
+        """Close the source and wait for its thread; a thread that does not return is abandoned."""
+        attempt.give_up()
+        attempt.thread.join(self._grace_s)
+        if not attempt.thread.is_alive():
+            return
+        self._abandoned = [thread for thread in self._abandoned if thread.is_alive()] + [attempt.thread]
+        self._observer.tally("capture_abandoned", self._camera)
+        if len(self._abandoned) >= MAX_ABANDONED:
+            self._fatal(SourceError(f"camera {self._camera}: {len(self._abandoned)} reads hang for good; restart the process"))
+
+    def _wait(self, ending: Ending) -> bool:
+        """Wait before the next attempt; True when stopped."""
+        wait_s = self._backoff.next_s()
+        if ending.kind == "authentication":
+            wait_s += AUTH_WAIT_S
+        return self._stop.wait(wait_s)
+
+    # -- states -------------------------------------------------------------------------------
+
+    def _enter_failed(self, ending: Ending) -> None:
+        self._failures += 1
+        if ending.kind in ("stalled", "frozen"):
+            self._enter(CameraStatus.STALLED, ending.text)
+        hopeless = self._failures >= OFFLINE_AFTER_FAILURES or ending.kind == "authentication"
+        self._enter(CameraStatus.OFFLINE if hopeless else CameraStatus.RECONNECTING, ending.text)
+
+    def _enter(self, status: CameraStatus, reason: str, fps: float = 0.0) -> None:
+        previous = self._state
+        if status not in TRANSITIONS[previous.status if previous else None]:
+            raise RuntimeError(f"camera {self._camera}: {status} cannot follow {previous.status if previous else 'nothing'}")
+        reason = redact(reason)
+        kept = previous is not None and (previous.status, previous.reason) == (status, reason)
+        if kept and previous is not None and previous.fps == fps:
+            return
+        since_ns = previous.since_ns if kept and previous is not None else self._clock.utc_ns()
+        self._state = CameraState(self._camera, status, reason, since_ns, fps)
+        self._observer.camera_up(self._camera, status is CameraStatus.ONLINE)
+        self._on_state(self._state)
+
+    def _tell_fps(self, fps: float) -> None:
+        told = self._state.fps if self._state else 0.0
+        if abs(fps - told) > 0.1 * told:
+            self._enter(CameraStatus.ONLINE, "", round(fps, 1))
+
+    def _fps_due_s(self) -> float:
+        """The first rate comes soon, later ones seldom."""
+        return FPS_EVERY_S if self._state and self._state.fps else FPS_EVERY_S / 5
+
+    # -- small things -------------------------------------------------------------------------
+
+    def _fatal(self, error: BaseException) -> None:
+        if self._on_fatal is not None:
+            self._on_fatal(self.name, error)
+
+    def _seconds_since(self, then_ns: int) -> float:
+        return (self._clock.monotonic_ns() - then_ns) / 1e9
+
+    def _sleep(self, attempt: Attempt, *, told: bool) -> None:
+        """Until there is news of the attempt, or it is time to look at the clock."""
+        patience_s = min(_PATIENCE_S, self._stall_after_s / 4, self._connect_within_s / 4)
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._stop.is_set() or attempt.ending is not None or (attempt.frames > 0 and not told), patience_s
+            )
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+
+def _as_source_error(ending: Ending) -> SourceError:
+    return ending.error if isinstance(ending.error, SourceError) else SourceError(ending.text)
