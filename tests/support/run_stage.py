@@ -1,0 +1,62 @@
+"""Runs any stage the way the pipeline does: a channel of items in, a list of results out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from ferstream.runtime.channel import Channel
+from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.stage import Stage, StageHooks
+from tests.support.runners import PATIENCE_S
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+@dataclass(slots=True)
+class StageRun(Generic[In, Out]):
+    """What came of it.
+
+    Attributes:
+        results: Every result, in the order of its hand-over.
+        failed: Items whose handler raised, with the error.
+        ends: How often ``on_end`` was called.
+        fatal: What ended the stage, if anything.
+        ledger: The counts.
+    """
+
+    results: list[Out] = field(default_factory=list)
+    failed: list[tuple[In, BaseException]] = field(default_factory=list)
+    ends: int = 0
+    fatal: list[tuple[str, BaseException]] = field(default_factory=list)
+    ledger: Ledger = field(default_factory=Ledger)
+
+    def hooks(self, take: Callable[[float], In], *, on_idle: Callable[[], None] | None = None) -> StageHooks[In, Out]:
+        """Hooks that write into this."""
+        return StageHooks(
+            take=take,
+            emit=lambda item, result: self.results.append(result),
+            on_failed=lambda item, exc: self.failed.append((item, exc)),
+            on_end=self._on_end,
+            on_fatal=lambda name, exc: self.fatal.append((name, exc)),
+            on_idle=on_idle,
+        )
+
+    def _on_end(self) -> None:
+        self.ends += 1
+
+
+def run_stage(handlers: Sequence[Callable[[In], Out]], items: Iterable[In], *, name: str = "work") -> StageRun[In, Out]:
+    """Feed ``items`` to a stage, close its input and wait until it has ended."""
+    waiting = list(items)
+    channel: Channel[In] = Channel(capacity=max(1, len(waiting)))
+    run: StageRun[In, Out] = StageRun()
+    stage = Stage(name=name, handlers=handlers, hooks=run.hooks(channel.get), observer=run.ledger)
+    stage.start()
+    for item in waiting:
+        channel.put(item)
+    channel.close()
+    assert stage.join(PATIENCE_S), f"{name} did not end"
+    return run
