@@ -29,14 +29,16 @@ class QualityLimits:
     Attributes:
         max_yaw: Degrees to either side.
         max_pitch: Degrees up or down.
-        min_size_px: Least distance between the eyes, or from eyes to mouth, in pixels of the source.
+        min_face_px: Least shorter side of the box, in pixels of the source.
+        min_size_px: Least distance between the eyes, or from eyes to mouth, whichever is longer, in pixels of the source.
         min_sharpness: Least ``sharpness`` of the crop.
         hopeless_yaw: Degrees beyond which a face is not even cut out: its landmarks fall together, and the crop shows an ear.
     """
 
     max_yaw: float = 35.0
     max_pitch: float = 25.0
-    min_size_px: float = 10.0
+    min_face_px: float = 24.0
+    min_size_px: float = 8.0
     min_sharpness: float = 0.24
     hopeless_yaw: float = 60.0
 
@@ -60,7 +62,7 @@ class QualityGate:
         """
         if self._is_turned(pose) or not _all_inside(face, width, height):
             return Abstained.TURNED
-        if pose.size_px < self._limits.min_size_px:
+        if self._is_small(face, pose):
             return Abstained.SMALL
         if crop is not None and sharpness(crop) < self._limits.min_sharpness:
             return Abstained.BLURRED
@@ -69,6 +71,9 @@ class QualityGate:
     def is_hopeless(self, pose: Pose) -> bool:
         """Whether a crop of this face would show no face."""
         return abs(pose.yaw) > self._limits.hopeless_yaw
+
+    def _is_small(self, face: Face, pose: Pose) -> bool:
+        return min(face.box.w, face.box.h) < self._limits.min_face_px or pose.size_px < self._limits.min_size_px
 
     def _is_turned(self, pose: Pose) -> bool:
         return abs(pose.yaw) > self._limits.max_yaw or abs(pose.pitch) > self._limits.max_pitch

@@ -48,7 +48,7 @@ class YuNetModel:
     """The weights and the graphs compiled from them; shared by the workers, safe from any thread."""
 
     def __init__(self, *, weights: Path, device: str = "auto", workers: int = 1) -> None:
-        """Read the weights; nothing is compiled before the first picture or ``warm``.
+        """Read the weights; nothing is compiled before the first picture of a size.
 
         Args:
             weights: A YuNet file, as ``find_weights`` returns it.
