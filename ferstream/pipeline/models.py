@@ -20,6 +20,8 @@ from ferstream.inference.alignment import align_with_matrix
 from ferstream.inference.backends import open_classifier
 from ferstream.inference.bundle import load_bundle
 from ferstream.inference.classifier import Classifier
+from ferstream.inference.stage import Classification
+from ferstream.runtime.observer import Observer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +131,10 @@ class Models:
         detectors = [self._yunet.new_detector(limits) for _ in range(plan.workers)]
         self._detectors.extend(detectors)
         return [Looker(detector=detector, preparer=self._preparer) for detector in detectors]
+
+    def classification(self, *, max_batch: int, observer: Observer) -> Classification:
+        """Make the function that classifies any number of crops."""
+        return Classification(self.classifier, max_batch=max_batch, observer=observer)
 
     def _preparer(self, camera: str) -> FacePreparer:
         preparer = self._preparers.get(camera)

@@ -99,8 +99,7 @@ class PublishingHandler:
                 self._send(turn)
         if not frame.closing:
             self._observer.frame(info.camera, NAME)
-            if info.live:
-                self._observer.latency(info.camera, (self._clock.monotonic_ns() - info.captured_ns) / 1e9)
+            self._observer.latency(info.camera, (self._clock.monotonic_ns() - info.captured_ns) / 1e9)
 
     def _ended(self, item: SourceEnded) -> None:
         sums = self._sums.pop(item.camera, None) if item.final else None

@@ -30,7 +30,7 @@ class Observer(Protocol):
         ...
 
     def latency(self, camera: str, seconds: float) -> None:
-        """From capture to the hand-over to the sinks (live sources only)."""
+        """From capture to the hand-over to the sinks; of recordings it is the time spent in the pipeline."""
         ...
 
     def batch(self, faces: int) -> None:

@@ -1,0 +1,224 @@
+"""How much of the machine's time the pipeline spends on anything but its kernels.
+
+One video is run in turns: the bare kernels in one thread (decode, downscale, detect, crop,
+classify, nothing else: no threads, queues, tracks or events), then the pipeline, and so on.
+The turns alternate because the machines are shared and their speed wanders; medians are
+reported, and the ratio is the number that means something. CPU time is the whole process's.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ferstream.app.plans import detection_plan, inference_plan
+from ferstream.app.replay import Outcome, Replayer, camera_name
+from ferstream.app.sinks import encoder
+from ferstream.capture.recording import FileSource
+from ferstream.pipeline.models import Models
+from ferstream.publishing.sink import Event
+from ferstream.runtime.ledger import Ledger
+from ferstream.settings import Settings
+
+PERCENTILES = (0.5, 0.9, 0.99)
+
+
+class EncodingSink:
+    """Encodes every event, as publishing does, and throws the bytes away."""
+
+    def __init__(self, encode: Callable[[Event], object]) -> None:
+        self._encode = encode
+        self.events = 0
+
+    def open(self) -> None:
+        """Nothing to open."""
+
+    def put(self, event: Event) -> None:
+        """Encode and forget."""
+        self._encode(event)
+        self.events += 1
+
+    def flush(self, timeout_s: float) -> int:
+        """Nothing waits."""
+        return 0
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One pass: wall and CPU seconds over a number of frames and faces."""
+
+    frames: int
+    faces: int
+    wall_s: float
+    cpu_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The numbers of ``ferstream bench``; times are medians over the turns.
+
+    Attributes:
+        frames: Frames of the video, each analysed.
+        faces: Faces found.
+        wall_s: Pipeline, one pass.
+        cpu_s: Pipeline, one pass, all threads.
+        fps: Pipeline.
+        cpu_ms_per_frame: Pipeline.
+        kernel_cpu_ms_per_frame: Bare kernels.
+        kernel_fps: Bare kernels on one core.
+        efficiency: Kernel CPU over pipeline CPU per frame; 1 = no overhead.
+        speedup: Pipeline frames/s over the kernels' on one core.
+        kernels_ms: Bare kernels by name, wall milliseconds a frame.
+        stages_ms: Mean work per item by stage, wall milliseconds (other threads' turns included).
+        latency_ms: From decode to published while the lanes are kept full; p50, p90, p99.
+        cores: Cores the process may use.
+        turns: Passes of each kind.
+    """
+
+    video: str
+    frames: int
+    faces: int
+    wall_s: float
+    cpu_s: float
+    fps: float
+    cpu_ms_per_frame: float
+    kernel_cpu_ms_per_frame: float
+    kernel_fps: float
+    efficiency: float
+    speedup: float
+    kernels_ms: dict[str, float]
+    stages_ms: dict[str, float]
+    latency_ms: dict[str, float]
+    backend: str
+    model: str
+    cores: int
+    turns: int
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return asdict(self)
+
+
+def bench_video(
+    path: Path, *, settings: Settings, turns: int, cores: int, fps: float = 0.0, on_turn: Callable[[int, str], None] = lambda n, what: None
+) -> Report:
+    """Measure one recording.
+
+    Raises:
+        SourceError: It cannot be read.
+        ModelError: A network cannot be loaded.
+    """
+    models = Models(detection=detection_plan(settings), inference=inference_plan(settings, deterministic=True))
+    try:
+        bare, kernels_ms = Bare(path, settings=settings, models=models, fps=fps), {}
+        piped = _Piped(path, settings=settings, models=models, fps=fps)
+        bare.run()  # compiles the detector for this size, fills the file cache
+        kernel_runs, pipeline_runs = [], []
+        for turn in range(turns):
+            on_turn(turn, "kernels")
+            kernel_runs.append(bare.run())
+            on_turn(turn, "pipeline")
+            pipeline_runs.append(piped.run())
+        kernels_ms = bare.milliseconds()
+        return _report(path, models, kernel_runs, pipeline_runs, kernels_ms, piped, cores)
+    finally:
+        models.close()
+
+
+class Bare:
+    """The kernels alone, one after the other, in the calling thread."""
+
+    def __init__(self, path: Path, *, settings: Settings, models: Models, fps: float) -> None:
+        self._path, self._settings, self._models, self._fps = path, settings, models, fps
+        self._looker = models.lookers()[0]
+        self._spent = {"capture": 0.0, "detect_and_crop": 0.0, "classify": 0.0}
+        self._frames = 0
+
+    def run(self) -> Run:
+        """One pass over the video."""
+        source = FileSource(
+            path=self._path, camera="bench", observer=Ledger(), width=self._settings.detection.width, analysis_fps=self._fps
+        )
+        source.open()
+        started, cpu = time.perf_counter(), time.process_time()
+        frames = faces = 0
+        mark = time.perf_counter()
+        for frame in source.frames():
+            decoded = time.perf_counter()
+            found = self._looker(frame)
+            detected = time.perf_counter()
+            crops = [face.crop for face in found.faces if face.crop is not None]
+            if crops:
+                self._models.classifier.classify(np.stack(crops))
+            done = time.perf_counter()
+            for name, seconds in (("capture", decoded - mark), ("detect_and_crop", detected - decoded), ("classify", done - detected)):
+                self._spent[name] += seconds
+            mark = done
+            frames += 1
+            faces += len(found.faces)
+        self._frames += frames
+        wall_s, cpu_s = time.perf_counter() - started, time.process_time() - cpu
+        source.close()
+        return Run(frames, faces, wall_s, cpu_s)
+
+    def milliseconds(self) -> dict[str, float]:
+        """Mean wall milliseconds a frame, by kernel."""
+        return {name: 1000 * seconds / max(1, self._frames) for name, seconds in self._spent.items()}
+
+
+class _Piped:
+    """The whole pipeline, with events encoded and thrown away."""
+
+    def __init__(self, path: Path, *, settings: Settings, models: Models, fps: float) -> None:
+        sink = EncodingSink(encoder(models.classifier, node="bench", boot_id="bench").encode)
+        self._path = path
+        self._replayer = Replayer(settings=settings, models=models, sinks=(sink,), analysis_fps=fps)
+        self.last: Outcome | None = None
+
+    def run(self) -> Run:
+        """One pass over the video."""
+        started, cpu = time.perf_counter(), time.process_time()
+        self.last = self._replayer.replay(self._path)
+        return Run(self.last.frames, self.last.faces, time.perf_counter() - started, time.process_time() - cpu)
+
+
+def _report(
+    path: Path, models: Models, kernels: list[Run], pipelines: list[Run], kernels_ms: dict[str, float], piped: _Piped, cores: int
+) -> Report:
+    last = piped.last
+    if last is None:
+        raise ValueError("want at least one turn")
+    snapshot, frames = last.snapshot, pipelines[0].frames
+    cpu_s = statistics.median(run.cpu_s for run in pipelines)
+    wall_s = statistics.median(run.wall_s for run in pipelines)
+    kernel_cpu_s = statistics.median(run.cpu_s for run in kernels)
+    kernel_fps = frames / statistics.median(run.wall_s for run in kernels)
+    latency = snapshot.latencies[camera_name(path)]
+    return Report(
+        video=path.name,
+        frames=frames,
+        faces=pipelines[0].faces,
+        wall_s=round(wall_s, 4),
+        cpu_s=round(cpu_s, 4),
+        fps=round(frames / wall_s, 2),
+        cpu_ms_per_frame=round(1000 * cpu_s / frames, 4),
+        kernel_cpu_ms_per_frame=round(1000 * kernel_cpu_s / frames, 4),
+        kernel_fps=round(kernel_fps, 2),
+        efficiency=round(kernel_cpu_s / cpu_s, 4),
+        speedup=round(frames / wall_s / kernel_fps, 4),
+        kernels_ms={name: round(value, 4) for name, value in kernels_ms.items()},
+        stages_ms={stage: round(1000 * value.sum / max(1, value.count), 4) for stage, value in snapshot.durations.items()},
+        latency_ms={f"p{round(100 * q)}": round(1000 * latency.quantile(q), 3) for q in PERCENTILES},
+        backend=models.classifier.backend,
+        model=f"{models.classifier.name}/{models.classifier.version}",
+        cores=cores,
+        turns=len(pipelines),
+    )

@@ -1,0 +1,243 @@
+"""Recordings through the pipeline: nothing dropped, time from the media, the same events every time.
+
+Each video gets a pipeline of its own, one after the other, over networks loaded once. Names in
+the events do not depend on the machine: the node is ``replay``, the run ``replay``, the camera
+is named after the file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from ferstream.app.plans import detection_plan, inference_plan
+from ferstream.app.signals import stopping
+from ferstream.app.sinks import encoder, flush_all, opened
+from ferstream.capture.recording import FileSource
+from ferstream.capture.source import SourceInfo
+from ferstream.capture.stage import CameraRunner
+from ferstream.errors import FerstreamError, FramesLostError
+from ferstream.pipeline.models import Models
+from ferstream.pipeline.pipeline import Outlet, Pipeline, Policy, Work
+from ferstream.publishing.jsonl import JsonlSink
+from ferstream.publishing.ratelimit import FaceRateLimit
+from ferstream.publishing.sink import Sink
+from ferstream.runtime.clock import SystemClock
+from ferstream.runtime.ledger import Ledger, Snapshot
+from ferstream.settings import Settings, load_settings
+from ferstream.tracking.bytetrack import ByteTracker
+from ferstream.tracking.smoothing import SmoothingLabeller
+
+NODE = RUN = "replay"
+NO_FILE = Path(os.devnull)
+PROGRESS_S = 0.1
+"""Between two looks at how far it is."""
+
+
+def camera_name(path: Path) -> str:
+    """Name the camera after the file: a-z, 0-9, _ and -, at most 32."""
+    return re.sub(r"[^a-z0-9_-]+", "-", path.stem.lower()).strip("-")[:32] or "video"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one recording."""
+
+    path: Path
+    info: SourceInfo
+    snapshot: Snapshot
+    camera: str
+
+    @property
+    def frames(self) -> int:
+        """Frames analysed."""
+        return self.snapshot.frames.get((self.camera, "publishing"), 0)
+
+    @property
+    def faces(self) -> int:
+        """Faces found."""
+        return self.snapshot.faces.get((self.camera, "found"), 0)
+
+    @property
+    def lost(self) -> int:
+        """Frames that were damaged or dropped."""
+        return self.snapshot.dropped_frames(self.camera)
+
+
+@dataclass(slots=True)
+class Replayer:
+    """Runs recordings one by one.
+
+    Attributes:
+        settings: Detection, inference and tracking as set; cameras are not used.
+        models: Loaded with ``deterministic=True``.
+        sinks: Take the events of all recordings.
+        analysis_fps: Frames per second of media time, 0 = every frame.
+        speed: 0 = as fast as it goes, else times media speed.
+        max_hz_per_face: 0 = every observation.
+        on_progress: Called with (camera, analysed frames, frames in all or None).
+    """
+
+    settings: Settings
+    models: Models
+    sinks: Sequence[Sink]
+    analysis_fps: float = 0.0
+    speed: float = 0.0
+    max_hz_per_face: float = 0.0
+    on_progress: Callable[[str, int, int | None], None] = lambda camera, done, total: None
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def replay(self, path: Path) -> Outcome:
+        """Run one recording to its end.
+
+        Raises:
+            SourceError: It cannot be read, or reading failed half-way.
+            FerstreamError: A stage failed for good.
+            FramesLostError: It was stopped before its end.
+        """
+        camera, ledger = camera_name(path), Ledger()
+        info = self._probe(path, camera)
+        pipeline = self._pipeline(ledger)
+        pipeline.start()
+        runners: list[CameraRunner] = []
+
+        def make_runner(outlet: Outlet) -> CameraRunner:
+            runners.append(self._runner(path, camera, ledger, outlet))
+            return runners[0]
+
+        pipeline.add_camera(camera, live=False, make_runner=make_runner)
+        pipeline.seal()
+        try:
+            self._watch(pipeline, ledger, camera, info)
+        finally:
+            pipeline.stop(timeout_s=self.settings.runtime.shutdown_timeout_s)
+        if runners[0].failure is not None:
+            raise runners[0].failure
+        return self._outcome(path, camera, info, pipeline, ledger)
+
+    def _watch(self, pipeline: Pipeline, ledger: Ledger, camera: str, info: SourceInfo) -> None:
+        while not pipeline.join(PROGRESS_S):
+            done = ledger.snapshot().frames.get((camera, "publishing"), 0)
+            self.on_progress(camera, done, info.frames)
+            if self.stop.is_set() or pipeline.fatal.is_set():
+                return
+
+    def _outcome(self, path: Path, camera: str, info: SourceInfo, pipeline: Pipeline, ledger: Ledger) -> Outcome:
+        outcome = Outcome(path, info, ledger.snapshot(), camera)
+        self.on_progress(camera, outcome.frames, outcome.frames)
+        if pipeline.fatal.first is not None:
+            where, error = pipeline.fatal.first
+            raise error if isinstance(error, FerstreamError) else FerstreamError(f"{where} failed: {error}") from error
+        if self.stop.is_set():
+            raise FramesLostError(f"{path}: stopped after {outcome.frames} frames")
+        return outcome
+
+    def _probe(self, path: Path, camera: str) -> SourceInfo:
+        source = self._source(path, camera, Ledger())
+        try:
+            return source.open()
+        finally:
+            source.close()
+
+    def _source(self, path: Path, camera: str, ledger: Ledger) -> FileSource:
+        return FileSource(
+            path=path,
+            camera=camera,
+            observer=ledger,
+            width=self.settings.detection.width,
+            analysis_fps=self.analysis_fps,
+        )
+
+    def _runner(self, path: Path, camera: str, ledger: Ledger, outlet: Outlet) -> CameraRunner:
+        return CameraRunner(
+            camera=camera,
+            connect=lambda: self._source(path, camera, ledger),
+            live=False,
+            emit=outlet.emit,
+            on_state=outlet.on_state,
+            on_end=outlet.on_end,
+            observer=ledger,
+        )
+
+    def _pipeline(self, ledger: Ledger) -> Pipeline:
+        tracking, inference = self.settings.tracking, self.settings.inference
+        work = Work(
+            looks=self.models.lookers(),
+            new_tracker=lambda camera: ByteTracker(camera=camera, run=RUN, lifespan_s=tracking.lifespan_s),
+            classify=self.models.classification(max_batch=inference.max_batch, observer=ledger),
+            new_labeller=lambda camera: SmoothingLabeller(
+                time_constant_s=tracking.smoothing_s, min_confidence=inference.min_confidence
+            ),
+            sinks=self.sinks,
+            allow=FaceRateLimit(max_hz=self.max_hz_per_face).allows,
+        )
+        policy = Policy(max_batch=inference.max_batch, max_wait_s=0.0, summary_interval_s=0.0)
+        return Pipeline(work=work, policy=policy, ledger=ledger, clock=SystemClock(), on_error=self._report)
+
+    @staticmethod
+    def _report(stage: str, error: BaseException) -> None:
+        structlog.get_logger("ferstream.replay").error("a frame was lost", stage=stage, error=str(error), exc_info=error)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayOptions:
+    """What the command line asks for; see ``ferstream replay --help``."""
+
+    videos: tuple[Path, ...]
+    events: str | None = None
+    config: Path | None = None
+    model: str | None = None
+    fps: float = 0.0
+    speed: float = 0.0
+    max_hz: float = 0.0
+    mqtt: bool = False
+
+
+def replay_all(options: ReplayOptions, *, on_progress: Callable[[str, int, int | None], None]) -> list[Outcome]:
+    """Replay recordings one after the other into the sinks that were asked for.
+
+    Raises:
+        FerstreamError: The first thing that cannot be done; see ``Replayer.replay``.
+    """
+    settings = _settings(options)
+    models = Models(detection=detection_plan(settings), inference=inference_plan(settings, deterministic=True))
+    with ExitStack() as stack:
+        stack.callback(models.close)
+        sinks = [stack.enter_context(opened(sink)) for sink in _sinks(options, settings, models, stack)]
+        replayer = Replayer(
+            settings=settings,
+            models=models,
+            sinks=sinks,
+            analysis_fps=options.fps,
+            speed=options.speed,
+            max_hz_per_face=options.max_hz,
+            on_progress=on_progress,
+        )
+        with stopping(replayer.stop):
+            outcomes = [replayer.replay(path) for path in options.videos]
+        flush_all(sinks, timeout_s=settings.runtime.shutdown_timeout_s)
+    return outcomes
+
+
+def _settings(options: ReplayOptions) -> Settings:
+    flags: dict[str, object] = {} if options.model is None else {"inference.model": options.model}
+    if options.config is None and not options.mqtt:
+        # A replay depends on what it was told, not on what happens to lie in this folder or the environment.
+        return load_settings(NO_FILE, environ={}, flags=flags)
+    return load_settings(options.config, flags=flags)
+
+
+def _sinks(options: ReplayOptions, settings: Settings, models: Models, stack: ExitStack) -> list[Sink]:
+    sinks: list[Sink] = []
+    if options.events is not None:
+        sinks.append(JsonlSink(path=options.events, encoder=encoder(models.classifier, node=NODE, boot_id=RUN)))
+    if options.mqtt:
+        sinks.append(stack.enter_context(mqtt_sink(settings, models.classifier, Ledger())))
+    return sinks

@@ -1,0 +1,68 @@
+"""``ferstream bench``: the pipeline against its bare kernels, in the same process run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer
+
+
+def bench(
+    video: Path = typer.Argument(help="A recording."),
+    out: Path | None = typer.Option(None, "--json", metavar="FILE", help="Write the numbers as JSON; - is stdout."),
+    config: Path | None = typer.Option(None, "-c", "--config", metavar="FILE", help="Settings of detection and inference."),
+    model: str | None = typer.Option(None, "--model", help="Name, name/version or folder of a model bundle."),
+    fps: float = typer.Option(0.0, "--fps", min=0.0, help="Frames to analyse per second of media time; 0 = every frame."),
+    turns: int = typer.Option(3, "--turns", min=1, help="Passes of each kind; medians are reported."),
+) -> None:
+    """Measure frames a second, CPU milliseconds a frame and latency, beside the bare kernels on one core."""
+    from ferstream.app.bench import bench_video
+    from ferstream.app.plans import cores
+    from ferstream.app.replay import NO_FILE
+    from ferstream.settings import load_settings
+
+    flags = {} if model is None else {"inference.model": model}
+    settings = load_settings(config or NO_FILE, environ={} if config is None else None, flags=flags)
+    show = sys.stderr.isatty()
+
+    def on_turn(turn: int, what: str) -> None:
+        if show:
+            print(f"\rturn {turn + 1} of {turns}: {what:<10}", end="", file=sys.stderr, flush=True)
+
+    report = bench_video(video, settings=settings, turns=turns, cores=cores(), fps=fps, on_turn=on_turn)
+    if show:
+        print("\r" + " " * 40 + "\r", end="", file=sys.stderr)
+    text = json.dumps(report.as_dict(), indent=2)
+    if out is not None and str(out) != "-":
+        out.write_text(text + "\n", encoding="utf-8")
+    elif out is not None:
+        print(text)
+        return
+    _print(report)
+
+
+def _print(report: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{report.video}: {report.frames} frames, {report.faces} faces, {report.cores} cores", title_justify="left")
+    table.add_column("")
+    table.add_column("pipeline", justify="right")
+    table.add_column("bare kernels, one thread", justify="right")
+    table.add_column("ratio", justify="right")
+    table.add_row("frames/s", f"{report.fps:.1f}", f"{report.kernel_fps:.1f}", f"{report.speedup:.2f}")
+    table.add_row(
+        "CPU ms/frame", f"{report.cpu_ms_per_frame:.2f}", f"{report.kernel_cpu_ms_per_frame:.2f}", f"{1 / report.efficiency:.2f}"
+    )
+    console = Console()
+    console.print(table)
+    console.print("efficiency " + f"{report.efficiency:.3f}" + ", latency ms " + _pairs(report.latency_ms))
+    console.print("kernels ms " + _pairs(report.kernels_ms))
+    console.print("stages ms " + _pairs(report.stages_ms))
+
+
+def _pairs(values: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.2f}" for name, value in values.items())

@@ -1,0 +1,75 @@
+"""``ferstream replay``: recordings through the pipeline, one JSON event a line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ferstream.app.replay import Outcome
+
+
+def replay(
+    videos: list[Path] = typer.Argument(help="Recordings: mp4, mov, mkv, avi, webm, gif ..."),
+    events: str | None = typer.Option(None, "--events", metavar="FILE", help="Write one JSON event a line; - is stdout."),
+    config: Path | None = typer.Option(None, "-c", "--config", metavar="FILE", help="Settings of detection, tracking, inference, mqtt."),
+    model: str | None = typer.Option(None, "--model", help="Name, name/version or folder of a model bundle."),
+    fps: float = typer.Option(0.0, "--fps", min=0.0, help="Frames to analyse per second of media time; 0 = every frame."),
+    speed: float = typer.Option(0.0, "--speed", min=0.0, help="Times media speed; 0 = as fast as it goes."),
+    max_hz: float = typer.Option(0.0, "--max-hz", min=0.0, help="Most events a second and face; 0 = every analysed frame."),
+    mqtt: bool = typer.Option(False, "--mqtt", help="Publish to the broker of the settings as well."),
+    quiet: bool = typer.Option(False, "-q", "--quiet", help="No progress, no summary."),
+) -> None:
+    """Replay recordings through the pipeline; the same file gives the same events, byte for byte.
+
+    Exit status: 0 all frames analysed, 3 a recording cannot be read, 75 frames were lost.
+    """
+    from ferstream.app.replay import ReplayOptions, replay_all
+    from ferstream.errors import ExitCode
+
+    options = ReplayOptions(
+        videos=tuple(videos), events=events, config=config, model=model, fps=fps, speed=speed, max_hz=max_hz, mqtt=mqtt
+    )
+    with _progress(quiet) as on_progress:
+        outcomes = replay_all(options, on_progress=on_progress)
+    for outcome in outcomes:
+        _summary(outcome, quiet)
+    if any(outcome.lost for outcome in outcomes):
+        raise typer.Exit(int(ExitCode.FRAMES_LOST))
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Any]:
+    """A bar on a terminal's stderr; nothing elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda camera, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("frames"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        tasks: dict[str, Any] = {}
+
+        def on_progress(camera: str, done: int, total: int | None) -> None:
+            if camera not in tasks:
+                tasks[camera] = bar.add_task(camera, total=total)
+            bar.update(tasks[camera], completed=done, total=total)
+
+        yield on_progress
+
+
+def _summary(outcome: Outcome, quiet: bool) -> None:
+    if quiet and not outcome.lost:
+        return
+    labels = sorted(((n, label) for (_, label), n in outcome.snapshot.events.items()), reverse=True)
+    shown = ", ".join(f"{label} {n}" for n, label in labels)
+    lost = f", {outcome.lost} LOST" if outcome.lost else ""
+    print(f"{outcome.path.name}: {outcome.frames} frames{lost}, {outcome.faces} faces{': ' + shown if shown else ''}", file=sys.stderr)
+    for (_, stage, reason), count in outcome.snapshot.dropped.items():
+        print(f"  {count} frames lost in {stage}: {reason}", file=sys.stderr)
