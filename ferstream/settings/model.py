@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from ferstream.settings import fields as f
 from ferstream.settings.host import host_name, state_directory
-from ferstream.settings.urls import split_listen, with_credentials, without_credentials
+from ferstream.settings.urls import split_listen, without_credentials
 
 DEFAULT_CAMERA = {"name": "webcam", "source": "webcam:0"}
 """What is watched when no camera is given."""
@@ -57,15 +57,6 @@ class CameraSettings(f.Section):
     @classmethod
     def _take_credentials_out(cls, data: Any) -> Any:
         return without_credentials(data, "source")
-
-    @property
-    def address(self) -> str:
-        """The source with user name and password back in its URL: for capture alone, never to be shown.
-
-        The content of ``password_file`` is not in it; capture reads that at each connect.
-        """
-        password = self.password if self.password_file is None else None
-        return with_credentials(self.source, self.username, password.get_secret_value() if password else None)
 
 
 class DetectionSettings(f.Section):

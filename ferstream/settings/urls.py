@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 _MAX_PORT = 65_535
 
@@ -64,12 +64,3 @@ def without_credentials(data: Any, key: str) -> Any:
     if colon and data.get("password") is None and data.get("password_file") is None:
         found["password"] = unquote(password)
     return {**data, **found}
-
-
-def with_credentials(url: str, username: str | None, password: str | None) -> str:
-    """Put a user name and a password into a URL, quoted; what is no URL stays as it is."""
-    if "://" not in url or (username is None and password is None):
-        return url
-    parts = urlsplit(url)
-    userinfo = quote(username or "", safe="") + (f":{quote(password, safe='')}" if password is not None else "")
-    return urlunsplit(parts._replace(netloc=f"{userinfo}@{parts.netloc}"))

@@ -1,0 +1,86 @@
+"""Check of the broker: connect with the real settings, publish, and read it back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from ferstream.app.checks.finding import Finding, passed, refused, warned
+from ferstream.errors import BrokerAuthError, ConfigError, FerstreamError
+from ferstream.publishing.broker import EmbeddedBroker
+from ferstream.publishing.mqtt import BrokerAddress
+from ferstream.publishing.probe import ProbeResult, probe
+from ferstream.publishing.topics import Topics
+from ferstream.settings import Settings
+
+BROKER_TIMEOUT_S = 30.0
+_ENCRYPTED = ("mqtts", "wss")
+_LOCAL = ("localhost", "127.0.0.1", "::1")
+
+
+def check_broker(settings: Settings) -> Iterator[Finding]:
+    """Publish to the check topic and read it back; for ``embedded`` on a broker started for the purpose."""
+    mqtt = settings.mqtt
+    try:
+        topics = Topics(prefix=mqtt.prefix, node=settings.node)
+        result = _probe_embedded(topics) if mqtt.embedded else probe(address(settings), topics)
+    except FerstreamError as exc:
+        yield refused("broker", exc, advice(exc))
+        return
+    detail = f"{'embedded, ' if mqtt.embedded else ''}{result.note}"
+    if result.round_trip_s is None:
+        yield warned("broker", detail, f"let the user {mqtt.username or '(anonymous)'} write to {mqtt.prefix}/# at the broker")
+    else:
+        yield passed("broker", detail)
+    yield from _exposed(settings)
+
+
+def address(settings: Settings) -> BrokerAddress:
+    """Return where and how the daemon would connect."""
+    mqtt = settings.mqtt
+    return BrokerAddress(
+        url=mqtt.url,
+        client_id=mqtt.client_id or f"ferstream-{settings.node}",
+        username=mqtt.username,
+        password=mqtt.password.get_secret_value() if mqtt.password else None,
+        ca_file=mqtt.ca_file,
+        cert_file=mqtt.cert_file,
+        key_file=mqtt.key_file,
+        insecure=mqtt.insecure,
+        protocol=5 if mqtt.protocol == 5 else 4,
+        keepalive_s=mqtt.keepalive_s,
+        session_expiry_s=0,
+    )
+
+
+def advice(error: FerstreamError) -> str:
+    """Return what to do about a broker that cannot be used."""
+    if isinstance(error, BrokerAuthError):
+        return "check mqtt.username and mqtt.password_file (or FERSTREAM_MQTT__PASSWORD), and the broker's own users and rights"
+    if isinstance(error, ConfigError):
+        return "correct that key in the [mqtt] table"
+    return 'start the broker or correct mqtt.url; mqtt.url = "embedded" needs none; events wait in the outbox meanwhile'
+
+
+def _probe_embedded(topics: Topics) -> ProbeResult:
+    broker = EmbeddedBroker(port=0)
+    try:
+        broker.start()
+        return probe(BrokerAddress(url=broker.url, client_id="ferstream", session_expiry_s=0), topics)
+    finally:
+        broker.stop()
+
+
+def _exposed(settings: Settings) -> Iterator[Finding]:
+    """Tell what others on the way to the broker can see."""
+    mqtt = settings.mqtt
+    if mqtt.embedded:
+        return
+    parts = urlsplit(mqtt.url)
+    if mqtt.insecure and parts.scheme in _ENCRYPTED:
+        yield warned(
+            "broker", "mqtt.insecure is true: the broker's certificate is not verified", "name its authority in mqtt.ca_file instead"
+        )
+    elif parts.scheme not in _ENCRYPTED and parts.hostname not in _LOCAL:
+        what = "the password and all events" if mqtt.password else "all events"
+        yield warned("broker", f"{parts.scheme}:// is not encrypted: the network can read {what}", "use mqtts://")

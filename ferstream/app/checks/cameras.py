@@ -1,0 +1,75 @@
+"""Check of a camera: connect, and decode one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ferstream.app.checks.finding import Finding, failed, passed, refused, skipped
+from ferstream.app.plans import camera_plan
+from ferstream.capture.source import SourceInfo
+from ferstream.errors import ConfigError, ExitCode, FerstreamError, SourceAuthError, SourceFormatError, SourceTimeoutError
+from ferstream.runtime.clock import SystemClock
+from ferstream.runtime.ledger import Ledger
+from ferstream.settings import CameraSettings
+
+SLACK_S = 5.0
+"""Time that opening may take beyond the camera's own limits before it counts as hung."""
+
+
+def timeout_s(camera: CameraSettings) -> float:
+    """Return how long a check of this camera may take."""
+    return camera.connect_timeout_s + camera.read_timeout_s + SLACK_S
+
+
+def check_camera(camera: CameraSettings, *, width: int) -> Iterator[Finding]:
+    """Open a camera and decode one picture of it.
+
+    Args:
+        camera: Its settings.
+        width: Width in pixels of the detection picture.
+    """
+    part = f"camera {camera.name}"
+    if not camera.enabled:
+        yield skipped(part, "enabled is false")
+        return
+    try:
+        clock = SystemClock()
+        began_ns = clock.monotonic_ns()
+        source = camera_plan(camera, width=width, observer=Ledger(), clock=clock).connect()
+        try:
+            info = source.open()
+            frame = next(iter(source.frames()), None)
+        finally:
+            source.close()
+    except FerstreamError as exc:
+        yield refused(part, exc, advice(camera, exc))
+        return
+    waited_s = (clock.monotonic_ns() - began_ns) / 1e9
+    if frame is None:
+        yield failed(
+            part, f"{camera.source}: opened, but no picture could be decoded", advice(camera, SourceFormatError()), ExitCode.SOURCE
+        )
+    else:
+        yield passed(part, f"{described(info)}, first picture after {waited_s:.1f} s")
+
+
+def described(info: SourceInfo) -> str:
+    """Return size, rate and codec for people."""
+    rate = f"{info.fps:.4g} fps" if info.fps else "unknown rate"
+    return f"{info.width} x {info.height}, {rate}, {info.codec}"
+
+
+def advice(camera: CameraSettings, error: FerstreamError) -> str:
+    """Return what to do about a camera that cannot be read."""
+    name = camera.name.upper().replace("-", "_")
+    if isinstance(error, SourceAuthError):
+        return f"check username and password_file of camera {camera.name} (or FERSTREAM_CAMERAS__{name}__PASSWORD)"
+    if isinstance(error, SourceTimeoutError):
+        return "is the camera on, and can this machine reach it? a slow one needs a larger connect_timeout_s"
+    if isinstance(error, ConfigError):
+        return f"correct source of camera {camera.name}"
+    if isinstance(error, SourceFormatError):
+        return "the source must be a video; play it with: ffplay SOURCE"
+    if "://" in camera.source:
+        return "check address, port and path, and that the camera is on; play it with: ffplay SOURCE"
+    return "check the path or number, and that this user may read it (webcams: group video)"

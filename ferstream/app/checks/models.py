@@ -1,0 +1,49 @@
+"""Checks of the two networks: each is loaded and run once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ferstream.app.checks.finding import Finding, passed, refused
+from ferstream.app.plans import detection_plan, inference_plan
+from ferstream.errors import FerstreamError
+from ferstream.settings import Settings
+
+
+def check_detector(settings: Settings) -> Iterator[Finding]:
+    """Load the face detector and look at one grey picture."""
+    from ferstream.detection.weights import find_weights
+    from ferstream.detection.yunet import Limits, YuNetModel
+
+    plan = detection_plan(settings)
+    height = settings.detection.width * 9 // 16
+    try:
+        weights = find_weights(plan.weights)
+        detector = YuNetModel(weights=weights, device=plan.device).new_detector(Limits(score=plan.score))
+        detector.detect(np.full((height, settings.detection.width, 3), 128, np.uint8), width=settings.detection.width, height=height)
+    except FerstreamError as exc:
+        yield refused("detector", exc, "set detection.model to a YuNet file, or leave it out; set detection.device to auto")
+    else:
+        yield passed("detector", f"{weights.name}, {settings.detection.width} pixels wide, device {plan.device}")
+
+
+def check_classifier(settings: Settings) -> Iterator[Finding]:
+    """Load and verify the model bundle, and run it once."""
+    from ferstream.inference.backends import open_classifier
+    from ferstream.inference.bundle import load_bundle
+
+    plan = inference_plan(settings, deterministic=False)
+    try:
+        bundle = load_bundle(plan.model)
+        classifier = open_classifier(bundle, backend=plan.backend, device=plan.device, threads=plan.threads, max_batch=plan.max_batch)
+        try:
+            classifier.warm_up()
+            detail = f"{classifier.name} {classifier.version} on {classifier.backend}, {bundle.directory}"
+        finally:
+            classifier.close()
+    except FerstreamError as exc:
+        yield refused("model", exc, "set inference.model to a known model, or leave it out; set inference.backend and .device to auto")
+    else:
+        yield passed("model", detail)

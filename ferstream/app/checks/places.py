@@ -1,0 +1,122 @@
+"""Checks of this machine: files with secrets, the port of the pages, the place of the outbox."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from ferstream.app.checks.finding import Finding, failed, passed, skipped
+from ferstream.errors import ExitCode
+from ferstream.settings import Settings
+from ferstream.settings.secrets import read_secret, readable_by_others, secret_files, unsafe_listen
+
+_MEGABYTE = 1_000_000
+
+
+def check_secrets(settings: Settings) -> Iterator[Finding]:
+    """Try every file that holds a secret: it can be read, and not by everybody."""
+    for key, path in secret_files(settings):
+        try:
+            read_secret(path, None, key)
+        except ValueError as exc:
+            advice = f"make the file, readable for the user that runs ferstream, or take {key} out of the settings"
+            yield failed("secret", f"{key}: {exc}", advice, ExitCode.USAGE)
+            continue
+        if readable_by_others(path):
+            yield failed("secret", f"{key}: every user of this machine can read {path}", f"chmod 600 {path}", ExitCode.USAGE)
+        else:
+            yield passed("secret", f"{key}: {path}")
+
+
+def check_http(settings: Settings) -> Iterator[Finding]:
+    """Try to take the port of the metrics and health pages."""
+    http = settings.http
+    if not http.enabled:
+        yield skipped("http", "http.enabled is false: no metrics page")
+        return
+    unsafe = unsafe_listen(settings)
+    if unsafe is not None:
+        yield failed(
+            "http", str(unsafe), "head -c 24 /dev/urandom | base64 > token; chmod 600 token; http.token_file = that file", ExitCode.USAGE
+        )
+        return
+    try:
+        _bind(http.host, http.port)
+    except OSError as exc:
+        yield _unusable(http.listen, http.port, exc)
+    else:
+        yield passed("http", f"http.listen = {http.listen} is free{'' if http.loopback else ', a token is set'}")
+
+
+def check_outbox(settings: Settings) -> Iterator[Finding]:
+    """Try to write where events wait for the broker, and look at the room there."""
+    folder = settings.outbox.directory
+    if folder is None:
+        yield skipped("outbox", "outbox.path is memory: events do not survive a restart")
+        return
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            free = shutil.disk_usage(there).free
+    except OSError as exc:
+        advice = "make it a folder that the user that runs ferstream may write to, or set outbox.path"
+        yield failed("outbox", f"outbox.path: {there} cannot be written: {(exc.strerror or str(exc)).lower()}", advice, ExitCode.USAGE)
+        return
+    if free < settings.outbox.max_bytes:
+        detail = (
+            f"outbox.path: {free / _MEGABYTE:.0f} MB free in {there}, outbox.max_bytes is {settings.outbox.max_bytes / _MEGABYTE:.0f} MB"
+        )
+        yield failed("outbox", detail, "make room, or set outbox.path or a smaller outbox.max_bytes", ExitCode.USAGE)
+        return
+    yield passed("outbox", f"{folder}{'' if folder.exists() else ' (will be made)'}, {free / _MEGABYTE:.0f} MB free")
+
+
+def _bind(host: str, port: int) -> None:
+    family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)
+        probe.listen(1)
+
+
+def _unusable(listen: str, port: int, exc: OSError) -> Finding:
+    if exc.errno == errno.EADDRINUSE:
+        holder = _who_listens(port)
+        advice = f"stop {holder or 'what listens there'} (a running ferstream?), or set http.listen to another port"
+        return failed(
+            "http", f"http.listen = {listen}: port {port} is in use{f' by {holder}' if holder else ''}", advice, ExitCode.ADDRESS_IN_USE
+        )
+    if exc.errno == errno.EACCES:
+        return failed("http", f"http.listen = {listen}: not allowed", "ports below 1024 are for root: take a higher one", ExitCode.USAGE)
+    detail = f"http.listen = {listen}: {(exc.strerror or str(exc)).lower()}"
+    return failed("http", detail, "listen on an address of this machine, such as 127.0.0.1", ExitCode.USAGE)
+
+
+def _who_listens(port: int) -> str:
+    """Name the process that listens on a TCP port as ``name (pid N)``; empty if it cannot be seen."""
+    inodes = {line.split()[9] for table in ("tcp", "tcp6") for line in _lines(Path("/proc/net") / table) if _listens(line, port)}
+    for process in Path("/proc").glob("[0-9]*") if inodes else ():
+        try:
+            links = {str(descriptor.readlink()) for descriptor in (process / "fd").iterdir()}
+            name = (process / "comm").read_text().strip()
+        except OSError:
+            continue
+        if any(f"socket:[{inode}]" in links for inode in inodes):
+            return f"{name} (pid {process.name})"
+    return ""
+
+
+def _listens(line: str, port: int) -> bool:
+    parts = line.split()
+    return len(parts) > 9 and parts[3] == "0A" and parts[1].endswith(f":{port:04X}")
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()[1:]
+    except OSError:
+        return []
