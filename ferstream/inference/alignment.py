@@ -12,10 +12,10 @@ Called from the detection workers through an injected function; pure, no state.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
-from typing import cast
+from typing import Protocol, cast
 
 import cv2
 import numpy as np
@@ -37,7 +37,14 @@ Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 Matrix = npt.NDArray[np.float64]
 """(2, 3) float64: source pixel (x, y, 1) to crop pixel."""
 
-Align = Callable[[Luma, Sequence[Point]], tuple[Crop, Matrix]]
+
+class Align(Protocol):
+    """One geometry: cuts a face out of the grey plane."""
+
+    def __call__(self, luma: Luma, landmarks: Sequence[Point]) -> tuple[Crop, Matrix]:
+        """Return the crop and the matrix from source to crop pixels; see ``align_with_matrix``."""
+        ...
+
 
 _MIN_SPREAD_PX2 = 1e-6
 _MAX_SCALE = 1e4

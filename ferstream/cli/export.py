@@ -1,0 +1,53 @@
+"""``ferstream export``: a model bundle in other formats, each compared with Keras."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from ferstream.training.export import Exported
+
+
+def export(
+    model: str = typer.Argument("emotion-edge", help="Name, name/version or folder of a model bundle."),
+    out: Path = typer.Option(Path("out/export"), "--out", "-o", metavar="DIR", help="Folder the exports go to."),
+    formats: list[str] | None = typer.Option(
+        None,
+        "--format",
+        "-f",
+        help="openvino, openvino-int8, onnx, litert, savedmodel, json, picture, table; repeat. [default: all that can be made]",
+    ),
+    data: Path | None = typer.Option(
+        None, "--data", metavar="PATH", help="fer2013.csv or a folder of faces: to compare on and to calibrate INT8."
+    ),
+    calibration: int = typer.Option(512, "--calibration", min=16, help="Faces that INT8 ranges come from."),
+    faces: int = typer.Option(256, "--faces", min=1, help="Faces to compare on."),
+) -> None:
+    """Write a bundle in other formats and print the largest difference of each to Keras on the same faces.
+
+    Without --data the faces are variations of a sample portrait, and INT8, which needs real faces, is left out.
+    """
+    from ferstream.training.extras import require
+
+    require("keras", "tensorflow", "onnxruntime", "nncf", command="ferstream export")
+    from ferstream.inference.bundle import load_bundle
+    from ferstream.training.export import FORMATS, INT8, export_bundle
+    from ferstream.training.sample_faces import faces_for_export
+
+    compared, calibrating, source = faces_for_export(data, faces=faces, calibration=calibration)
+    wanted = formats or [form for form in FORMATS if form != INT8 or calibrating is not None]
+    print(f"compared with Keras on {len(compared)} faces of {source}")
+    for done in export_bundle(load_bundle(model), out=out, formats=wanted, faces=compared, calibration=calibrating):
+        print(_line(done))
+
+
+def _line(done: Exported) -> str:
+    size = f"{done.size_bytes / 1000:,.0f} kB"
+    start = f"{done.form:<14} {size:>10}  "
+    if done.largest_difference is None:
+        return f"{start}{'':<46}{done.path}"
+    difference = f"largest difference {done.largest_difference:.2e}, same label {done.same_label:.1%}"
+    return f"{start}{difference:<46}{done.path}"

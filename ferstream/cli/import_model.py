@@ -1,0 +1,49 @@
+"""``ferstream import-model``: a bundle of an older project's network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def import_model(
+    network: Path = typer.Argument(help="model.json (with --weights), .h5, .hdf5 or .keras. Pickles are refused."),
+    name: str = typer.Option(..., "--name", help="Name of the new bundle, such as emotion-old."),
+    labels: str = typer.Option(
+        "angry,disgust,fear,happy,sad,surprise,neutral", "--labels", help="Meaning of the network's outputs, in their order, by commas."
+    ),
+    weights: Path | None = typer.Option(None, "--weights", metavar="FILE", help="The .h5 of the weights when NETWORK is a model.json."),
+    value_range: str | None = typer.Option(
+        None, "--range", help="What the network was fed: 0..255, 0..1 or -1..1. [default: 0..1 unless it scales inside]"
+    ),
+    version: str = typer.Option("1.0.0", "--version", help="Version of the new bundle."),
+    out: Path = typer.Option(Path("models"), "--out", "-o", metavar="DIR", help="Folder of bundles; NAME/VERSION is made in it."),
+    replace: bool = typer.Option(False, "--replace", help="Replace a bundle that is there."),
+) -> None:
+    """Make a bundle of an older network: label order and scaling are folded into the model.
+
+    Check it with `ferstream evaluate --model DIR` before you trust it: a wrong label order or range still gives seven probabilities.
+    """
+    from ferstream.training.extras import require
+
+    require("keras", "tensorflow", command="ferstream import-model")
+    from ferstream.training.import_model import import_network
+    from ferstream.training.serving import save_bundle
+
+    imported = import_network(network, weights=weights, labels=labels.split(","), value_range=value_range)
+    recipe = {"imported_from": network.name, "labels": labels, "notes": list(imported.notes)}
+    card = _card(name, version, network, imported.notes)
+    bundle = save_bundle(
+        imported.served, directory=out / name / version, name=name, version=version, recipe=recipe, card=card, replace=replace
+    )
+    for note in imported.notes:
+        print(note)
+    print(
+        f"{bundle.directory}: written; check it with: ferstream evaluate --model {bundle.directory} --data fer2013.csv --usage PublicTest"
+    )
+
+
+def _card(name: str, version: str, network: Path, notes: tuple[str, ...]) -> str:
+    lines = "\n".join(f"- {note}" for note in notes)
+    return f"# {name} {version}\n\nImported from `{network.name}`. Not evaluated, not calibrated by ferstream.\n\n{lines}\n"
