@@ -23,9 +23,9 @@ from ferstream.runtime.redaction import redact, register_secret
 _HTTP_PROTOCOLS = "http,https,tcp,tls,crypto,hls,httpproxy"
 _RTSP_PROTOCOLS = "rtsp,rtsps,rtp,srtp,udp,tcp,tls,crypto,http"
 _FORMATS = "rtsp,hls,mpegts,flv,mjpeg,mpjpeg,jpeg_pipe,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,ogg,avi,h264,hevc,gif"
-# Enough for a key frame's headers, little enough to be connected in a fraction of a second.
+# Enough for a key frame's headers, little enough to be connected in a fraction of a second. Not ``fflags=nobuffer``:
+# it throws the probed key frame away and waits for the next one, often seconds.
 _PROBE = {"probesize": "500000", "analyzeduration": "500000", "fpsprobesize": "0"}
-_LOW_DELAY = {"fflags": "nobuffer", "flags": "low_delay"}
 # These demuxers invent stamps at 25 frames/s.
 _WITHOUT_STAMPS = frozenset({"mpjpeg", "mjpeg", "jpeg_pipe", "h264", "hevc"})
 
@@ -160,7 +160,7 @@ class StreamSource:
         if not url.lower().startswith("rtsp"):
             return {**_PROBE, "protocol_whitelist": _HTTP_PROTOCOLS, "format_whitelist": _FORMATS}
         own = {"rtsp_transport": self._transport, "allowed_media_types": "video"}
-        return {**_PROBE, **_LOW_DELAY, **own, "protocol_whitelist": _RTSP_PROTOCOLS}
+        return {**_PROBE, **own, "protocol_whitelist": _RTSP_PROTOCOLS}
 
     def _translated(self, exc: av.FFmpegError, waited_s: float) -> SourceError:
         return translated(exc, self._shown, waited_s)

@@ -56,14 +56,16 @@ class MediaTimeline:
 
 
 class LiveTimeline:
-    """Media time of a live connection: the stream's stamps while they keep up with the clock, else the clock.
+    """Media time of a live connection: the stream's stamps while they make sense, else the clock.
 
-    Stamps have less jitter than arrivals, but cameras send wrong ones, and RTP stamps jump with the first sender
-    report. A stamp more than two seconds from the time since connecting is taken as a new origin.
+    Stamps have less jitter than arrivals, but not every server gets them right. More than two seconds away from
+    the time since connecting (the first RTCP report moves them) they get a new origin; once they have gone back by
+    less than that, they are in no order at all (seen with B-frames) and are not looked at any more.
     """
 
     def __init__(self) -> None:
-        self._origin_ns = 0
+        self._origin_ns: int | None = None
+        self._trusted = True
         self._last_ns = -1
 
     def at(self, stamp_ns: int | None, elapsed_ns: int) -> int:
@@ -76,12 +78,19 @@ class LiveTimeline:
         Returns:
             Nanoseconds, more than all before.
         """
-        now_ns = elapsed_ns if stamp_ns is None else stamp_ns - self._origin_ns
-        if stamp_ns is not None and (self._last_ns < 0 or abs(now_ns - elapsed_ns) > _TOLERANCE_NS):
-            self._origin_ns = stamp_ns - elapsed_ns
-            now_ns = elapsed_ns
+        now_ns = elapsed_ns
+        if stamp_ns is not None and self._trusted:
+            now_ns = self._by_stamp(stamp_ns, elapsed_ns)
         self._last_ns = max(now_ns, self._last_ns + 1)
         return self._last_ns
+
+    def _by_stamp(self, stamp_ns: int, elapsed_ns: int) -> int:
+        if self._origin_ns is None or abs(stamp_ns - self._origin_ns - elapsed_ns) > _TOLERANCE_NS:
+            self._origin_ns = stamp_ns - elapsed_ns
+            return elapsed_ns
+        now_ns = stamp_ns - self._origin_ns
+        self._trusted = now_ns > self._last_ns
+        return now_ns if self._trusted else elapsed_ns
 
 
 class Sampler:
