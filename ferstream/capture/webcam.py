@@ -50,7 +50,7 @@ class Capture(Protocol):
 
 def open_device(number: int) -> Capture:
     """Ask the system for camera ``number``."""
-    cv2.utils.logging.setLogLevel(2)  # type: ignore[attr-defined]  # errors only: a missing camera is told by SourceError
+    cv2.utils.logging.setLogLevel(2)  # errors only: a missing camera is told by SourceError
     return cv2.VideoCapture(number, cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY)
 
 
