@@ -49,6 +49,7 @@ class BrokerAddress:
         protocol: 5, or 4 for MQTT 3.1.1.
         keepalive_s: A silent broker is given up after two of these.
         session_expiry_s: How long the broker keeps the session; longer than the will's delay (MQTT 5).
+        resume: Go on with the session the broker kept (subscribers; a publisher begins anew).
     """
 
     url: str
@@ -62,6 +63,7 @@ class BrokerAddress:
     protocol: Literal[4, 5] = 5
     keepalive_s: int = 30
     session_expiry_s: int = 60
+    resume: bool = False
 
     def __repr__(self) -> str:
         """Host and client id only."""
@@ -292,7 +294,7 @@ class Connection:
         client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=address.client_id,
-            clean_session=None if self._v5 else True,
+            clean_session=None if self._v5 else not address.resume,
             protocol=MQTTProtocolVersion.MQTTv5 if self._v5 else MQTTProtocolVersion.MQTTv311,
             transport="websockets" if websocket else "tcp",
             reconnect_on_failure=False,
@@ -317,7 +319,7 @@ class Connection:
             return {}
         properties = Properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = self._address.session_expiry_s
-        return {"clean_start": True, "properties": properties}
+        return {"clean_start": not self._address.resume, "properties": properties}
 
     def _will(self, will: Will | None) -> None:
         if will is None:

@@ -1,0 +1,162 @@
+"""``ferstream gaps``: what a subscriber of the events misses, gets twice or out of order."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ferstream.publishing.gaps import GapFinder
+    from ferstream.publishing.mqtt import BrokerAddress
+
+GAPS_FOUND = 1
+"""Exit status when numbers are missing."""
+
+
+def gaps(
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="JSON lines to look through instead of a broker; - is stdin.", show_default=False),
+    ] = None,
+    url: Annotated[str, typer.Option(help="Broker: mqtt://, mqtts://, ws:// or wss://.")] = "mqtt://127.0.0.1:1883",
+    prefix: Annotated[str, typer.Option(help="First levels of the topics.")] = "ferstream",
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="End after so long; else at Ctrl-C.", show_default=False)] = None,
+    username: Annotated[str | None, typer.Option(help="User name at the broker.", show_default=False)] = None,
+    password_file: Annotated[Path | None, typer.Option(help="File with the password.", show_default=False)] = None,
+    ca_file: Annotated[Path | None, typer.Option(help="Certificates to trust, PEM.", show_default=False)] = None,
+    protocol: Annotated[str, typer.Option(help="MQTT version: 5 or 3.1.1.")] = "5",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Report gaps, doubles and disorder of face and track events, by their seq.
+
+    Exit status: 0 nothing missing, 1 numbers are missing, 4 the broker cannot be used. Doubles
+    and late messages are told but are no fault: delivery is at least once.
+    """
+    from ferstream.publishing.gaps import GapFinder
+
+    finder = GapFinder()
+    if file is not None:
+        _read_file(finder, file)
+    else:
+        _subscribe(finder, _address(url, username, password_file, ca_file, protocol), f"{prefix}/#", seconds)
+    typer.echo(json.dumps(_as_json(finder), indent=2) if as_json else "\n".join(_as_text(finder)))
+    if finder.missing:
+        raise typer.Exit(GAPS_FOUND)
+
+
+def _read_file(finder: GapFinder, path: Path) -> None:
+    from ferstream.errors import DataError
+
+    try:
+        with sys.stdin.buffer if str(path) == "-" else path.open("rb") as lines:
+            for line in lines:
+                if line.strip():
+                    finder.add(_decoded(line))
+    except OSError as exc:
+        raise DataError(f"cannot read {path}: {exc.strerror}") from exc
+
+
+def _address(url: str, username: str | None, password_file: Path | None, ca_file: Path | None, protocol: str) -> BrokerAddress:
+    import secrets
+    from urllib.parse import urlsplit
+
+    from ferstream.errors import ConfigError
+    from ferstream.publishing.mqtt import DEFAULT_PORTS, BrokerAddress
+
+    parts = urlsplit(url)
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
+        raise ConfigError("--url: expected mqtt://HOST[:PORT], mqtts://, ws:// or wss://")
+    if parts.password is not None:
+        raise ConfigError("--url: put the password into a file (--password-file); a command line is visible to others")
+    if protocol not in ("5", "3.1.1"):
+        raise ConfigError(f"--protocol {protocol}: expected 5 or 3.1.1")
+    try:
+        password = password_file.read_text(encoding="utf-8").rstrip("\r\n") if password_file else None
+    except OSError as exc:
+        raise ConfigError(f"--password-file {password_file}: {exc.strerror}") from exc
+    return BrokerAddress(
+        url=url,
+        client_id=f"ferstream-gaps-{secrets.token_hex(4)}",
+        username=username or parts.username,
+        password=password,
+        ca_file=ca_file,
+        protocol=5 if protocol == "5" else 4,
+    )
+
+
+def _subscribe(finder: GapFinder, address: BrokerAddress, topic: str, seconds: float | None) -> None:
+    import threading
+
+    from ferstream.publishing.listen import listen
+
+    def hint(text: str) -> None:
+        typer.echo(text, err=True)
+
+    try:
+        listen(
+            address,
+            (topic,),
+            on_message=lambda message: _take(finder, message.topic, message.payload),
+            stop=threading.Event(),
+            seconds=seconds,
+            on_ready=lambda: hint(f"listening to {topic} at {address.label}" + ("" if seconds else "; Ctrl-C ends")),
+            on_lost=lambda exc: hint(f"{exc}; trying again"),
+        )
+    except KeyboardInterrupt:
+        hint("")
+
+
+def _take(finder: GapFinder, topic: str, payload: bytes) -> None:
+    if topic.rsplit("/", 1)[-1] in ("face", "track"):
+        finder.add(_decoded(payload))
+
+
+def _decoded(text: bytes) -> object:
+    try:
+        value: object = json.loads(text)
+    except ValueError:
+        return None
+    return value
+
+
+def _as_json(finder: GapFinder) -> dict[str, object]:
+    return {
+        "streams": [
+            {
+                "boot_id": boot_id,
+                "camera": camera,
+                "schema": schema,
+                "first": s.first,
+                "last": s.last,
+                "received": s.received,
+                "missing": s.missing_count,
+                "missing_ranges": s.missing,
+                "doubles": s.doubles,
+                "late": s.late,
+            }
+            for (boot_id, camera, schema), s in finder.streams.items()
+        ],
+        "missing": finder.missing,
+        "strange": finder.strange,
+    }
+
+
+def _as_text(finder: GapFinder) -> Iterable[str]:
+    if not finder.streams:
+        yield "no events seen"
+    for (boot_id, camera, schema), s in finder.streams.items():
+        yield (
+            f"{camera} {schema} boot {boot_id}: seq {s.first}..{s.last}, {s.received} received, "
+            f"{s.missing_count} missing, {s.doubles} doubled, {s.late} late"
+        )
+        for low, high in s.missing[:20]:
+            yield f"  missing {low}" + (f"..{high}" if high > low else "")
+        if len(s.missing) > 20:
+            yield f"  and {len(s.missing) - 20} more gaps"
+    if finder.strange:
+        yield f"{finder.strange} messages were no ferstream events"
