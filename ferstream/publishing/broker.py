@@ -1,9 +1,8 @@
 """The embedded MQTT broker (iotcore, which is rumqttd in a wheel) for ``mqtt.url = "embedded"``.
 
-For trying things out and for a box that needs no other broker. It listens on the loopback
-address only and keeps nothing over a restart. It runs in a child process that dies with us.
-rumqttd serves one protocol version per port: 1883 speaks MQTT 3.1.1, which is what mosquitto_sub
-and most clients speak unless told otherwise, and the next port speaks MQTT 5, which ferstream uses.
+For trying things out and for a box that needs no other broker. It listens on the loopback address
+only and keeps nothing over a restart. It runs in a child process that dies with us. Subscribers
+of MQTT 3.1.1 and 5 use one port, 1883; ferstream itself goes to rumqttd directly.
 """
 
 from __future__ import annotations
@@ -25,19 +24,6 @@ STOP_TIMEOUT_S = 3.0
 _POLL_S = 0.02
 _START_ATTEMPTS = 3
 
-_SECTION = """
-[{version}.1]
-name = "{version}"
-listen = "{host}:{port}"
-next_connection_delay_ms = 1
-
-[{version}.1.connections]
-connection_timeout_ms = 60000
-max_payload_size = 1048576
-max_inflight_count = 200
-dynamic_filters = true
-"""
-
 _CONFIG = """id = 0
 
 [router]
@@ -46,6 +32,17 @@ max_connections = 200
 max_outgoing_packet_count = 200
 max_segment_size = 4194304
 max_segment_count = 10
+
+[v5.1]
+name = "v5"
+listen = "{host}:{port}"
+next_connection_delay_ms = 1
+
+[v5.1.connections]
+connection_timeout_ms = 60000
+max_payload_size = 1048576
+max_inflight_count = 200
+dynamic_filters = true
 """
 
 
@@ -53,25 +50,25 @@ class EmbeddedBroker:
     """A broker of our own on the loopback address."""
 
     def __init__(self, *, port: int = DEFAULT_PORT) -> None:
-        """``port`` is wished for; when it (or the next one) is taken, free ones are used instead."""
+        """``port`` is wished for; when it is taken (or 0) a free one is used instead."""
         self._wish = port
         self._ports = (0, 0)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def port(self) -> int:
-        """Port for subscribers: MQTT 3.1.1."""
+        """Port for subscribers, MQTT 3.1.1 and 5."""
         return self._ports[0]
 
     @property
-    def port_v5(self) -> int:
-        """Port that speaks MQTT 5."""
-        return self._ports[1]
+    def url(self) -> str:
+        """Address for ferstream's own connection, MQTT 5 only."""
+        return f"mqtt://{HOST}:{self._ports[1]}"
 
     @property
-    def url(self) -> str:
-        """Address for ferstream's own connection (MQTT 5)."""
-        return f"mqtt://{HOST}:{self.port_v5}"
+    def public_url(self) -> str:
+        """Address to tell people."""
+        return f"mqtt://{HOST}:{self.port}"
 
     @property
     def running(self) -> bool:
@@ -114,10 +111,10 @@ class EmbeddedBroker:
     def _launch(self) -> None:
         with tempfile.TemporaryDirectory(prefix="ferstream-broker-") as folder:
             config = Path(folder) / "rumqttd.toml"
-            v311, v5 = self._ports
-            config.write_text(_CONFIG + _section("v4", v311) + _section("v5", v5), encoding="utf-8")
+            front, back = self._ports
+            config.write_text(_CONFIG.format(host=HOST, port=back), encoding="utf-8")
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "ferstream.publishing._broker_child", str(config)],
+                [sys.executable, "-m", "ferstream.publishing._broker_child", str(config), str(front), str(back)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -137,10 +134,6 @@ class EmbeddedBroker:
             pause.wait(_POLL_S)
 
 
-def _section(version: str, port: int) -> str:
-    return _SECTION.format(version=version, host=HOST, port=port)
-
-
 def _answers(port: int) -> bool:
     try:
         with socket.create_connection((HOST, port), timeout=1.0):
@@ -150,13 +143,12 @@ def _answers(port: int) -> bool:
 
 
 def _pick_ports(wish: int) -> tuple[int, int]:
-    """The wished port and the next one if both are free, else two free ones."""
-    if wish and _is_free(wish) and _is_free(wish + 1):
-        return wish, wish + 1
+    """The wished port, if it is free, and a free one; else two free ones."""
     with socket.socket() as first, socket.socket() as second:
         first.bind((HOST, 0))
         second.bind((HOST, 0))
-        return first.getsockname()[1], second.getsockname()[1]
+        front = wish if wish and _is_free(wish) else first.getsockname()[1]
+        return front, second.getsockname()[1]
 
 
 def _is_free(port: int) -> bool:

@@ -62,13 +62,13 @@ class PublishingHandler:
 
     def __call__(self, item: Item) -> None:
         """Publish one frame's events, a camera's state, or a camera's last summary."""
+        self.tick()  # first: a sink that refuses a summary must not fail a frame that was already counted
         if isinstance(item, CameraState):
             self._send(item)
         elif isinstance(item, SourceEnded):
             self._ended(item)
         else:
             self._frame(item)
-        self.tick()
 
     def tick(self) -> None:
         """Send the summaries that are due; also called while nothing arrives."""
@@ -85,13 +85,7 @@ class PublishingHandler:
         if sums is None:
             sums = self._sums[info.camera] = _Sums(self._clock.monotonic_ns())
         for face in frame.faces:
-            sums.counts[face.emotion.verdict.label] += 1
-            sums.seen.add(face.track.id)
-            if face.track.state is not TrackState.LEFT:
-                sums.present.add(face.track.id)
-            if self._per_face and self._allow(face):
-                self._observer.event(info.camera, face.emotion.verdict.label)
-                self._send(face)
+            self._face(face, sums)
         for turn in frame.turns:
             if turn.change is TrackChange.LEFT:
                 sums.present.discard(turn.track.id)
@@ -100,6 +94,16 @@ class PublishingHandler:
         if not frame.closing:
             self._observer.frame(info.camera, NAME)
             self._observer.latency(info.camera, (self._clock.monotonic_ns() - info.captured_ns) / 1e9)
+
+    def _face(self, face: FaceEvent, sums: _Sums) -> None:
+        label = face.emotion.verdict.label
+        sums.counts[label] += 1
+        sums.seen.add(face.track.id)
+        if face.track.state is not TrackState.LEFT:
+            sums.present.add(face.track.id)
+        if self._per_face and self._allow(face):
+            self._observer.event(face.info.camera, label)
+            self._send(face)
 
     def _ended(self, item: SourceEnded) -> None:
         sums = self._sums.pop(item.camera, None) if item.final else None
@@ -110,10 +114,10 @@ class PublishingHandler:
         interval_s = (now_ns - sums.since_ns) / 1e9
         small = not self._per_face and len(sums.seen) < self._min_group_size
         counts, now = ({}, 0) if small else (dict(sums.counts), len(sums.present))
-        self._send(Summary(camera, self._clock.utc_ns(), interval_s, counts, now))
         sums.since_ns = now_ns
         sums.counts.clear()
         sums.seen = set(sums.present)
+        self._send(Summary(camera, self._clock.utc_ns(), interval_s, counts, now))
 
     def _send(self, event: Event) -> None:
         for sink in self._sinks:
