@@ -7,12 +7,9 @@ Prometheus that scrapes a real ferstream.
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from panels import Json, Query, Size, dashboard, heatmap, lines, row, stat, table, timeline, variable  # noqa: E402
+from panels import Json, Query, Size, dashboard, heatmap, lines, row, stat, table, timeline, variable
 
 FOLDER = Path(__file__).parent / "dashboards"
 JOB = variable("job", "label_values(ferstream_build_info, job)", label="Job")

@@ -5,33 +5,16 @@ from __future__ import annotations
 import pytest
 
 from ferstream.runtime.ledger import Ledger
-
-
-class ManualClock:
-    """Time that moves when a test says so."""
-
-    def __init__(self) -> None:
-        self.now_ns = 1_000_000_000_000
-        self.utc = 1_795_000_000_000_000_000
-
-    def advance(self, seconds: float) -> None:
-        self.now_ns += int(seconds * 1e9)
-        self.utc += int(seconds * 1e9)
-
-    def monotonic_ns(self) -> int:
-        return self.now_ns
-
-    def utc_ns(self) -> int:
-        return self.utc
+from tests.support.clock import FakeClock
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
-def ledger(clock: ManualClock) -> Ledger:
+def ledger(clock: FakeClock) -> Ledger:
     """One camera's minute: 12 frames captured, 9 published, 3 dropped, 4 faces."""
     ledger = Ledger(clock=clock)
     for stage, count in (("decode", 25), ("capture", 12), ("detection", 10), ("tracking", 10), ("inference", 9), ("publishing", 9)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 from hypothesis import given
@@ -11,14 +10,9 @@ from hypothesis import strategies as st
 
 from ferstream.errors import ConfigError
 from ferstream.telemetry.access import Address, RateLimit, authorised, local_name, parse_listen, read_token, require_token
+from tests.support.clock import FakeClock
 
 TOKEN = "correct-horse-battery-staple"
-
-
-class Clock(Protocol):
-    def advance(self, seconds: float) -> None: ...
-    def monotonic_ns(self) -> int: ...
-    def utc_ns(self) -> int: ...
 
 
 @pytest.mark.parametrize(
@@ -120,7 +114,7 @@ def test_host_names_of_this_machine(host: str | None, local: bool) -> None:
     assert local_name(host) is local
 
 
-def test_a_burst_passes_then_the_rate_rules(clock: Clock) -> None:
+def test_a_burst_passes_then_the_rate_rules(clock: FakeClock) -> None:
     limit = RateLimit(per_second=10, burst=5, clock=clock)
     assert [limit.allow("a") for _ in range(6)] == [True] * 5 + [False]
     clock.advance(0.1)
@@ -128,20 +122,20 @@ def test_a_burst_passes_then_the_rate_rules(clock: Clock) -> None:
     assert not limit.allow("a")
 
 
-def test_peers_do_not_pay_for_each_other(clock: Clock) -> None:
+def test_peers_do_not_pay_for_each_other(clock: FakeClock) -> None:
     limit = RateLimit(per_second=1, burst=1, clock=clock)
     assert limit.allow("a")
     assert not limit.allow("a")
     assert limit.allow("b")
 
 
-def test_a_costly_request_empties_the_bucket_sooner(clock: Clock) -> None:
+def test_a_costly_request_empties_the_bucket_sooner(clock: FakeClock) -> None:
     limit = RateLimit(per_second=1, burst=10, clock=clock)
     assert limit.allow("a", 10)
     assert not limit.allow("a")
 
 
-def test_memory_for_peers_is_bounded(clock: Clock) -> None:
+def test_memory_for_peers_is_bounded(clock: FakeClock) -> None:
     limit = RateLimit(per_second=1, burst=1, clock=clock)
     for peer in range(5000):
         limit.allow(str(peer))

@@ -56,9 +56,9 @@ def bare(ledger: Ledger) -> CollectorRegistry:
         ("ferstream_queue_items", {"stage": "detection"}, 2),
         ("ferstream_queue_capacity_items", {"stage": "detection"}, 4),
         ("ferstream_camera_up", {"camera": "door"}, 1),
-        ("ferstream_camera_last_frame_timestamp_seconds", {"camera": "door"}, 1_795_000_000),
+        ("ferstream_camera_last_frame_timestamp_seconds", {"camera": "door"}, 1_764_000_000),
         ("ferstream_camera_reconnects_total", {"camera": "door", "reason": "timeout"}, 1),
-        ("ferstream_stage_heartbeat_timestamp_seconds", {"stage": "detection-0"}, 1_795_000_000),
+        ("ferstream_stage_heartbeat_timestamp_seconds", {"stage": "detection-0"}, 1_764_000_000),
         ("ferstream_events_total", {"camera": "door", "emotion": "happy"}, 1),
         ("ferstream_mqtt_connected", {}, 1),
         ("ferstream_mqtt_publish_total", {"result": "acknowledged"}, 7),
@@ -113,7 +113,7 @@ def test_a_scrape_reads_the_ledger_once() -> None:
         reads.append(1)
         return ledger.snapshot()
 
-    registry = build_registry(Readings(snapshot=snapshot, cameras=lambda: [], build=lambda: BUILD), process=False)
+    registry = build_registry(Readings(snapshot=snapshot, cameras=list, build=lambda: BUILD), process=False)
     reads.clear()
     generate_latest(registry)
     assert len(reads) == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Protocol
 
 import pytest
 from hypothesis import given
@@ -11,19 +10,14 @@ from hypothesis import strategies as st
 
 from ferstream.runtime.ledger import Ledger
 from ferstream.telemetry.health import Check, Heartbeats, Report, camera_check, readiness
+from tests.support.clock import FakeClock
 
 
-class Clock(Protocol):
-    def advance(self, seconds: float) -> None: ...
-    def monotonic_ns(self) -> int: ...
-    def utc_ns(self) -> int: ...
-
-
-def heartbeats(ledger: Ledger, clock: Clock) -> Heartbeats:
+def heartbeats(ledger: Ledger, clock: FakeClock) -> Heartbeats:
     return Heartbeats(beats=lambda: ledger.snapshot().beats, stale_after_s=10, clock=clock)
 
 
-def test_a_fresh_beat_is_healthy_and_an_old_one_names_its_stage(ledger: Ledger, clock: Clock) -> None:
+def test_a_fresh_beat_is_healthy_and_an_old_one_names_its_stage(ledger: Ledger, clock: FakeClock) -> None:
     ledger.beat("inference")
     clock.advance(9)
     ledger.beat("inference")
@@ -35,7 +29,7 @@ def test_a_fresh_beat_is_healthy_and_an_old_one_names_its_stage(ledger: Ledger, 
     assert heartbeats(ledger, clock).stale() == {"detection-0": 11.0}
 
 
-def test_the_stage_that_stood_still_longest_comes_first(clock: Clock) -> None:
+def test_the_stage_that_stood_still_longest_comes_first(clock: FakeClock) -> None:
     ledger = Ledger(clock=clock)
     for stage in ("tracking", "detection", "capture"):
         ledger.beat(stage)
@@ -44,13 +38,13 @@ def test_the_stage_that_stood_still_longest_comes_first(clock: Clock) -> None:
     assert list(heartbeats(ledger, clock).stale()) == ["tracking", "detection", "capture"]
 
 
-def test_a_stage_that_ended_on_purpose_is_not_expected(ledger: Ledger, clock: Clock) -> None:
+def test_a_stage_that_ended_on_purpose_is_not_expected(ledger: Ledger, clock: FakeClock) -> None:
     clock.advance(100)
     ledger.forget_stage("detection-0")
     assert heartbeats(ledger, clock).report().ok
 
 
-def test_time_before_a_pause_of_the_process_counts_against_nobody(ledger: Ledger, clock: Clock) -> None:
+def test_time_before_a_pause_of_the_process_counts_against_nobody(ledger: Ledger, clock: FakeClock) -> None:
     clock.advance(100)
     woke_ns = clock.monotonic_ns()
     clock.advance(9)

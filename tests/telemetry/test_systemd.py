@@ -7,18 +7,13 @@ import logging
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ferstream.telemetry.systemd import Notifier, watchdog_timeout_s
-
-
-class Clock(Protocol):
-    def monotonic_ns(self) -> int: ...
-    def utc_ns(self) -> int: ...
+from tests.support.clock import FakeClock
 
 
 @contextlib.contextmanager
@@ -29,7 +24,7 @@ def listening(address: str) -> Iterator[socket.socket]:
         yield sock
 
 
-def test_each_message_is_what_the_manual_says(tmp_path: Path, clock: Clock) -> None:
+def test_each_message_is_what_the_manual_says(tmp_path: Path, clock: FakeClock) -> None:
     path = str(tmp_path / "notify")
     with listening(path) as manager:
         notifier = Notifier(address=path, clock=clock)

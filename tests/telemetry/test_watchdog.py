@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import Protocol
 
 import pytest
 
 from ferstream.runtime.ledger import Ledger
 from ferstream.telemetry.health import Heartbeats
 from ferstream.telemetry.watchdog import Watchdog, format_stacks
+from tests.support.clock import FakeClock
 
 JOIN_S = 10.0
-
-
-class Clock(Protocol):
-    def advance(self, seconds: float) -> None: ...
-    def monotonic_ns(self) -> int: ...
-    def utc_ns(self) -> int: ...
 
 
 class Calls:
@@ -38,12 +32,12 @@ class Calls:
         self.happened.set()
 
 
-def watchdog_of(ledger: Ledger, clock: Clock, calls: Calls, *, interval_s: float = 2.0) -> Watchdog:
+def watchdog_of(ledger: Ledger, clock: FakeClock, calls: Calls, *, interval_s: float = 2.0) -> Watchdog:
     heartbeats = Heartbeats(beats=lambda: ledger.snapshot().beats, stale_after_s=5, clock=clock)
     return Watchdog(heartbeats=heartbeats, interval_s=interval_s, on_alive=calls.on_alive, on_stuck=calls.on_stuck, clock=clock)
 
 
-def look_after(watchdog: Watchdog, clock: Clock, seconds: float) -> bool:
+def look_after(watchdog: Watchdog, clock: FakeClock, seconds: float) -> bool:
     for _ in range(int(seconds)):
         clock.advance(1)
         seen = watchdog.look()
@@ -55,7 +49,7 @@ def calls() -> Calls:
     return Calls()
 
 
-def test_progress_is_vouched_for(clock: Clock, calls: Calls) -> None:
+def test_progress_is_vouched_for(clock: FakeClock, calls: Calls) -> None:
     ledger = Ledger(clock=clock)
     watchdog = watchdog_of(ledger, clock, calls)
     for _ in range(20):
@@ -64,7 +58,7 @@ def test_progress_is_vouched_for(clock: Clock, calls: Calls) -> None:
     assert (calls.alive, calls.stuck) == (20, [])
 
 
-def test_a_stuck_stage_silences_it_and_is_reported_once(clock: Clock, calls: Calls, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_stuck_stage_silences_it_and_is_reported_once(clock: FakeClock, calls: Calls, caplog: pytest.LogCaptureFixture) -> None:
     ledger = Ledger(clock=clock)
     watchdog = watchdog_of(ledger, clock, calls)
     ledger.beat("inference")
@@ -77,7 +71,7 @@ def test_a_stuck_stage_silences_it_and_is_reported_once(clock: Clock, calls: Cal
     assert "in test_a_stuck_stage_silences_it_and_is_reported_once" in caplog.text
 
 
-def test_a_stage_that_recovers_is_vouched_for_and_reported_again_later(clock: Clock, calls: Calls) -> None:
+def test_a_stage_that_recovers_is_vouched_for_and_reported_again_later(clock: FakeClock, calls: Calls) -> None:
     ledger = Ledger(clock=clock)
     watchdog = watchdog_of(ledger, clock, calls)
     for _ in range(2):
@@ -87,7 +81,7 @@ def test_a_stage_that_recovers_is_vouched_for_and_reported_again_later(clock: Cl
     assert calls.stuck == ["inference", "inference"]
 
 
-def test_a_process_that_was_paused_is_not_judged_by_the_pause(clock: Clock, calls: Calls) -> None:
+def test_a_process_that_was_paused_is_not_judged_by_the_pause(clock: FakeClock, calls: Calls) -> None:
     ledger = Ledger(clock=clock)
     watchdog = watchdog_of(ledger, clock, calls)
     ledger.beat("capture")
@@ -99,7 +93,7 @@ def test_a_process_that_was_paused_is_not_judged_by_the_pause(clock: Clock, call
     assert calls.stuck == ["capture"]
 
 
-def test_the_thread_looks_and_ends(clock: Clock, calls: Calls) -> None:
+def test_the_thread_looks_and_ends(clock: FakeClock, calls: Calls) -> None:
     ledger = Ledger(clock=clock)
     ledger.beat("capture")
     watchdog = watchdog_of(ledger, clock, calls, interval_s=0.005)
@@ -111,7 +105,7 @@ def test_the_thread_looks_and_ends(clock: Clock, calls: Calls) -> None:
     watchdog.stop()
 
 
-def test_stop_interrupts_a_long_wait(clock: Clock, calls: Calls) -> None:
+def test_stop_interrupts_a_long_wait(clock: FakeClock, calls: Calls) -> None:
     watchdog = watchdog_of(Ledger(clock=clock), clock, calls, interval_s=3600)
     watchdog.start()
     watchdog.stop(timeout_s=JOIN_S)
@@ -119,7 +113,7 @@ def test_stop_interrupts_a_long_wait(clock: Clock, calls: Calls) -> None:
     assert calls.alive == 0
 
 
-def test_stop_before_start_is_fine(clock: Clock, calls: Calls) -> None:
+def test_stop_before_start_is_fine(clock: FakeClock, calls: Calls) -> None:
     watchdog_of(Ledger(clock=clock), clock, calls).stop()
 
 
@@ -146,6 +140,6 @@ def test_stacks_show_every_thread_without_its_variables() -> None:
     assert "hunter2" not in text
 
 
-def test_an_interval_of_nothing_is_refused(clock: Clock, calls: Calls) -> None:
+def test_an_interval_of_nothing_is_refused(clock: FakeClock, calls: Calls) -> None:
     with pytest.raises(ValueError, match="interval_s"):
         watchdog_of(Ledger(clock=clock), clock, calls, interval_s=0)
