@@ -27,6 +27,8 @@ NOSE_AHEAD_MM = 32.0
 """Nose tip in front of the pupils."""
 MOUTH_AHEAD_MM = 6.0
 """Mouth corners in front of the pupils."""
+_NOSE_AHEAD_OF_AXIS_MM = NOSE_AHEAD_MM - MOUTH_AHEAD_MM * NOSE_BELOW_EYES_MM / EYES_TO_MOUTH_MM
+"""Nose tip in front of the line from between the eyes to the middle of the mouth."""
 _NO_LENGTH_PX = 1e-6
 
 
@@ -66,7 +68,7 @@ def estimate_pose(landmarks: Sequence[Point]) -> Pose:
     upright = (1j * (mouth - eyes).conjugate()) / length
     nose_at = (nose - eyes) * upright
     width = ((left_eye - right_eye) * upright).real / EYES_MM + ((left_mouth - right_mouth) * upright).real / MOUTH_MM
-    yaw = math.degrees(math.atan2(nose_at.real / NOSE_AHEAD_MM, width / 2))
+    yaw = math.degrees(math.atan2(nose_at.real / _NOSE_AHEAD_OF_AXIS_MM, width / 2))
     down = mouth - eyes
     roll = math.degrees(math.atan2(-down.real, down.imag))
     return Pose(yaw, _pitch(nose_at.imag / length), roll, max(between_eyes, length))

@@ -35,7 +35,7 @@ class QualityLimits:
         hopeless_yaw: Degrees beyond which a face is not even cut out: its landmarks fall together, and the crop shows an ear.
     """
 
-    max_yaw: float = 35.0
+    max_yaw: float = 38.0
     max_pitch: float = 25.0
     min_face_px: float = 24.0
     min_size_px: float = 8.0

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from ferstream.detection.decode import decode_boxes, decode_landmarks, grid_for, likely, suppress
+
+
+def test_cells_are_laid_out_row_by_row_for_each_stride() -> None:
+    grid = grid_for(64, 32)
+    assert [part.stop - part.start for part in grid.slices] == [8 * 4, 4 * 2, 2 * 1]
+    assert grid.cells == 42
+    assert grid.origin[9].tolist() == [1, 1]
+    assert grid.stride[32:34, 0].tolist() == [16, 16]
+    assert grid.origin[41].tolist() == [1, 0]
+
+
+def test_a_box_is_centred_on_its_cell_and_sized_by_the_exponential() -> None:
+    grid = grid_for(64, 64)
+    cell = 9  # stride 8, column 1, row 1
+    raw = np.zeros((grid.cells, 4), np.float32)
+    raw[cell] = (0.5, 0.25, math.log(2), math.log(4))
+    left, top, right, bottom = decode_boxes(np.array([cell]), raw, grid)[0].tolist()
+    assert (left + right) / 2 == pytest.approx(1.5 * 8)
+    assert (top + bottom) / 2 == pytest.approx(1.25 * 8)
+    assert (right - left, bottom - top) == (pytest.approx(16), pytest.approx(32))
+
+
+def test_an_absurd_size_does_not_overflow() -> None:
+    grid = grid_for(32, 32)
+    raw = np.full((grid.cells, 4), 1e4, np.float32)
+    assert np.isfinite(decode_boxes(np.arange(grid.cells), raw, grid)).all()
+
+
+def test_landmarks_are_offsets_from_their_cell() -> None:
+    grid = grid_for(64, 64)
+    cell = grid.slices[1].start + 5  # stride 16, column 1, row 1
+    raw = np.zeros((grid.cells, 10), np.float32)
+    raw[cell] = np.arange(10) / 10
+    points = decode_landmarks(np.array([cell]), raw, grid)[0]
+    assert points[0].tolist() == pytest.approx([16.0, 17.6])
+    assert points[4].tolist() == pytest.approx([28.8, 30.4])
+
+
+def test_the_score_is_the_geometric_mean_and_equal_scores_keep_cell_order() -> None:
+    cls = np.array([0.9, 0.1, 0.64, 0.9], np.float32)
+    obj = np.array([0.4, 1.0, 1.0, 0.4], np.float32)
+    cells, scores = likely(cls, obj, 0.5, 10)
+    assert cells.tolist() == [2, 0, 3]
+    assert scores.tolist() == pytest.approx([0.8, 0.6, 0.6])
+
+
+def test_only_the_best_are_kept() -> None:
+    cls = np.linspace(0.5, 0.9, 20, dtype=np.float32)
+    cells, _ = likely(cls, np.ones(20, np.float32), 0.1, 3)
+    assert cells.tolist() == [19, 18, 17]
+
+
+def test_scores_of_a_careless_network_stay_within_one() -> None:
+    _, scores = likely(np.array([1.2], np.float32), np.array([1.1], np.float32), 0.5, 3)
+    assert scores.tolist() == [1.0]
+
+
+_corner = st.floats(0, 100, width=32)
+
+
+@st.composite
+def _boxes(draw: st.DrawFn) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    count = draw(st.integers(0, 12))
+    corners = draw(hnp.arrays(np.float32, (count, 2), elements=_corner))
+    sizes = draw(hnp.arrays(np.float32, (count, 2), elements=st.floats(1, 60, width=32)))
+    return np.concatenate([corners, corners + sizes], axis=1).reshape(-1, 4)
+
+
+@given(_boxes(), st.floats(0.1, 0.9))
+def test_survivors_do_not_overlap_and_the_suppressed_do(boxes: np.ndarray[tuple[int, int], np.dtype[np.float32]], most: float) -> None:
+    kept = suppress(boxes, most)
+    assert kept == sorted(set(kept))
+    for position in range(len(boxes)):
+        better = [k for k in kept if k < position]
+        overlaps = any(_iou(boxes[position], boxes[k]) > most + 1e-5 for k in better)
+        clear = all(_iou(boxes[position], boxes[k]) < most - 1e-5 for k in better)
+        if overlaps:
+            assert position not in kept
+        if clear:
+            assert position in kept
+
+
+def test_suppression_agrees_with_opencv() -> None:
+    random = np.random.default_rng(7)
+    for _ in range(50):
+        corners = random.uniform(0, 200, (40, 2))
+        boxes = np.concatenate([corners, corners + random.uniform(10, 90, (40, 2))], axis=1).astype(np.float32)
+        scores = np.sort(random.uniform(0.7, 1, 40))[::-1]
+        as_rects = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).astype(float).tolist()
+        wanted = cv2.dnn.NMSBoxes(as_rects, scores.tolist(), 0.0, 0.3)
+        assert suppress(boxes, 0.3) == sorted(int(i) for i in wanted)
+
+
+def test_boxes_without_area_do_not_divide_by_nothing() -> None:
+    assert suppress(np.zeros((3, 4), np.float32), 0.3) == [0, 1, 2]
+
+
+def _iou(a: np.ndarray[tuple[int], np.dtype[np.float32]], b: np.ndarray[tuple[int], np.dtype[np.float32]]) -> float:
+    wide = max(0.0, min(float(a[2]), float(b[2])) - max(float(a[0]), float(b[0])))
+    high = max(0.0, min(float(a[3]), float(b[3])) - max(float(a[1]), float(b[1])))
+    areas = [float((box[2] - box[0]) * (box[3] - box[1])) for box in (a, b)]
+    return wide * high / (sum(areas) - wide * high)

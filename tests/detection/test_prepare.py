@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from ferstream.detection.mask import GREY, PrivacyMask
+from ferstream.detection.prepare import FacePreparer
+from ferstream.detection.quality import QualityLimits
+from ferstream.domain.emotion import Abstained
+from ferstream.domain.face import Box, Face, Point
+from ferstream.domain.frame import Frame, FrameInfo, Luma
+
+POINTS: tuple[Point, ...] = ((18, 20), (42, 20), (30, 34), (21, 46), (39, 46))
+PROFILE: tuple[Point, ...] = ((40, 20), (41, 20), (50, 34), (40, 46), (41, 46))
+
+
+def frame() -> Frame:
+    info = FrameInfo("door", 7, 280_000_000, 0, 0, 640, 480, live=False)
+    plane = np.random.default_rng(1).integers(0, 256, (480, 640)).astype(np.uint8)
+    return Frame(info, Luma(plane, limited=False), np.full((480, 640, 3), 200, np.uint8))
+
+
+def face(x: float, y: float, points: Sequence[Point] = POINTS, *, size: float = 60, score: float = 0.9) -> Face:
+    a, b, c, d, e = ((px + x, py + y) for px, py in points)
+    return Face(Box(x, y, size, size), score, (a, b, c, d, e))
+
+
+class Cutter:
+    """Stands in for the alignment: a plain cut-out around the nose; remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[Sequence[Point]] = []
+
+    def __call__(self, luma: Luma, landmarks: Sequence[Point]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
+        self.asked.append(landmarks)
+        left, top = int(landmarks[2][0]) - 24, int(landmarks[2][1]) - 24
+        matrix = np.array([[1.0, 0, -left], [0, 1, -top]])
+        return luma.plane[top : top + 48, left : left + 48].astype(np.uint8), matrix
+
+
+def test_faces_keep_their_order_and_get_crops() -> None:
+    cutter = Cutter()
+    faces = [face(100, 100), face(300, 200, score=0.8)]
+    picture = frame()
+    detected = FacePreparer(align=cutter).prepare(picture, faces)
+    assert detected.info is picture.info
+    assert [item.face for item in detected.faces] == faces
+    assert [item.crop.shape for item in detected.faces if item.crop is not None] == [(48, 48)] * 2
+    assert [item.abstained for item in detected.faces] == [None, None]
+
+
+def test_no_faces_give_an_empty_frame() -> None:
+    assert FacePreparer(align=Cutter()).prepare(frame(), []).faces == ()
+
+
+def test_a_profile_is_reported_but_never_cut() -> None:
+    cutter = Cutter()
+    (item,) = FacePreparer(align=cutter).prepare(frame(), [face(100, 100, PROFILE)]).faces
+    assert item.abstained is Abstained.TURNED
+    assert item.crop is None
+    assert cutter.asked == []
+
+
+def test_small_and_blurred_faces_still_get_a_crop() -> None:
+    limits = QualityLimits(min_sharpness=1e9)
+    small, blurred = FacePreparer(align=Cutter(), limits=limits).prepare(frame(), [face(100, 100, size=20), face(300, 200)]).faces
+    assert (small.abstained, blurred.abstained) == (Abstained.SMALL, Abstained.BLURRED)
+    assert small.crop is not None and blurred.crop is not None
+
+
+def test_a_face_in_a_mask_is_gone_and_one_beside_it_is_painted() -> None:
+    mask = PrivacyMask([[[0, 0], [0.2, 0], [0.2, 1], [0, 1]]])
+    cutter = Cutter()
+    (kept,) = FacePreparer(align=cutter, mask=mask).prepare(frame(), [face(60, 100), face(110, 200)]).faces
+    assert kept.face.box.x == 110
+    assert len(cutter.asked) == 1
+    assert kept.crop is not None
+    edge = 128 - (110 + 30 - 24)
+    assert (kept.crop[:, :edge] == GREY).all()
+    assert len(np.unique(kept.crop[:, edge + 4 :])) > 50
+
+
+def test_painting_covers_the_small_picture_only_where_masked() -> None:
+    picture = frame()
+    before = picture.luma.plane.copy()
+    FacePreparer(align=Cutter(), mask=PrivacyMask([[[0, 0], [0.5, 0], [0.5, 1], [0, 1]]])).paint(picture)
+    assert (picture.small[:, :320] == GREY).all()
+    assert (picture.small[:, 324:] == 200).all()
+    assert (picture.luma.plane == before).all(), "the decoder's memory is never written"
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_the_plane_may_be_read_only(masked: bool) -> None:
+    picture = frame()
+    picture.luma.plane.flags.writeable = False
+    mask = PrivacyMask([[[0, 0], [0.5, 0], [0.5, 1], [0, 1]]]) if masked else None
+    assert FacePreparer(align=Cutter(), mask=mask).prepare(picture, [face(310, 100)]).faces
