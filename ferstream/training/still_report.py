@@ -49,7 +49,7 @@ def draw(reading: Reading, path: Path) -> Path:
     total = height + 2 * _MARGIN_INCH + _TITLE_INCH
     figure = Figure(figsize=(width, total), dpi=120, facecolor="white")
     figure.text(_MARGIN_INCH / width, 1 - 0.16 / total, _title(reading), fontsize=10, weight="bold", va="center")
-    axes = figure.add_axes((_MARGIN_INCH / width, _MARGIN_INCH / total, picture_width / width, height / total))
+    axes = figure.add_axes((_MARGIN_INCH / width, _MARGIN_INCH / total, picture_width / width, height / total), anchor="NW")
     _draw_picture(axes, reading)
     for index, face in enumerate(reading.faces[:panels]):
         column, row = divmod(index, _PANELS_A_COLUMN)
