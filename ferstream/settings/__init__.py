@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ferstream.settings.load import Loaded, load, load_settings
+from ferstream.settings.reading import Loaded, load, load_settings
 from ferstream.settings.model import (
     CameraSettings,
     DetectionSettings,

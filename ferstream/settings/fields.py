@@ -79,7 +79,7 @@ def _check_source(value: str) -> str:
     kind, colon, rest = value.partition(":")
     if not value.strip() or "\0" in value:
         raise ValueError("expected rtsp(s)://..., http(s)://..., a file, webcam:N or demo:")
-    if kind == "webcam" and colon and not rest.isdecimal() and not rest.startswith("/dev/"):
+    if kind == "webcam" and colon and not rest.isdecimal():
         raise ValueError("expected webcam:N with the number of the webcam, such as webcam:0")
     if "://" in value:
         check_url(value, schemes=URL_SCHEMES)

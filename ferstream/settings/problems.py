@@ -50,6 +50,11 @@ class Origin:
     label: str
     line: int = 0
 
+    @property
+    def rank(self) -> int:
+        """Its place among the sources: files, then the environment, then flags."""
+        return next((number for number, kind in enumerate(("environment ", "flag "), start=1) if self.label.startswith(kind)), 0)
+
     def __str__(self) -> str:
         return f"{self.label}:{self.line}" if self.line else self.label
 

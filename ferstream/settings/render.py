@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from ferstream.runtime.redaction import redact
 from ferstream.settings.fields import Section
 from ferstream.settings.keys import CAMERAS, is_secret
-from ferstream.settings.load import Loaded
+from ferstream.settings.reading import Loaded
 from ferstream.settings.model import CameraSettings, Settings
 from ferstream.settings.problems import DEFAULT, Origin
 

@@ -26,7 +26,7 @@ def read_toml(path: Path) -> Tree:
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as exc:
-        raise SettingsError(_syntax_problems(path, exc, lines.repeated)) from exc
+        raise SettingsError(_syntax_problems(path, text, exc, lines.repeated)) from exc
     tree = Tree(data=data)
     for where in paths(data):
         tree.origins[where] = Origin(str(path), lines.of(where))
@@ -56,14 +56,18 @@ def _unreadable(path: Path, text: str) -> SettingsError:
     return SettingsError([Problem(Origin(str(path)), "", text)])
 
 
-def _syntax_problems(path: Path, exc: Exception, repeated: list[tuple[tuple[str | int, ...], int, int]]) -> list[Problem]:
+def _syntax_problems(path: Path, text: str, exc: Exception, repeated: list[tuple[tuple[str | int, ...], int, int]]) -> list[Problem]:
     twice = [Problem(Origin(str(path), second), dotted(key), f"is given twice, first in line {first}") for key, first, second in repeated]
     if twice:
         return twice
     message, _, place = str(exc).partition(" (at ")
     numbers = [int(word) for word in re.findall(r"\d+", place)]
     column = f" (column {numbers[1]})" if len(numbers) > 1 else ""
-    return [Problem(Origin(str(path), numbers[0] if numbers else 0), "", f"is not valid TOML: {message}{column}")]
+    return [
+        Problem(
+            Origin(str(path), numbers[0] if numbers else text.rstrip("\n").count("\n") + 1), "", f"is not valid TOML: {message}{column}"
+        )
+    ]
 
 
 def _refuse_secrets(tree: Tree) -> None:
