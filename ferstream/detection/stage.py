@@ -69,3 +69,7 @@ class InOrder:
     def skip(self, ticket: Ticket) -> None:
         """The worker failed on this item."""
         self._reorder.skip(ticket[0], ticket[1])
+
+    def abandon(self) -> list[DetectedFrame | SourceEnded]:
+        """Take away the results that wait for a slower worker."""
+        return self._reorder.abandon()

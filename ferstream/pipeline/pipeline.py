@@ -17,6 +17,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -50,6 +51,8 @@ CHANNEL_ITEMS = 16
 """Items between later stages: a few kilobytes each."""
 STATE_ITEMS = 256
 """Camera states that may wait for publishing."""
+LAST_WAIT_S = 1.0
+"""For stages that had a full channel in front of them, once it is abandoned."""
 
 TrackedItem = TrackedFrame | SourceEnded
 
@@ -133,6 +136,7 @@ class Pipeline:
         self._account = Account(ledger)
         self._cameras: dict[str, _Camera] = {}
         self._states: dict[str, CameraState] = {}
+        self._generation = 0
         self._lock = threading.Lock()
         self._frames: Lanes[Frame | SourceEnded] = Lanes()
         self._detected: Channel[DetectedFrame | SourceEnded] = Channel(capacity=CHANNEL_ITEMS)
@@ -150,7 +154,7 @@ class Pipeline:
     # -- the stages ---------------------------------------------------------------------------
 
     def _detection(self) -> Stage[detection.Ticket, DetectedFrame | SourceEnded | None]:
-        ordered = detection.InOrder(
+        self._ordered = ordered = detection.InOrder(
             emit=lambda item: self._hand_over(detection.NAME, self._detected.put, (item,)), lanes=self._frames
         )
         handlers = [
@@ -246,13 +250,19 @@ class Pipeline:
             ValueError: The name is in use.
             ClosedError: The pipeline is ending.
         """
+        self._generation += 1
         lane = self._frames.open(
-            name,
+            f"{name}#{self._generation}",
             capacity=LIVE_LANE_FRAMES if live else RECORDING_LANE_FRAMES,
             overflow=Overflow.DROP_OLDEST if live else Overflow.BLOCK,
             on_drop=lambda item: self._account.lost("capture", (item,), "overflow"),
+            keep=lambda item: isinstance(item, SourceEnded),  # or tracks would live on in the next connection
         )
-        runner = make_runner(self._outlet(name, lane))
+        try:
+            runner = make_runner(self._outlet(name, lane))
+        except BaseException:
+            lane.close()  # nobody else would, and the pipeline would never end
+            raise
         self._cameras[name] = _Camera(runner, lane)
         runner.start()
 
@@ -270,31 +280,44 @@ class Pipeline:
             with self._lock:
                 previous = self._states.get(name)
                 self._states[name] = state
-            try:
-                if previous is not None and previous.status is CameraStatus.ONLINE and state.status in broken:
+            if previous is not None and previous.status is CameraStatus.ONLINE and state.status in broken:
+                with suppress(ClosedError):  # the camera has ended, and its tracks with it
                     lane.put(SourceEnded(name, final=False))
+            with suppress(ClosedError):  # the pipeline is ending; there is nobody left to tell
                 self._state_lane.put(state)
-            except ClosedError:
-                pass  # the pipeline is ending; there is nobody left to tell
 
         def on_end() -> None:
-            try:
+            with suppress(ClosedError):  # closed by a stop, which ends every track anyway
                 lane.put(SourceEnded(name, final=True))
-            except ClosedError:
-                pass  # closed by a stop, which ends every track anyway
             lane.close()
 
         return Outlet(emit, on_state, on_end)
 
     def remove_camera(self, name: str, *, timeout_s: float) -> bool:
-        """End one camera and let what it delivered drain; True if its thread ended in time."""
+        """End one camera and wait until what it delivered is on its way; True if that was in time.
+
+        After True a camera of the same name can be added.
+        """
+        deadline = time.monotonic() + timeout_s
         camera = self._cameras.pop(name)
         camera.runner.stop()
         ended = camera.runner.join(timeout_s)
-        camera.lane.close()
+        drained = camera.lane.drain(max(0.0, deadline - time.monotonic()))
         with self._lock:
             self._states.pop(name, None)
-        return ended
+        return ended and drained
+
+    def tell(self, state: CameraState) -> None:
+        """Publish a camera's state that no runner tells, e.g. that it is disabled."""
+        with self._lock:
+            self._states[state.camera] = state
+        with suppress(ClosedError):  # the pipeline is ending; there is nobody left to tell
+            self._state_lane.put(state)
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Names of the cameras that run."""
+        return tuple(self._cameras)
 
     def seal(self) -> None:
         """No more cameras will be added: the pipeline ends when those there are have ended."""
@@ -312,22 +335,20 @@ class Pipeline:
         deadline = time.monotonic() + timeout_s
         for camera in self._cameras.values():
             camera.runner.stop()
-        late = [
-            f"capture-{name}"
-            for name, camera in self._cameras.items()
-            if not camera.runner.join(max(0.0, deadline - time.monotonic()) / 2)
-        ]
-        self._frames.close()
+        for camera in self._cameras.values():
+            camera.runner.join(max(0.0, deadline - time.monotonic()) / 2)
+        self._frames.close()  # also frees a camera that waits for room behind a stage that hangs
         stuck = join_all(self._stages, timeout_s=max(0.0, deadline - time.monotonic()))
         if stuck:
             self.abandon()
-            stuck = join_all(self._stages, timeout_s=1.0)
-        return late + stuck
+            stuck = join_all(self._stages, timeout_s=LAST_WAIT_S)
+        return [f"capture-{name}" for name, camera in self._cameras.items() if not camera.runner.join(0.0)] + stuck
 
     def abandon(self) -> None:
         """Give up what waits, counted as dropped for the reason ``shutdown``."""
         self._account.lost("detection", self._frames.abandon(), "shutdown")
         self._account.lost("tracking", self._detected.abandon(), "shutdown")
+        self._account.lost("detection", self._ordered.abandon(), "shutdown")  # after the channel, whose fullness may hold its lock
         self._account.lost("inference", self._tracked.abandon(), "shutdown")
         self._account.lost("publishing", self._publish.abandon(), "shutdown")
 

@@ -9,6 +9,7 @@ drained: no sentinel objects. Any thread may call any method.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from enum import Enum
@@ -31,14 +32,21 @@ class Overflow(Enum):
 class Lane(Generic[T]):
     """One producer's queue inside ``Lanes``; made by ``Lanes.open``."""
 
-    def __init__(self, owner: Lanes[T], key: str, capacity: int, overflow: Overflow, on_drop: Callable[[T], None] | None) -> None:
+    def __init__(
+        self,
+        owner: Lanes[T],
+        key: str,
+        capacity: int,
+        overflow: Overflow,
+        on_drop: Callable[[T], None] | None,
+        keep: Callable[[T], bool] | None,
+    ) -> None:
         if capacity < 1:
             raise ValueError(f"want capacity >= 1, got {capacity}")
         self.key, self.capacity = key, capacity
-        self._owner, self._overflow, self._on_drop = owner, overflow, on_drop
+        self._owner, self._overflow, self._on_drop, self._keep = owner, overflow, on_drop, keep
         self._items: deque[T] = deque()
         self._closed = False
-        self._tickets = 0
         self._not_full = threading.Condition(owner._lock)
 
     def put(self, item: T) -> None:
@@ -51,7 +59,7 @@ class Lane(Generic[T]):
         with self._owner._lock:
             while not self._closed and len(self._items) >= self.capacity:
                 if self._overflow is Overflow.DROP_OLDEST:
-                    dropped.append(self._items.popleft())
+                    dropped.append(self._give_way())
                 else:
                     self._not_full.wait()
             if self._closed:
@@ -62,12 +70,26 @@ class Lane(Generic[T]):
             for lost in dropped:
                 self._on_drop(lost)
 
+    def _give_way(self) -> T:
+        place = 0
+        if self._keep is not None:
+            place = next((place for place, item in enumerate(self._items) if not self._keep(item)), 0)
+        item = self._items[place]
+        del self._items[place]
+        return item
+
     def close(self) -> None:
         """No more items; what waits can still be read. More than once is fine."""
         with self._owner._lock:
             self._closed = True
             self._not_full.notify_all()
             self._owner._not_empty.notify_all()
+
+    def drain(self, timeout_s: float) -> bool:
+        """Close, and wait until what waits was taken; True if it was. Then the key can be opened again."""
+        self.close()
+        with self._owner._lock:
+            return self._not_full.wait_for(lambda: not self._items, timeout_s)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -80,51 +102,81 @@ class Lanes(Generic[T]):
         self._lock = threading.Lock()
         self._not_empty = threading.Condition(self._lock)
         self._lanes: dict[str, Lane[T]] = {}
+        self._tickets: dict[str, int] = {}
         self._turn: deque[str] = deque()
         self._closed = False
 
-    def open(self, key: str, *, capacity: int, overflow: Overflow, on_drop: Callable[[T], None] | None = None) -> Lane[T]:
+    def open(
+        self,
+        key: str,
+        *,
+        capacity: int,
+        overflow: Overflow,
+        on_drop: Callable[[T], None] | None = None,
+        keep: Callable[[T], bool] | None = None,
+    ) -> Lane[T]:
         """Add a lane.
+
+        Args:
+            key: Its name, for ``take``.
+            capacity: Items that may wait.
+            overflow: What a full lane does.
+            on_drop: Told of each item that gave way, by the producer's thread and outside the lock.
+            keep: Items that give way only when there are no others.
 
         Raises:
             ClosedError: ``close`` was called.
             ValueError: ``key`` is in use by a lane that is not closed and drained.
         """
-        lane = Lane(self, key, capacity, overflow, on_drop)
+        lane = Lane(self, key, capacity, overflow, on_drop, keep)
         with self._lock:
             if self._closed:
                 raise ClosedError("no lane can be added to closed lanes")
-            if key in self._lanes:
-                raise ValueError(f"lane {key!r} exists")
+            before = self._lanes.get(key)
+            if before is not None:
+                if before._items or not before._closed:
+                    raise ValueError(f"lane {key!r} is in use")
+                self._forget(before)
             self._lanes[key] = lane
             self._turn.append(key)
         return lane
 
     def take(self, timeout_s: float | None = None) -> tuple[str, int, T]:
-        """Wait for the next item: its lane's key, its number within the lane from 0, and the item.
+        """Wait for the next item: its lane's key, its number among all items of that key from 0, and the item.
+
+        The numbers go on when a key is opened again, so that whoever restores the order need not know.
 
         Raises:
             TimeoutError: Nothing came in time.
             ClosedError: Everything is closed and drained.
         """
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
         with self._lock:
             while True:
-                for key in list(self._turn):
-                    lane = self._lanes[key]
-                    if lane._items:
-                        return self._pop(lane)
-                    if lane._closed:
-                        self._forget(lane)
+                lane = self._ready()
+                if lane is not None:
+                    return self._pop(lane)
                 if self._closed and not self._lanes:
                     self._not_empty.notify_all()
                     raise ClosedError("closed and drained")
-                if not self._not_empty.wait(timeout_s):
+                left_s = None if deadline is None else deadline - time.monotonic()
+                if left_s is not None and left_s <= 0:
                     raise TimeoutError
+                self._not_empty.wait(left_s)
+
+    def _ready(self) -> Lane[T] | None:
+        for key in list(self._turn):
+            lane = self._lanes[key]
+            if lane._items:
+                return lane
+            if lane._closed:
+                self._forget(lane)
+        return None
 
     def _pop(self, lane: Lane[T]) -> tuple[str, int, T]:
         item = lane._items.popleft()
-        number = lane._tickets
-        lane._tickets += 1
+        number = self._tickets.get(lane.key, 0)
+        self._tickets[lane.key] = number + 1
         lane._not_full.notify()
         self._turn.remove(lane.key)
         self._turn.append(lane.key)
@@ -156,6 +208,7 @@ class Lanes(Generic[T]):
             rest = [item for lane in self._lanes.values() for item in lane._items]
             for lane in self._lanes.values():
                 lane._items.clear()
+                lane._not_full.notify_all()
             self._not_empty.notify_all()
             return rest
 

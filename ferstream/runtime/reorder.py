@@ -1,7 +1,7 @@
 """Puts the results of parallel workers back into each lane's order.
 
 ``Lanes.take`` numbers the items of a lane; workers finish in any order; ``Reorder`` passes
-results on by number. It holds at most as many results as there are other workers.
+results on by number. While one worker is slow it holds what the others finished since.
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ class Reorder(Generic[T]):
         """There will be no result for ``number``."""
         self._settle(key, number, None)
 
-    def forget(self, key: str) -> None:
-        """The lane ended; its next life counts from 0 again."""
+    def abandon(self) -> list[T]:
+        """Take away what waits for slower workers, to be counted by the caller."""
         with self._lock:
-            self._next.pop(key, None)
-            self._waiting.pop(key, None)
+            rest = [boxed[0] for waiting in self._waiting.values() for boxed in waiting.values() if boxed is not None]
+            self._waiting.clear()
+            return rest
 
     def _settle(self, key: str, number: int, boxed: tuple[T] | None) -> None:
         with self._lock:
