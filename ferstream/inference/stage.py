@@ -68,7 +68,7 @@ class Classification:
 
     def _halve(self) -> None:
         if self.limit == 1:
-            raise ModelError("the device has not enough memory for one face; free some, or set inference.backend = \"openvino\"")
+            raise ModelError('the device has not enough memory for one face; free some, or set inference.backend = "openvino"')
         self.limit //= 2
         self._observer.tally("batch_limit_halved")
 
@@ -93,29 +93,37 @@ class InferenceHandler:
     def __call__(self, batch: Sequence[Item]) -> list[Labelled]:
         """Turn a batch of tracked frames into labelled ones, in order."""
         frames = [item for item in batch if isinstance(item, TrackedFrame)]
+        before = self._failures
         try:
             rows = iter(self._probabilities(frames))
         except Exception as exc:
-            self._failed(exc)
+            self._failed("classifier_errors", exc)
             return [self._without_faces(item) for item in batch]
-        self._failures = 0
-        return [self._finish(item, rows) for item in batch]
+        labelled = [self._finish(item, rows) for item in batch]
+        if self._failures == before:
+            self._failures = 0
+        return labelled
 
     def _probabilities(self, frames: Sequence[TrackedFrame]) -> list[list[float]]:
         crops = [face.face.crop for frame in frames for face in frame.faces if face.face.crop is not None]
-        return self._classify(np.stack(crops)).tolist() if crops else []  # type: ignore[no-any-return]
+        return self._classify(np.stack(crops)).tolist() if crops else []
 
     def _finish(self, item: Item, rows: Iterator[list[float]]) -> Labelled:
         if isinstance(item, SourceEnded):
             return self._ended(item)
         camera = item.info.camera
         probabilities = [None if face.face.crop is None else next(rows) for face in item.faces]
+        try:
+            labelled = self._label(item, probabilities)
+        except Exception as exc:  # costs this frame, not the others of its batch
+            self._failed("labeller_errors", exc)
+            return self._without_faces(item)
         classified = sum(row is not None for row in probabilities)
         self._observer.faces(camera, "classified", classified)
         self._observer.faces(camera, "skipped", len(probabilities) - classified)
         if not item.closing:
             self._observer.frame(camera, NAME)
-        return self._label(item, probabilities)
+        return labelled
 
     def _label(self, item: TrackedFrame, probabilities: Sequence[Sequence[float] | None]) -> LabelledFrame:
         camera = item.info.camera
@@ -136,11 +144,15 @@ class InferenceHandler:
         if not item.closing:
             self._observer.frame_dropped(camera, NAME, "error")
         self._observer.faces(camera, "dropped", len(item.faces))
-        return self._label(replace(item, faces=(), closing=True), ())
+        try:
+            return self._label(replace(item, faces=(), closing=True), ())
+        except Exception as exc:
+            self._failed("labeller_errors", exc)
+            return LabelledFrame(item.info, faces=(), turns=(), closing=True)
 
-    def _failed(self, exc: Exception) -> None:
+    def _failed(self, what: str, exc: Exception) -> None:
         self._failures += 1
-        self._observer.tally("classifier_errors")
+        self._observer.tally(what)
         self._on_error(exc)
         if self._failures == FAILED_BATCHES_IN_A_ROW:
             self._on_fatal(NAME, exc)

@@ -98,9 +98,11 @@ class Stage(Generic[In, Out]):
                 except ClosedError:
                     return
                 else:
-                    failures = 0 if self._work(handler, item) else failures + 1
-                    if failures == FAILURES_IN_A_ROW:
-                        self._hooks.on_fatal(self.name, RuntimeError(f"{failures} items in a row failed"))
+                    error = self._work(handler, item)
+                    failures = 0 if error is None else failures + 1
+                    if error is not None and failures == FAILURES_IN_A_ROW:
+                        error.add_note(f"{failures} items in a row failed in {self.name}")
+                        self._hooks.on_fatal(self.name, error)
                 self._observer.beat(thread_name)
         except BaseException as exc:  # a thread must not die unnoticed
             self._hooks.on_fatal(self.name, exc)
@@ -111,7 +113,7 @@ class Stage(Generic[In, Out]):
         if self._hooks.on_idle is not None:
             self._hooks.on_idle()
 
-    def _work(self, handler: Callable[[In], Out], item: In) -> bool:
+    def _work(self, handler: Callable[[In], Out], item: In) -> Exception | None:
         started = time.perf_counter()
         try:
             result = handler(item)
@@ -119,8 +121,8 @@ class Stage(Generic[In, Out]):
             self._hooks.emit(item, result)
         except Exception as exc:
             self._hooks.on_failed(item, exc)
-            return False
-        return True
+            return exc
+        return None
 
     def _leave(self, thread_name: str) -> None:
         with self._lock:
