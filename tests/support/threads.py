@@ -1,0 +1,52 @@
+"""Runs a call in a thread of its own, and waits for what other threads do without sleeping a fixed time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from tests.support.runners import PATIENCE_S
+
+T = TypeVar("T")
+_TICK_S = 0.001
+
+
+class Task(Generic[T]):
+    """A call under way; ``result`` waits for its end and proves that its thread is dead."""
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self._call = call
+        self._value: list[T] = []
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="task", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._value.append(self._call())
+        except BaseException as exc:
+            self._error = exc
+
+    @property
+    def alive(self) -> bool:
+        """Whether the call is still under way."""
+        return self._thread.is_alive()
+
+    def result(self) -> T:
+        """What the call returned or raised."""
+        self._thread.join(PATIENCE_S)
+        assert not self._thread.is_alive(), "the call did not end"
+        if self._error is not None:
+            raise self._error
+        return self._value[0]
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Wait for something that no event tells, such as that another thread waits for a lock."""
+    deadline = time.monotonic() + PATIENCE_S
+    pause = threading.Event()
+    while not is_so():
+        assert time.monotonic() < deadline, "it never came to be"
+        pause.wait(_TICK_S)
