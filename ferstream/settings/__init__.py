@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ferstream.settings.reading import Loaded, load, load_settings
 from ferstream.settings.model import (
     CameraSettings,
     DetectionSettings,
@@ -17,6 +16,7 @@ from ferstream.settings.model import (
     TrackingSettings,
     WatchdogSettings,
 )
+from ferstream.settings.reading import Loaded, load, load_settings
 from ferstream.settings.reload import Changes, diff
 
 __all__ = [

@@ -138,15 +138,25 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(complaints: Comp
         ("[detection]\nwidth = 640.5", "f.toml:2: detection.width: expected a whole number, found 640.5"),
         ("[mqtt]\ncommands = 1", "f.toml:2: mqtt.commands: expected true or false, found 1"),
         ("[mqtt]\nprotocol = 4", "f.toml:2: mqtt.protocol: expected 5 or '3.1.1', found 4"),
-        ("[mqtt]\nprefix = 'a//b'", 'f.toml:2: mqtt.prefix: expected topic levels joined by single slashes, without + # or blanks, not beginning with $, found "a//b"'),
+        (
+            "[mqtt]\nprefix = 'a//b'",
+            "f.toml:2: mqtt.prefix: expected topic levels joined by single slashes, without + # or blanks, "
+            'not beginning with $, found "a//b"',
+        ),
         ("[mqtt]\nca_file = 3", "f.toml:2: mqtt.ca_file: expected a path as text, found 3"),
         ("[log]\nlevel = 'loud'", "f.toml:2: log.level: expected 'debug', 'info', 'warning' or 'error', found \"loud\""),
         ("[http]\nlisten = ['a', 'b']", "f.toml:2: http.listen: expected text in quotes, found a list of 2"),
         ("[http]\nlisten = 1979-05-27", "f.toml:2: http.listen: expected text in quotes, found a date"),
         ("[[cameras]]\nname = 'a'", "f.toml:1: cameras.a.source: is missing and has no default"),
         ("[[cameras]]\nsource = 'demo:'", "f.toml:1: cameras[0].name: is missing and has no default"),
-        ("[[cameras]]\nname = 'A'\nsource = 'demo:'", 'f.toml:2: cameras.A.name: expected 1 to 32 of the characters a-z 0-9 _ -, found "A"'),
-        ("[[cameras]]\nname = 'a'\nsource = 'webcam:x'", 'f.toml:3: cameras.a.source: expected webcam:N with the number of the webcam, such as webcam:0, found "webcam:x"'),
+        (
+            "[[cameras]]\nname = 'A'\nsource = 'demo:'",
+            'f.toml:2: cameras.A.name: expected 1 to 32 of the characters a-z 0-9 _ -, found "A"',
+        ),
+        (
+            "[[cameras]]\nname = 'a'\nsource = 'webcam:x'",
+            'f.toml:3: cameras.a.source: expected webcam:N with the number of the webcam, such as webcam:0, found "webcam:x"',
+        ),
         (
             "[[cameras]]\nname = 'a'\nsource = 'demo:'\nmasks = [[[0, 0], [1, 1]]]",
             "f.toml:4: cameras.a.masks[0]: expected a polygon of at least 3 corners [x, y], each 0 to 1, found a list of 2",
@@ -161,7 +171,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(complaints: Comp
         ("node = ", "f.toml:1: is not valid TOML: Invalid value"),
         ("node = 'a", 'f.toml:1: is not valid TOML: Expected "\'"'),
     ],
-)  # fmt: skip
+)
 def test_what_is_said_of_a_mistake_in_a_file(text: str, line: str, complaints: Complaints) -> None:
     assert complaints(text) == [line]
 
