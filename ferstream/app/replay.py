@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import threading
 from contextlib import ExitStack
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import structlog
 
+from ferstream.app.broker import broker_for, mqtt_sink
 from ferstream.app.plans import detection_plan, inference_plan
 from ferstream.app.signals import stopping
 from ferstream.app.sinks import encoder, flush_all, opened
@@ -239,5 +241,18 @@ def _sinks(options: ReplayOptions, settings: Settings, models: Models, stack: Ex
     if options.events is not None:
         sinks.append(JsonlSink(path=options.events, encoder=encoder(models.classifier, node=NODE, boot_id=RUN)))
     if options.mqtt:
-        sinks.append(stack.enter_context(mqtt_sink(settings, models.classifier, Ledger())))
+        broker = stack.enter_context(broker_for(settings.mqtt))
+        url = None if broker is None else broker.url
+        # A run of its own for each replay over MQTT, or a subscriber would take a second one for doubles.
+        sinks.append(
+            mqtt_sink(
+                settings,
+                classifier=models.classifier,
+                boot_id=secrets.token_hex(8),
+                observer=Ledger(),
+                url=url,
+                durable=False,
+                node=settings.node,
+            )
+        )
     return sinks

@@ -1,0 +1,107 @@
+"""The cameras of a running daemon: started, stopped, changed and switched on and off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import structlog
+
+from ferstream.app.plans import CameraPlan, camera_plan
+from ferstream.capture.stage import CameraRunner
+from ferstream.domain.event import CameraState, CameraStatus
+from ferstream.errors import FerstreamError
+from ferstream.pipeline.models import Models
+from ferstream.pipeline.pipeline import Outlet, Pipeline
+from ferstream.runtime.clock import Clock
+from ferstream.settings import CameraSettings, Changes
+
+REMOVE_TIMEOUT_S = 10.0
+"""Longest wait for one camera to end; its thread is left behind after that."""
+
+ENDED = ("stopped", "end of the recording")
+"""Reasons for being offline that are no trouble."""
+
+_LOG = structlog.get_logger(__name__)
+
+
+class Cameras:
+    """Keeps the pipeline's cameras as the settings want them; the main thread only."""
+
+    def __init__(self, *, pipeline: Pipeline, models: Models, width: int, clock: Clock) -> None:
+        self._pipeline, self._models, self._width, self._clock = pipeline, models, width, clock
+        self._wanted: dict[str, CameraSettings] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every configured camera, also those that are switched off."""
+        return tuple(self._wanted)
+
+    def start(self, cameras: Iterable[CameraSettings]) -> None:
+        """Add cameras; one that cannot be set up is shown as offline with its reason, the others go on."""
+        for camera in cameras:
+            self._wanted[camera.name] = camera
+            if camera.enabled:
+                self._run(camera)
+            else:
+                self._tell(camera.name, CameraStatus.DISABLED, "switched off in the settings")
+
+    def apply(self, changes: Changes) -> None:
+        """Take over new settings; cameras that did not change are not touched."""
+        for name in changes.removed:
+            self._end(name)
+            del self._wanted[name]
+        for camera in changes.changed:
+            self._end(camera.name)
+        self.start((*changes.added, *changes.changed))
+
+    def switch(self, name: str, *, on: bool) -> None:
+        """Enable or disable one camera until the next start."""
+        camera = self._wanted.get(name)
+        if camera is None:
+            _LOG.warning("a command names an unknown camera", camera=name)
+        elif on and name not in self._pipeline.cameras:
+            self._run(camera)
+        elif not on and name in self._pipeline.cameras:
+            self._end(name)
+            self._tell(name, CameraStatus.DISABLED, "switched off by a command")
+
+    def _run(self, camera: CameraSettings) -> None:
+        ledger = self._pipeline.ledger
+        try:
+            plan = camera_plan(camera, width=self._width, observer=ledger, clock=self._clock)
+            self._models.set_masks(camera.name, camera.masks)
+        except FerstreamError as exc:
+            _LOG.error("a camera cannot be started", camera=camera.name, reason=str(exc))
+            self._tell(camera.name, CameraStatus.OFFLINE, str(exc))
+            return
+        self._pipeline.add_camera(camera.name, live=plan.live, make_runner=lambda outlet: self._runner(plan, camera, outlet))
+
+    def _runner(self, plan: CameraPlan, camera: CameraSettings, outlet: Outlet) -> CameraRunner:
+        return CameraRunner(
+            camera=plan.name,
+            connect=plan.connect,
+            live=plan.live,
+            emit=outlet.emit,
+            on_state=lambda state: self._log_and_tell(state, outlet),
+            on_end=outlet.on_end,
+            observer=self._pipeline.ledger,
+            clock=self._clock,
+            stall_after_s=camera.stall_after_s,
+            frozen_after_s=camera.frozen_after_s,
+            on_fatal=self._pipeline.fatal.report,
+        )
+
+    def _log_and_tell(self, state: CameraState, outlet: Outlet) -> None:
+        before = self._pipeline.camera_states().get(state.camera)
+        if before is None or (before.status, before.reason) != (state.status, state.reason):
+            good = state.status in {CameraStatus.ONLINE, CameraStatus.CONNECTING} or state.reason in ENDED
+            (_LOG.info if good else _LOG.warning)(f"camera {state.status}", camera=state.camera, reason=state.reason or None)
+        outlet.on_state(state)
+
+    def _end(self, name: str) -> None:
+        if name in self._pipeline.cameras and not self._pipeline.remove_camera(name, timeout_s=REMOVE_TIMEOUT_S):
+            _LOG.warning("a camera did not end in time; its thread is left behind", camera=name)
+
+    def _tell(self, name: str, status: CameraStatus, reason: str) -> None:
+        self._pipeline.ledger.camera_up(name, up=False)
+        self._pipeline.tell(CameraState(name, status, reason, self._clock.utc_ns()))
