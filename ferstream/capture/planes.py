@@ -130,12 +130,12 @@ def _small_bgr(frame: av.VideoFrame, luma: Plane, layout: _Layout, limited: bool
         cv2.convertScaleAbs(grey, dst=grey, alpha=219 / 255, beta=16)
     chroma = yuv[area:]
     if layout.chroma == 1:
-        _shrink(_plane(frame, 1, layout, 2), chroma.reshape(height // 2, width // 2, 2), layout.bits)
+        _resized(_plane(frame, 1, layout, 2), chroma.reshape(height // 2, width // 2, 2), layout.bits, cv2.INTER_NEAREST)
         code = cv2.COLOR_YUV2BGR_NV21 if layout.swapped else cv2.COLOR_YUV2BGR_NV12
     else:
         halves = chroma.reshape(2, height // 2, width // 2)
         for number in (1, 2):
-            _shrink(_plane(frame, number, layout), halves[number - 1], layout.bits)
+            _resized(_plane(frame, number, layout), halves[number - 1], layout.bits, cv2.INTER_NEAREST)
         code = cv2.COLOR_YUV2BGR_I420
     return cv2.cvtColor(yuv.reshape(height * 3 // 2, width), code)  # type: ignore[return-value]
 
@@ -145,13 +145,21 @@ def _expanded(grey: Small) -> Small:
 
 
 def _shrink(plane: Plane, out: Small, bits: int) -> None:
-    """Scale a plane into ``out``; more than 8 bits are reduced to 8 on the way."""
+    """Scale the Y plane into ``out``; more than 8 bits are reduced to 8 on the way.
+
+    Halving by areas first costs no more than sampling a large plane directly (memory is what takes the time) and
+    does not alias small faces.
+    """
     size = (out.shape[1], out.shape[0])
     while min(plane.shape[1] / size[0], plane.shape[0] / size[1]) >= _HALVE_FROM_RATIO:
         half = (plane.shape[1] // 2, plane.shape[0] // 2)
         plane = cv2.resize(plane, half, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+    _resized(plane, out, bits, cv2.INTER_LINEAR)
+
+
+def _resized(plane: Plane, out: Small, bits: int, interpolation: int) -> None:
+    size = (out.shape[1], out.shape[0])
     if bits == 8:
-        cv2.resize(plane, size, dst=out, interpolation=cv2.INTER_LINEAR)
-        return
-    wide = cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)
-    cv2.convertScaleAbs(wide, dst=out, alpha=1 / (1 << (bits - 8)))
+        cv2.resize(plane, size, dst=out, interpolation=interpolation)
+    else:
+        cv2.convertScaleAbs(cv2.resize(plane, size, interpolation=interpolation), dst=out, alpha=1 / (1 << (bits - 8)))
