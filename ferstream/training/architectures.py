@@ -1,32 +1,53 @@
 """Networks by name: grey 48x48 uint8 faces in, seven logits out, normalisation inside.
 
-Keras 3 layers only, so a saved model loads on every backend without code from here.
+Keras 3 layers only, so that a saved model loads on every backend without code from here.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import layers
 
 from ferstream.domain.emotion import LABELS
+from ferstream.errors import DataError, ModelError
 from ferstream.training.dataset import FACE_SIZE_PX
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from ferstream.training.recipe import Recipe
 
 INPUT_SHAPE = (FACE_SIZE_PX, FACE_SIZE_PX, 1)
+BASE = "base"
+"""Name of a pretrained part, frozen in a recipe's ``frozen_epochs``."""
+
 _EDGE_WIDTHS = (48, 96, 192, 192)
 _EDGE_STRIDES = (2, 2, 2, 1)
 _SQUEEZE = 8
+_MOBILENET_INPUT_PX = 96
+
+
+def build(recipe: Recipe) -> keras.Model:
+    """Build a recipe's network with its seed and precision.
+
+    Raises:
+        DataError: The architecture or one of its options is unknown.
+    """
+    if recipe.arch not in ARCHITECTURES:
+        raise DataError(f"architecture {recipe.arch!r} is unknown; choose one of {', '.join(ARCHITECTURES)}")
+    keras.utils.set_random_seed(recipe.seed)
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy(recipe.precision)
+    try:
+        return ARCHITECTURES[recipe.arch](**recipe.options)
+    finally:
+        keras.mixed_precision.set_global_policy(before)
 
 
 def edge(*, dropout: float = 0.3) -> keras.Model:
     """Build ours: a residual network with squeeze-excite, 80 M multiply-adds and 1.4 M parameters.
 
-    Each face is brought to mean 0 and deviation 1 first, so a dim camera changes nothing. Every
-    batch norm follows a convolution and folds into it in service.
+    Each face is brought to mean 0 and deviation 1 first, so that a dim camera changes nothing.
+    Every batch norm follows a convolution and folds into it in service.
     """
     faces, x = _input(standardise=True)
     x = _conv_norm(x, 24)
@@ -35,6 +56,68 @@ def edge(*, dropout: float = 0.3) -> keras.Model:
     x = layers.GlobalAveragePooling2D()(x)
     x = layers.Dropout(dropout)(x)
     return keras.Model(faces, _logits(x), name="edge")
+
+
+def sequential4(*, dropout: float = 0.25) -> keras.Model:
+    """Build the common four-stage network: conv 64 3x3, 128 5x5, 512 3x3, 512 3x3; dense 256 and 512."""
+    faces, x = _input()
+    for filters, size in ((64, 3), (128, 5), (512, 3), (512, 3)):
+        x = layers.Conv2D(filters, size, padding="same")(x)
+        x = layers.BatchNormalization()(x)
+        x = layers.ReLU()(x)
+        x = layers.MaxPooling2D(2)(x)
+        x = layers.Dropout(dropout)(x)
+    x = layers.Flatten()(x)
+    for units in (256, 512):
+        x = layers.Dense(units)(x)
+        x = layers.BatchNormalization()(x)
+        x = layers.ReLU()(x)
+        x = layers.Dropout(dropout)(x)
+    return keras.Model(faces, _logits(x), name="sequential4")
+
+
+def sequential3(*, dropout: float = 0.2) -> keras.Model:
+    """Build the common three-stage network: conv 64 5x5, twice 64 3x3, twice 128 3x3; dense 1024 twice."""
+    faces, x = _input()
+    x = layers.Conv2D(64, 5, activation="relu")(x)
+    x = layers.MaxPooling2D(5, strides=2)(x)
+    for filters in (64, 128):
+        x = layers.Conv2D(filters, 3, activation="relu")(x)
+        x = layers.Conv2D(filters, 3, activation="relu")(x)
+        x = layers.AveragePooling2D(3, strides=2)(x)
+    x = layers.Flatten()(x)
+    for _ in range(2):
+        x = layers.Dense(1024, activation="relu")(x)
+        x = layers.Dropout(dropout)(x)
+    return keras.Model(faces, _logits(x), name="sequential3")
+
+
+def mobilenet(*, weights: str = "imagenet", dropout: float = 0.3) -> keras.Model:
+    """Build MobileNetV2 without its top, at 96x96, with our own head.
+
+    Args:
+        weights: ``imagenet`` (Keras's own download), a local weights file, or ``none``.
+        dropout: Before the logits.
+
+    Raises:
+        ModelError: The weights cannot be had.
+    """
+    faces, x = _input()
+    x = layers.Resizing(_MOBILENET_INPUT_PX, _MOBILENET_INPUT_PX)(x)
+    x = layers.Concatenate()([x, x, x])
+    try:
+        base = keras.applications.MobileNetV2(
+            input_shape=(_MOBILENET_INPUT_PX, _MOBILENET_INPUT_PX, 3),
+            include_top=False,
+            weights=None if weights == "none" else weights,
+            name=BASE,
+        )
+    except Exception as error:  # downloads and file readers raise what they like
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"mobilenet: the weights {weights!r} cannot be had: {why}; give --weights FILE, or --weights none") from error
+    x = layers.GlobalAveragePooling2D()(base(x))
+    x = layers.Dropout(dropout)(x)
+    return keras.Model(faces, _logits(x), name="mobilenet")
 
 
 def _input(*, standardise: bool = False) -> tuple[Any, Any]:
@@ -51,9 +134,7 @@ def _logits(x: Any) -> Any:
 
 
 def _conv_norm(x: Any, filters: int, *, size: int = 3, stride: int = 1, relu: bool = True) -> Any:
-    x = layers.Conv2D(
-        filters, size, strides=stride, padding="same", use_bias=False, kernel_initializer="he_normal"
-    )(x)
+    x = layers.Conv2D(filters, size, strides=stride, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
     x = layers.BatchNormalization(momentum=0.95)(x)
     return layers.ReLU()(x) if relu else x
 
@@ -73,4 +154,9 @@ def _residual(x: Any, filters: int, stride: int) -> Any:
     return layers.ReLU()(layers.Add()([x, y]))
 
 
-ARCHITECTURES: dict[str, Callable[..., keras.Model]] = {"edge": edge}
+ARCHITECTURES: dict[str, Callable[..., keras.Model]] = {
+    "edge": edge,
+    "sequential4": sequential4,
+    "sequential3": sequential3,
+    "mobilenet": mobilenet,
+}

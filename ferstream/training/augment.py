@@ -61,12 +61,10 @@ class Augmentation:
         zoom = 1.0 + random.uniform(-self.scale, self.scale)
         matrix = cv2.getRotationMatrix2D((_CENTRE, _CENTRE), angle, zoom)
         matrix[:, 2] += random.uniform(-self.shift_px, self.shift_px, 2)
-        if self.flip and random.random() < 0.5:  # noqa: PLR2004 - a fair coin
+        if self.flip and random.random() < 0.5:
             matrix[0] *= -1.0
             matrix[0, 2] += FACE_SIZE_PX - 1
-        warped = cv2.warpAffine(
-            face, matrix, (FACE_SIZE_PX, FACE_SIZE_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
+        warped = cv2.warpAffine(face, matrix, (FACE_SIZE_PX, FACE_SIZE_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(warped, np.uint8)
 
     def _light(self, face: NDArray[np.uint8], random: Generator) -> NDArray[np.uint8]:
@@ -80,7 +78,7 @@ class Augmentation:
 
 def _soften(face: NDArray[np.uint8], random: Generator) -> NDArray[np.uint8]:
     """Blur a face, or let it pass through fewer pixels."""
-    if random.random() < 0.5:  # noqa: PLR2004 - a fair coin
+    if random.random() < 0.5:
         return np.asarray(cv2.GaussianBlur(face, (0, 0), random.uniform(0.4, 1.2)), np.uint8)
     size = int(random.integers(22, 44))
     small = cv2.resize(face, (size, size), interpolation=cv2.INTER_AREA)

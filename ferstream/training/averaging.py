@@ -45,8 +45,8 @@ class WeightAverage:
             self.restore(current)
             return
         decay = min(self._decay, (1 + step) / (10 + step)) ** self._every
-        for average, weight in zip(self._average, current, strict=True):
-            average += (1.0 - decay) * (weight - average)
+        pairs = zip(self._average, current, strict=True)
+        self._average = [average + np.float32(1.0 - decay) * (weight - average) for average, weight in pairs]
 
     @contextmanager
     def applied(self, model: keras.Model) -> Iterator[None]:

@@ -6,16 +6,13 @@ import json
 import os
 import zipfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ferstream.errors import DataError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
 _META = "meta"
 
@@ -24,7 +21,7 @@ _META = "meta"
 class Checkpoint:
     """All that a run needs to go on: groups of arrays by name, and JSON facts about the run."""
 
-    arrays: dict[str, list[NDArray[Any]]]
+    arrays: dict[str, list[npt.NDArray[Any]]]
     meta: dict[str, Any]
 
 
@@ -58,7 +55,7 @@ def load(path: Path) -> Checkpoint:
     try:
         with np.load(path, allow_pickle=False) as file:
             meta = json.loads(file[_META].tobytes())
-            arrays: dict[str, list[NDArray[Any]]] = {}
+            arrays: dict[str, list[npt.NDArray[Any]]] = {}
             for name in sorted(set(file.files) - {_META}):
                 arrays.setdefault(name.partition("/")[0], []).append(file[name])
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:

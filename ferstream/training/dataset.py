@@ -51,9 +51,7 @@ class FaceSet:
         """Check that all arrays speak of the same faces."""
         expected = (len(self.labels), FACE_SIZE_PX, FACE_SIZE_PX)
         if self.pixels.shape != expected or self.pixels.dtype != np.uint8:
-            raise DataError(
-                f"{self.source}: faces must be uint8 {expected}, got {self.pixels.dtype} {self.pixels.shape}"
-            )
+            raise DataError(f"{self.source}: faces must be uint8 {expected}, got {self.pixels.dtype} {self.pixels.shape}")
 
     def __len__(self) -> int:
         """Return how many faces there are."""
@@ -62,9 +60,7 @@ class FaceSet:
     def where(self, mask: NDArray[np.bool_] | NDArray[np.int64]) -> FaceSet:
         """Return the faces that ``mask`` (boolean (N,) or indices) picks, in its order."""
         picked = {
-            field.name: getattr(self, field.name)[mask]
-            for field in fields(self)
-            if isinstance(getattr(self, field.name), np.ndarray)
+            field.name: getattr(self, field.name)[mask] for field in fields(self) if isinstance(getattr(self, field.name), np.ndarray)
         }
         return replace(self, **picked)
 

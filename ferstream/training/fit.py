@@ -1,88 +1,39 @@
-"""The training loop: one recipe on any Keras backend, resumable after a kill at any moment."""
+"""The training loop: one recipe on any Keras backend, resumable after a kill at any moment.
+
+``train_on_batch`` instead of ``fit``: every step is a place where weights can be read on the host,
+so averaging, checkpoints and the step-wise learning rate are the same on TensorFlow, JAX and torch.
+"""
 
 from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
 from ferstream.errors import DataError
 from ferstream.training import checkpoint as checkpoints
-from ferstream.training.architectures import ARCHITECTURES
-from ferstream.training.augment import Augmentation
+from ferstream.training.architectures import BASE, build
 from ferstream.training.averaging import WeightAverage
 from ferstream.training.batches import TrainingBatches
 from ferstream.training.checkpoint import Checkpoint
+from ferstream.training.dataset import FaceSet
+from ferstream.training.history import EpochRecord, best_epoch
+from ferstream.training.recipe import Recipe
 from ferstream.training.schedule import Cosine, Plateau
-from ferstream.training.targets import NO_MAJORITY, majority, soft_targets
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    from ferstream.training.dataset import FaceSet
+from ferstream.training.scoring import validate
 
 LAST = "last.npz"
 BEST = "best.npz"
-EVAL_BATCH = 256
 
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """Everything that decides what a run computes, apart from the data.
-
-    ``schedule`` is cosine, plateau or constant; ``average`` the decay of the weight average a
-    step, 0 = off; ``label_weight`` the share of the original label beside FER+ votes;
-    ``patience_epochs`` 0 = never stop early; ``precision`` a Keras dtype policy.
-    """
-
-    arch: str = "edge"
-    epochs: int = 40
-    batch: int = 128
-    optimizer: str = "adamw"
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.02
-    schedule: str = "cosine"
-    warmup_epochs: float = 2.0
-    average: float = 0.998
-    label_weight: float = 0.0
-    smoothing: float = 0.0
-    mixup: float = 0.0
-    class_weights: bool = False
-    patience_epochs: int = 0
-    precision: str = "float32"
-    seed: int = 1
-    augmentation: Augmentation | None = field(default_factory=Augmentation)
-    options: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class EpochRecord:
-    """What one epoch did: a row of ``history.json``."""
-
-    epoch: int
-    loss: float
-    accuracy: float
-    val_loss: float
-    val_accuracy: float
-    val_majority_accuracy: float | None
-    learning_rate: float
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Validation:
-    """Scores on the validation faces; ``majority_accuracy`` only with FER+ votes."""
-
-    loss: float
-    accuracy: float
-    majority_accuracy: float | None
+OnStep = Callable[[int, int, int, float], None]
+OnEpoch = Callable[[list[EpochRecord]], None]
 
 
 class Fit:
@@ -95,25 +46,19 @@ class Fit:
         training: FaceSet,
         validation: FaceSet,
         folder: Path,
-        on_step: Callable[[int, int, int, float], None] = lambda *_: None,
-        on_epoch: Callable[[list[EpochRecord]], None] = lambda _: None,
+        on_step: OnStep = lambda *_: None,
+        on_epoch: OnEpoch = lambda _: None,
     ) -> None:
-        """Build the network and the optimizer.
+        """Build the network.
 
         Args:
-            recipe: what to do.
-            training: the faces to learn from.
-            validation: the faces that choose the best epoch.
-            folder: where checkpoints go; made when missing.
-            on_step: called with epoch, step, steps and the running loss.
-            on_epoch: called with the history after each epoch's checkpoint.
+            recipe: What to do.
+            training: The faces to learn from.
+            validation: The faces that choose the best epoch.
+            folder: Where checkpoints go; made when missing.
+            on_step: Called with epoch (0-based), steps done, steps in all and the running loss.
+            on_epoch: Called with the history after each epoch's checkpoint is on disk.
         """
-        keras.utils.set_random_seed(recipe.seed)
-        keras.mixed_precision.set_global_policy(recipe.precision)
-        try:
-            self.model = ARCHITECTURES[recipe.arch](**recipe.options)
-        finally:
-            keras.mixed_precision.set_global_policy("float32")
         self._recipe = recipe
         self._validation = validation
         self._folder = folder
@@ -129,36 +74,36 @@ class Fit:
             mixup=recipe.mixup,
             class_weights=recipe.class_weights,
         )
+        self.network = build(recipe)
+        self.history: list[EpochRecord] = []
         self._average = WeightAverage(decay=recipe.average) if recipe.average else None
         self._plateau = Plateau(rate=recipe.learning_rate)
-        self.history: list[EpochRecord] = []
-        self._compile()
+        self._tuning: bool | None = None
 
     def run(self) -> keras.Model:
         """Train to the last epoch or until patience ends; return the network with its best weights.
 
         Raises:
-            DataError: a checkpoint in the folder is of another recipe, or cannot be written.
+            DataError: A checkpoint in the folder is of another recipe, one cannot be written, or the loss diverged.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         self._resume()
         while len(self.history) < self._recipe.epochs and not self._out_of_patience():
             self._epoch(len(self.history))
-        self.model.set_weights(checkpoints.load(self._folder / BEST).arrays["weights"])
-        return self.model
+        self.network.set_weights(checkpoints.load(self._folder / BEST).arrays["weights"])
+        return self.network
 
-    def _compile(self) -> None:
-        recipe = self._recipe
-        rate = recipe.learning_rate
-        optimizer: keras.optimizers.Optimizer
-        if recipe.optimizer == "sgd":
-            optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay)
-        else:
-            kind = keras.optimizers.AdamW if recipe.optimizer == "adamw" else keras.optimizers.Adam
-            optimizer = kind(rate, weight_decay=recipe.weight_decay or None)
-        optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-        optimizer.build(self.model.trainable_variables)
-        self.model.compile(
+    def _enter(self, *, tuning: bool) -> None:
+        """Compile for training the head alone, or (``tuning``) the whole network; the optimizer starts afresh."""
+        if self._tuning == tuning:
+            return
+        self._tuning = tuning
+        for layer in self.network.layers:
+            if layer.name == BASE:
+                layer.trainable = tuning
+        optimizer = _optimizer(self._recipe)
+        optimizer.build(self.network.trainable_variables)
+        self.network.compile(
             optimizer=optimizer,
             loss=keras.losses.CategoricalCrossentropy(from_logits=True),
             metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
@@ -167,95 +112,70 @@ class Fit:
 
     def _rate(self, step: int) -> float:
         recipe, steps = self._recipe, len(self._batches)
+        scale = recipe.fine_tune_scale if self._tuning and recipe.frozen_epochs else 1.0
         if recipe.schedule == "plateau":
-            return self._plateau.rate
+            return scale * self._plateau.rate
         if recipe.schedule == "constant":
-            return recipe.learning_rate
-        return Cosine(recipe.learning_rate, recipe.epochs * steps, int(recipe.warmup_epochs * steps)).at(step)
+            return scale * recipe.learning_rate
+        return scale * Cosine(recipe.learning_rate, recipe.epochs * steps, int(recipe.warmup_epochs * steps)).at(step)
 
     def _epoch(self, epoch: int) -> None:
-        started = time.monotonic()
-        steps = len(self._batches)
-        self.model.reset_metrics()
-        logs: dict[str, float] = {}
-        rate = 0.0
+        self._enter(tuning=epoch >= self._recipe.frozen_epochs)
+        started, first, rate = time.monotonic(), epoch * len(self._batches), 0.0
+        sums = np.zeros(2)
         for index, (faces, targets, weights) in enumerate(self._batches.epoch(epoch)):
-            step = epoch * steps + index
-            rate = self._rate(step)
-            self.model.optimizer.learning_rate = rate
-            logs = self.model.train_on_batch(faces, targets, sample_weight=weights, return_dict=True)
+            rate = self._rate(first + index)
+            self.network.optimizer.learning_rate = rate
+            logs = self.network.train_on_batch(faces, targets, sample_weight=weights, return_dict=True)
+            self.network.reset_metrics()
+            sums += (float(logs["loss"]), float(logs["accuracy"]))
             if self._average is not None:
-                self._average.update(self.model, step)
-            self._on_step(epoch, index + 1, steps, float(logs["loss"]))
-        if not math.isfinite(float(logs["loss"])):
-            raise DataError(f"epoch {epoch + 1}: the loss is {float(logs['loss'])}; try a lower learning rate")
-        self._finish(epoch, logs, rate, started)
+                self._average.update(self.network, first + index)
+            self._on_step(epoch, index + 1, len(self._batches), sums[0] / (index + 1))
+        loss, accuracy = (float(value) / len(self._batches) for value in sums)
+        if not math.isfinite(loss):
+            raise DataError(f"epoch {epoch + 1}: the loss is {loss}; try a lower learning rate")
+        self._finish(epoch, loss, accuracy, rate, started)
 
-    def _finish(self, epoch: int, logs: dict[str, float], rate: float, started: float) -> None:
+    def _finish(self, epoch: int, loss: float, accuracy: float, rate: float, started: float) -> None:
         with self._averaged():
-            scores = self.validate()
-            weights = self.model.get_weights()
+            scores = validate(self.network, self._validation, label_weight=self._recipe.label_weight)
+            weights = self.network.get_weights()
         self._plateau.observe(scores.loss)
         self.history.append(
             EpochRecord(
                 epoch=epoch + 1,
-                loss=float(logs["loss"]),
-                accuracy=float(logs["accuracy"]),
+                loss=loss,
+                accuracy=accuracy,
                 val_loss=scores.loss,
                 val_accuracy=scores.accuracy,
                 val_majority_accuracy=scores.majority_accuracy,
                 learning_rate=rate,
-                seconds=time.monotonic() - started,
+                seconds=round(time.monotonic() - started, 2),
             )
         )
-        if self._best_epoch() == epoch:
-            meta = {"recipe": asdict(self._recipe), "epoch": epoch + 1}
-            checkpoints.save(self._folder / BEST, Checkpoint({"weights": weights}, meta))
+        # The best weights first: a kill in between repeats the epoch and writes them again.
+        if best_epoch(self.history) == epoch:
+            checkpoints.save(self._folder / BEST, Checkpoint({"weights": weights}, {"recipe": asdict(self._recipe), "epoch": epoch + 1}))
         self._save()
         self._on_epoch(self.history)
 
-    def _averaged(self) -> Any:
-        return (self._average or WeightAverage(decay=0.0)).applied(self.model)
-
-    def validate(self) -> Validation:
-        """Score the validation faces with the network as it is."""
-        faces = self._validation
-        logits = predict_logits(self.model, faces.pixels)
-        best = logits.argmax(axis=1)
-        log_probability = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
-        targets = soft_targets(faces, label_weight=self._recipe.label_weight)
-        agreed: float | None = None
-        if faces.votes is not None:
-            voted = majority(faces.votes)
-            agreed = float((best == voted)[voted != NO_MAJORITY].mean())
-        return Validation(
-            loss=float(-(targets * log_probability).sum(axis=1).mean()),
-            accuracy=float((best == faces.labels).mean()),
-            majority_accuracy=agreed,
-        )
-
-    def _score(self, record: EpochRecord) -> float:
-        """What the best epoch is best in: agreement with the labels that were taught."""
-        return record.val_accuracy if record.val_majority_accuracy is None else record.val_majority_accuracy
-
-    def _best_epoch(self) -> int:
-        scores = [self._score(record) for record in self.history]
-        return int(np.argmax(scores))
+    def _averaged(self) -> AbstractContextManager[None]:
+        return self._average.applied(self.network) if self._average is not None else nullcontext()
 
     def _out_of_patience(self) -> bool:
         patience = self._recipe.patience_epochs
-        return bool(patience and self.history and len(self.history) - 1 - self._best_epoch() >= patience)
+        return bool(patience and self.history and len(self.history) - 1 - best_epoch(self.history) >= patience)
 
     def _save(self) -> None:
-        variables = [np.asarray(keras.ops.convert_to_numpy(v)) for v in self.model.variables]
-        optimizer = [np.asarray(keras.ops.convert_to_numpy(v)) for v in self.model.optimizer.variables]
-        arrays = {"model": variables, "optimizer": optimizer}
+        arrays = {"model": _values(self.network.variables), "optimizer": _values(self.network.optimizer.variables)}
         if self._average is not None:
             arrays["average"] = list(self._average.weights)
         meta = {
             "recipe": asdict(self._recipe),
             "history": [asdict(record) for record in self.history],
             "plateau": asdict(self._plateau),
+            "tuning": self._tuning,
         }
         checkpoints.save(self._folder / LAST, Checkpoint(arrays, meta))
 
@@ -264,35 +184,53 @@ class Fit:
         if not path.exists():
             return
         saved = checkpoints.load(path)
-        self._check_same(path, saved.meta["recipe"])
-        for variable, value in zip(self.model.variables, saved.arrays["model"], strict=True):
-            variable.assign(value)
-        for variable, value in zip(self.model.optimizer.variables, saved.arrays["optimizer"], strict=True):
-            variable.assign(value)
+        check_same_recipe(path, saved.meta.get("recipe", {}), self._recipe)
+        self._enter(tuning=bool(saved.meta.get("tuning", True)))
+        _assign(path, self.network.variables, saved.arrays["model"])
+        _assign(path, self.network.optimizer.variables, saved.arrays["optimizer"])
         if self._average is not None:
             self._average.restore(saved.arrays["average"])
         self._plateau = Plateau(**saved.meta["plateau"])
         self.history = [EpochRecord(**record) for record in saved.meta["history"]]
 
-    def _check_same(self, path: Path, saved: dict[str, Any]) -> None:
-        ours = asdict(self._recipe)
-        if saved["arch"] != ours["arch"]:
-            raise DataError(f"{path}: a checkpoint of the architecture {saved['arch']!r}, not {ours['arch']!r}")
-        free = {"epochs"} if self._recipe.schedule != "cosine" else set()
-        changed = [key for key in ours if key not in free and saved.get(key) != ours[key]]
-        if changed:
-            raise DataError(
-                f"{path}: the run was started with {changed[0]} = {saved.get(changed[0])!r}, not "
-                f"{ours[changed[0]]!r}; use the same settings or another folder"
-            )
+
+def check_same_recipe(path: Path, saved: dict[str, Any], recipe: Recipe) -> None:
+    """Refuse to go on with other settings than a run was started with.
+
+    Raises:
+        DataError: The checkpoint is of another architecture or recipe; more epochs are fine where the
+            schedule does not depend on their number.
+    """
+    ours = asdict(recipe)
+    theirs = asdict(Recipe()) | saved
+    if theirs["arch"] != ours["arch"]:
+        raise DataError(f"{path}: a checkpoint of the architecture {theirs['arch']!r}, not {ours['arch']!r}; choose another --out")
+    free = {"epochs", "patience_epochs"} if recipe.schedule != "cosine" else {"patience_epochs"}
+    for key in sorted(set(ours) - free):
+        if theirs.get(key) != ours[key]:
+            raise DataError(f"{path}: the run was started with {key} = {theirs.get(key)!r}, not {ours[key]!r}; choose another --out")
 
 
-def predict_logits(model: keras.Model, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return the network's outputs (N, 7) float32 for faces (N, 48, 48) uint8."""
-    outputs = []
-    for start in range(0, len(pixels), EVAL_BATCH):
-        part = pixels[start : start + EVAL_BATCH, :, :, None]
-        missing = EVAL_BATCH - len(part)
-        padded = np.pad(part, ((0, missing), (0, 0), (0, 0), (0, 0)))
-        outputs.append(np.asarray(model.predict_on_batch(padded), np.float32)[: len(part)])
-    return np.concatenate(outputs)
+def _optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
+    decay = recipe.weight_decay or None
+    optimizer: keras.optimizers.Optimizer
+    if recipe.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(recipe.learning_rate, momentum=0.9, nesterov=True, weight_decay=decay)
+    elif recipe.optimizer == "adamw":
+        optimizer = keras.optimizers.AdamW(recipe.learning_rate, weight_decay=decay)
+    else:
+        optimizer = keras.optimizers.Adam(recipe.learning_rate, weight_decay=decay)
+    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+    return optimizer
+
+
+def _values(variables: list[Any]) -> list[Any]:
+    return [np.asarray(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def _assign(path: Path, variables: list[Any], values: list[Any]) -> None:
+    shapes = [tuple(variable.shape) for variable in variables]
+    if shapes != [value.shape for value in values]:
+        raise DataError(f"{path}: the arrays do not fit the network; the checkpoint is of another version; choose another --out")
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

@@ -4,49 +4,52 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from ferstream.domain.emotion import LABELS
 from ferstream.errors import DataError
 from ferstream.training.dataset import FACE_SIZE_PX, USAGES, VOTE_NAMES, FaceSet
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from numpy.typing import NDArray
+from ferstream.training.folders import read_folder
 
 PIXELS_PER_FACE = FACE_SIZE_PX * FACE_SIZE_PX
+CSV_NAME = "fer2013.csv"
+VOTES_NAME = "fer2013new.csv"
 CSV_COLUMNS = ("emotion", "pixels", "Usage")
 
 
-def read_faces(path: Path, *, votes: Path | None = None) -> FaceSet:
+def read_faces(path: Path, *, votes: Path | None = None, want_votes: bool = False) -> FaceSet:
     """Read a FER2013 csv or a folder of images, and join FER+'s votes where given.
 
+    Args:
+        path: The csv, a folder that holds ``fer2013.csv``, or a folder of images.
+        votes: FER+'s ``fer2013new.csv``.
+        want_votes: Take the ``fer2013new.csv`` beside the csv when ``votes`` is not given and it is there.
+
     Raises:
-        DataError: a file, column, row or folder is not as the layout says; names file and row.
+        DataError: A file, column, row or folder is not as the layout says; names file and row.
     """
+    if path.is_dir() and (path / CSV_NAME).is_file():
+        path = path / CSV_NAME
     if path.is_dir():
-        from ferstream.training.folders import read_folder
-
         if votes is not None:
-            raise DataError(f"{votes}: votes join a csv row for row; {path} is a folder")
+            raise DataError(f"{votes}: votes join a csv row for row; {path} is a folder of images")
         return read_folder(path)
-    return read_csv(path, votes=read_votes(votes) if votes is not None else None)
+    faces = read_csv(path)
+    if votes is None and want_votes and path.with_name(VOTES_NAME).is_file():
+        votes = path.with_name(VOTES_NAME)
+    return faces if votes is None else join_votes(faces, votes)
 
 
-def read_csv(path: Path, *, votes: NDArray[np.int64] | None = None) -> FaceSet:
+def read_csv(path: Path) -> FaceSet:
     """Read Kaggle's ``fer2013.csv``: columns emotion (0..6), pixels (2304 greys), Usage.
 
-    Args:
-        path: the csv file.
-        votes: (N, 10) FER+ votes, one row a csv row, or None.
-
     Raises:
-        DataError: a column is missing or a row is wrong; names the file and the line.
+        DataError: A column is missing or a row is wrong; names the file and the line.
     """
     labels: list[int] = []
     usages: list[str] = []
@@ -60,31 +63,54 @@ def read_csv(path: Path, *, votes: NDArray[np.int64] | None = None) -> FaceSet:
         lines.append(line)
     if not faces:
         raise DataError(f"{path}: there are no rows under the header")
-    if votes is not None and len(votes) != len(faces):
-        raise DataError(f"{path}: {len(faces)} rows, but the votes file has {len(votes)}; they are joined row for row")
     return FaceSet(
         pixels=np.stack(faces),
         labels=np.array(labels, np.int64),
         usages=np.array(usages, np.str_),
         rows=np.array(lines, np.int64),
-        votes=votes,
+        votes=None,
         source=str(path),
     )
 
 
-def read_votes(path: Path) -> NDArray[np.int64]:
-    """Read FER+'s ``fer2013new.csv`` as (N, 10) vote counts in ``VOTE_NAMES`` order.
+def join_votes(faces: FaceSet, path: Path) -> FaceSet:
+    """Add FER+'s votes to the rows of a csv, in the order of both files.
+
+    A csv that holds only some splits takes the rows of these splits from a complete votes file.
 
     Raises:
-        DataError: a column is missing or a vote is no number; names the file and the line.
+        DataError: The files do not belong together, or a row of the votes is wrong.
+    """
+    votes, usages = read_votes(path)
+    if len(votes) != len(faces):
+        ours = np.isin(usages, np.unique(faces.usages))
+        votes, usages = votes[ours], usages[ours]
+    if len(votes) != len(faces):
+        raise DataError(f"{path}: {len(votes)} rows of votes for the {len(faces)} rows of {faces.source}; they are joined row for row")
+    other = np.flatnonzero((usages != faces.usages) & (usages != ""))
+    if len(other):
+        row = int(other[0])
+        raise DataError(
+            f"{path}: its row {row + 1} is of {usages[row]}, but {faces.source}, line {faces.rows[row]} of {faces.usages[row]}; "
+            "they are joined row for row"
+        )
+    return replace(faces, votes=votes)
+
+
+def read_votes(path: Path) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
+    """Read FER+'s ``fer2013new.csv``: vote counts (N, 10) in ``VOTE_NAMES`` order, and the splits (N,).
+
+    Raises:
+        DataError: A column is missing or a vote is no number; names the file and the line.
     """
     counts: list[list[int]] = []
-    for line, cells in _rows(path, VOTE_NAMES):
-        try:
-            counts.append([int(cell) for cell in cells])
-        except ValueError:
-            raise DataError(f"{path}, line {line}: votes must be whole numbers, got {','.join(cells)}") from None
-    return np.array(counts, np.int64).reshape(-1, len(VOTE_NAMES))
+    usages: list[str] = []
+    for line, (usage, *cells) in _rows(path, ("Usage", *VOTE_NAMES)):
+        if not all(cell.isdecimal() for cell in cells):
+            raise DataError(f"{path}, line {line}: votes must be whole numbers, got {','.join(cells)}")
+        counts.append([int(cell) for cell in cells])
+        usages.append(usage)
+    return np.array(counts, np.int64).reshape(-1, len(VOTE_NAMES)), np.array(usages, np.str_)
 
 
 def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
@@ -128,19 +154,6 @@ def _pixels(text: str, where: str) -> NDArray[np.uint8]:
         values = np.array(cells, dtype=np.int64)
     except (ValueError, OverflowError):
         raise DataError(f"{where}: pixels must be whole numbers") from None
-    if values.min() < 0 or values.max() > 255:  # noqa: PLR2004 - the range of a byte
+    if values.min() < 0 or values.max() > 255:
         raise DataError(f"{where}: pixels must be 0..255, got {values.min()}..{values.max()}")
     return values.astype(np.uint8).reshape(FACE_SIZE_PX, FACE_SIZE_PX)
-
-
-def read_image(path: Path) -> NDArray[np.uint8] | None:
-    """Read an image of any size as a (48, 48) uint8 grey face; None when it cannot be decoded."""
-    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if image is None:
-        return None
-    if image.shape != (FACE_SIZE_PX, FACE_SIZE_PX):
-        smaller = min(image.shape) >= FACE_SIZE_PX
-        image = cv2.resize(
-            image, (FACE_SIZE_PX, FACE_SIZE_PX), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
-        )
-    return np.asarray(image, np.uint8)

@@ -1,0 +1,114 @@
+"""``ferstream evaluate``: what a model scores on labelled faces, as numbers, JSON and pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ferstream.inference.bundle import Bundle
+    from ferstream.training.evaluate import Evaluation
+
+
+def evaluate(
+    data: Path = typer.Option(..., "--data", help="fer2013.csv, a folder that holds it, or a folder of images <split>/<class>/*.png."),
+    usage: str = typer.Option("PublicTest", "--usage", help="Training, PublicTest or PrivateTest."),
+    model: str = typer.Option("emotion-edge", "--model", help="Name, name/version or folder of a bundle."),
+    labels: str = typer.Option("fer2013", "--labels", help="fer2013: the original labels; ferplus: the majority of FER+'s voters."),
+    votes: Path | None = typer.Option(None, "--votes", help="FER+'s fer2013new.csv; default: the one beside the csv."),
+    json_file: Path | None = typer.Option(None, "--json", help="Write the numbers here."),
+    plots: Path | None = typer.Option(None, "--plots", help="Write the pictures into this folder."),
+    backend: str = typer.Option("auto", "--backend", help="auto, openvino or keras."),
+    timing: bool = typer.Option(False, "--timing", help="Put ms_per_face as measured now into the JSON, not as the bundle records it."),
+) -> None:
+    """Measure a model on one split of a set of faces.
+
+    The JSON of two runs is equal: ms_per_face is the bundle's own record unless --timing is given.
+    The terminal always shows what was measured now.
+    """
+    import json
+
+    from ferstream.inference.backends import open_classifier
+    from ferstream.inference.bundle import load_bundle
+    from ferstream.training.evaluate import evaluate as evaluate_faces
+    from ferstream.training.readers import read_faces
+    from ferstream.training.timing import ms_per_face
+
+    _check_usage(usage)
+    bundle = load_bundle(model)
+    faces = read_faces(data, votes=votes, want_votes=labels == "ferplus")
+    classifier = open_classifier(bundle, backend=backend, deterministic=True)
+    try:
+        result = evaluate_faces(classifier.classify, faces, usage=usage, truth=labels)
+        ran_on = classifier.backend
+    finally:
+        classifier.close()
+    measured = ms_per_face(bundle)
+    numbers = {
+        "model": {"name": bundle.manifest.name, "version": bundle.manifest.version},
+        "usage": usage,
+        "truth": labels,
+        "backend": ran_on,
+        **result.as_json(),
+        **_cost(bundle, measured, timing=timing),
+    }
+    _print(result, numbers, measured)
+    if json_file is not None:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        json_file.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+        typer.echo(f"numbers: {json_file}")
+    if plots is not None:
+        _draw(result, plots, title=f"{bundle.manifest.name} {bundle.manifest.version}, {usage}, {labels}")
+
+
+def _check_usage(usage: str) -> None:
+    from ferstream.errors import DataError
+    from ferstream.training.dataset import USAGES
+
+    if usage not in USAGES:
+        raise DataError(f"--usage {usage!r} is unknown; choose one of {', '.join(USAGES)}")
+
+
+def _cost(bundle: Bundle, measured: dict[str, float], *, timing: bool) -> dict[str, Any]:
+    recorded = bundle.manifest.metrics.get("ms_per_face")
+    if timing or not isinstance(recorded, dict):
+        return {"ms_per_face": measured, "ms_per_face_from": "this run"}
+    return {"ms_per_face": recorded, "ms_per_face_from": "the bundle's manifest"}
+
+
+def _print(result: Evaluation, numbers: dict[str, Any], measured: dict[str, float]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    name = f"{numbers['model']['name']} {numbers['model']['version']}"
+    table = Table(title=f"{name} on {numbers['usage']}, truth: {numbers['truth']}")
+    for column in ("class", "faces", "precision", "recall", "F1"):
+        table.add_column(column, justify="left" if column == "class" else "right")
+    for label, row in numbers["per_class"].items():
+        table.add_row(label, str(row["rows"]), *(f"{100 * row[key]:.1f} %" for key in ("precision", "recall", "f1")))
+    console = Console()
+    console.print(table)
+    for title, scores in (("all faces", result.scores), ("not in Training", result.unseen)):
+        values = scores.as_json()
+        console.print(
+            f"{title:>16}: {values['rows']} faces, accuracy {100 * values['accuracy']:.2f} %, "
+            f"balanced {100 * values['balanced_accuracy']:.2f} %, macro F1 {values['macro_f1']:.4f}, loss {values['loss']:.4f}, ECE {values['ece']:.4f}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    cost = ", ".join(f"{backend} {value:.2f}" for backend, value in measured.items())
+    console.print(f"ms a face on one core, measured now: {cost}", highlight=False)
+
+
+def _draw(result: Evaluation, folder: Path, *, title: str) -> None:
+    from ferstream.training import plots
+    from ferstream.training.calibration import reliability
+    from ferstream.training.confused import draw_most_confused
+
+    plots.confusion_matrix(result.scores.confusion, folder / "confusion.png", title=title)
+    plots.reliability_diagram(reliability(result.probabilities, result.truth), folder / "reliability.png", title=title)
+    draw_most_confused(result, folder / "most_confused.png", title=title)
+    for picture in ("confusion.png", "reliability.png", "most_confused.png"):
+        typer.echo(f"picture: {folder / picture}")

@@ -1,0 +1,157 @@
+"""From labelled faces to a bundle: data checked, network fitted, calibrated, measured and written."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from ferstream.inference.backends import open_classifier
+from ferstream.inference.bundle import Bundle, write_bundle
+from ferstream.training import plots, tensorboard
+from ferstream.training.calibration import fit_temperature
+from ferstream.training.dataset import FaceSet
+from ferstream.training.evaluate import evaluate, true_classes
+from ferstream.training.fit import Fit, OnStep
+from ferstream.training.history import EpochRecord, best_epoch, write_history
+from ferstream.training.quality import inspect
+from ferstream.training.recipe import Recipe
+from ferstream.training.report import training_faces, unseen_faces
+from ferstream.training.scoring import predict_logits
+from ferstream.training.serving import library_versions, save_bundle, serving_model
+from ferstream.training.targets import NO_MAJORITY
+from ferstream.training.timing import ms_per_face
+
+CURVES = "curves.png"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a trained model goes and what it is called."""
+
+    directory: Path
+    name: str
+    version: str
+    command: str = ""
+    replace: bool = False
+
+
+def train(
+    faces: FaceSet,
+    *,
+    recipe: Recipe,
+    folder: Path,
+    target: Target,
+    usage: str = "PublicTest",
+    on_step: OnStep = lambda *_: None,
+    on_epoch: Callable[[EpochRecord], None] = lambda _: None,
+) -> Bundle:
+    """Train in ``folder`` and write the bundle; an interrupted run goes on where it was.
+
+    Args:
+        faces: All splits.
+        recipe: What to do.
+        folder: Checkpoints, ``history.json``, ``curves.png``, TensorBoard files.
+        target: The bundle to write.
+        usage: The split that chooses the best epoch and the temperature; faces seen in Training are left out.
+        on_step: Called with epoch (0-based), steps done, steps in all, running loss.
+        on_epoch: Called with each epoch's numbers once its files are written.
+
+    Raises:
+        DataError: The data or a checkpoint does not fit.
+        BundleError: The bundle exists and is not to be replaced.
+    """
+
+    def after_epoch(history: list[EpochRecord]) -> None:
+        write_history(folder, history)
+        plots.training_curves(history, folder / CURVES)
+        tensorboard.log_epoch(folder, history[-1])
+        on_epoch(history[-1])
+
+    quality = inspect(faces)
+    validation = unseen_faces(faces, usage, quality)
+    fit = Fit(
+        recipe=recipe,
+        training=training_faces(faces, quality),
+        validation=validation,
+        folder=folder,
+        on_step=on_step,
+        on_epoch=after_epoch,
+    )
+    network = fit.run()
+    how = {
+        "arch": recipe.arch,
+        "command": target.command,
+        "best_epoch": fit.history[best_epoch(fit.history)].epoch,
+        "keras_backend": keras.backend.backend(),
+        "settings": asdict(recipe),
+    }
+    return finish(network, faces, validation, usage=usage, target=target, how=how)
+
+
+def finish(network: keras.Model, faces: FaceSet, validation: FaceSet, *, usage: str, target: Target, how: dict[str, Any]) -> Bundle:
+    """Calibrate a trained network, measure what will be served, and write it all as a bundle."""
+    temperature = calibrate(network, validation)
+    served = serving_model(network, logits=True, temperature=temperature)
+    with tempfile.TemporaryDirectory(prefix="ferstream-train-") as scratch:
+        draft = save_bundle(served, directory=Path(scratch) / target.name / target.version, name=target.name, version=target.version)
+        return write_bundle(
+            directory=target.directory,
+            files={name: draft.directory / name for name in draft.manifest.files},
+            card=card_text(target, how),
+            replace=target.replace,
+            name=target.name,
+            version=target.version,
+            temperature=temperature,
+            metrics=measure(draft, faces, usage),
+            recipe=how,
+            created_with=library_versions(),
+        )
+
+
+def calibrate(network: keras.Model, faces: FaceSet) -> float:
+    """Return the temperature that fits the classes that were taught: FER+ majorities where there are votes, else the labels."""
+    truth = true_classes(faces, "fer2013" if faces.votes is None else "ferplus")
+    judged = truth != NO_MAJORITY
+    if not judged.any():
+        return 1.0
+    return fit_temperature(predict_logits(network, faces.pixels[judged]), truth[judged])
+
+
+def measure(bundle: Bundle, faces: FaceSet, usage: str) -> dict[str, Any]:
+    """Return what the bundle as served scores on a split, and what a face costs."""
+    classifier = open_classifier(bundle, backend="openvino")
+    metrics: dict[str, Any] = {}
+    try:
+        for truth in ("fer2013",) if faces.votes is None else ("fer2013", "ferplus"):
+            numbers = evaluate(classifier.classify, faces, usage=usage, truth=truth).as_json()
+            metrics[f"{usage}, {truth}"] = {key: value for key, value in numbers.items() if isinstance(value, int | float)}
+    finally:
+        classifier.close()
+    metrics["ms_per_face"] = ms_per_face(bundle)
+    return metrics
+
+
+def card_text(target: Target, how: dict[str, Any]) -> str:
+    """Return a first ``CARD.md``; numbers stand in the manifest, judgement is left to people."""
+    return (
+        f"# {target.name} {target.version}\n\n"
+        f"Architecture `{how['arch']}`, best epoch {how['best_epoch']}. Made by:\n\n```\n{target.command}\n```\n\n"
+        "Numbers: `metrics` in `manifest.json`; settings: `recipe` there. Measure again with `ferstream evaluate`.\n"
+        "Say here what it is for, on whom it fails, and under which terms its data may be used.\n"
+    )
+
+
+def first_rows(faces: FaceSet, rows: int) -> FaceSet:
+    """Return at most the first ``rows`` faces of each split, for a quick try."""
+    keep = np.zeros(len(faces), np.bool_)
+    for usage in np.unique(faces.usages):
+        members: npt.NDArray[np.int64] = np.flatnonzero(faces.usages == usage)
+        keep[members[:rows]] = True
+    return faces.where(keep)
