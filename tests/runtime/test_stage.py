@@ -1,0 +1,264 @@
+"""The loop that every stage runs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from ferstream.errors import ClosedError, OutputError
+from ferstream.runtime import stage as stage_module
+from ferstream.runtime.channel import Channel
+from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.stage import FAILURES_IN_A_ROW, Stage
+from tests.support.run_stage import StageRun, run_stage
+from tests.support.runners import PATIENCE_S, Gate, Scripted
+from tests.support.threads import Task, wait_until
+
+pytestmark = pytest.mark.usefixtures("no_new_threads")
+
+
+@pytest.fixture
+def quick_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stage looks idle after a moment."""
+    monkeypatch.setattr(stage_module, "IDLE_S", 0.001)
+
+
+def double(item: int) -> int:
+    """The work."""
+    return 2 * item
+
+
+def fails_on_odd(item: int) -> int:
+    """Work that does not always succeed."""
+    if item % 2:
+        raise Scripted(str(item))
+    return item
+
+
+class TestWork:
+    """Items become results or failures, each of them once."""
+
+    def test_results_come_in_order_and_are_timed(self) -> None:
+        run = run_stage([double], range(5))
+        assert run.results == [0, 2, 4, 6, 8]
+        assert run.ends == 1
+        assert run.ledger.snapshot().durations["work"].count == 5
+
+    def test_a_failure_is_accounted_for_and_the_next_item_is_worked_on(self) -> None:
+        run = run_stage([fails_on_odd], range(5))
+        assert run.results == [0, 2, 4]
+        assert [(item, str(error)) for item, error in run.failed] == [(1, "1"), (3, "3")]
+        assert run.fatal == []
+        assert run.ledger.snapshot().durations["work"].count == 3
+
+    def test_what_cannot_be_handed_on_has_failed(self) -> None:
+        run: StageRun[int, int] = StageRun()
+        channel: Channel[int] = Channel(capacity=2)
+        hooks = run.hooks(channel.get)
+
+        def refuse(item: int, result: int) -> None:
+            raise Scripted("emit")
+
+        broken = stage_module.StageHooks(
+            take=hooks.take, emit=refuse, on_failed=hooks.on_failed, on_end=hooks.on_end, on_fatal=hooks.on_fatal
+        )
+        stage = Stage(name="work", handlers=[double], hooks=broken, observer=run.ledger)
+        stage.start()
+        channel.put(1)
+        channel.close()
+        assert stage.join(PATIENCE_S)
+        assert [item for item, _ in run.failed] == [1]
+
+    def test_a_stage_needs_a_handler(self) -> None:
+        with pytest.raises(ValueError, match="at least one handler"):
+            run_stage([], [1])
+
+
+class TestManyWorkers:
+    """Several threads share one input and end as one."""
+
+    def test_the_last_one_out_calls_on_end_once(self) -> None:
+        both_inside = threading.Barrier(2)
+
+        def together(item: int) -> int:
+            both_inside.wait(PATIENCE_S)
+            return item
+
+        run = run_stage([together, together], range(2))
+        assert sorted(run.results) == [0, 1]
+        assert run.ends == 1
+
+    def test_threads_are_named_and_dead_afterwards(self) -> None:
+        run: StageRun[int, int] = StageRun()
+        channel: Channel[int] = Channel(capacity=1)
+        stage = Stage(name="work", handlers=[double, double], hooks=run.hooks(channel.get), observer=run.ledger)
+        assert [thread.name for thread in stage.threads] == ["work-0", "work-1"]
+        stage.start()
+        channel.close()
+        assert stage.join(PATIENCE_S)
+        assert not any(thread.is_alive() for thread in stage.threads)
+
+    def test_on_end_waits_for_the_slow_one(self) -> None:
+        gate, run = Gate(), StageRun[int, int]()
+        channel: Channel[int] = Channel(capacity=2)
+
+        def slow(item: int) -> int:
+            gate()
+            return item
+
+        stage = Stage(name="work", handlers=[slow, slow], hooks=run.hooks(channel.get), observer=run.ledger)
+        stage.start()
+        channel.put(1)
+        channel.close()
+        assert gate.reached.wait(PATIENCE_S)
+        wait_until(lambda: sum(thread.is_alive() for thread in stage.threads) == 1)
+        assert run.ends == 0
+        gate.open()
+        assert stage.join(PATIENCE_S)
+        assert run.ends == 1
+
+
+class TestBeats:
+    """A living stage shows it, an ended one is not missed."""
+
+    def test_a_started_stage_has_a_beat_and_an_ended_one_none(self) -> None:
+        run: StageRun[int, int] = StageRun()
+        channel: Channel[int] = Channel(capacity=1)
+        stage = Stage(name="work", handlers=[double], hooks=run.hooks(channel.get), observer=run.ledger)
+        stage.start()
+        assert set(run.ledger.snapshot().beats) == {"work"}
+        channel.close()
+        assert stage.join(PATIENCE_S)
+        assert run.ledger.snapshot().beats == {}
+
+    @pytest.mark.usefixtures("quick_idle")
+    def test_an_idle_stage_beats_on_and_calls_on_idle_in_its_own_thread(self) -> None:
+        idlers: set[str] = set()
+        run: StageRun[int, int] = StageRun()
+        channel: Channel[int] = Channel(capacity=1)
+        hooks = run.hooks(channel.get, on_idle=lambda: idlers.add(threading.current_thread().name))
+        stage = Stage(name="work", handlers=[double], hooks=hooks, observer=run.ledger)
+        stage.start()
+        first = run.ledger.snapshot().beats["work"]
+        wait_until(lambda: bool(idlers) and run.ledger.snapshot().beats["work"] > first)
+        channel.close()
+        assert stage.join(PATIENCE_S)
+        assert idlers == {"work"}
+
+    def test_a_hanging_handler_stops_beating(self) -> None:
+        gate, beats = Gate(), list[str]()
+
+        class Watch(Ledger):
+            def beat(self, stage: str) -> None:
+                beats.append(stage)
+
+        run: StageRun[int, None] = StageRun(ledger=Watch())
+        channel: Channel[int] = Channel(capacity=1)
+        stage = Stage(name="work", handlers=[lambda item: gate()], hooks=run.hooks(channel.get), observer=run.ledger)
+        stage.start()
+        channel.put(1)
+        assert gate.reached.wait(PATIENCE_S)
+        assert beats == ["work"]  # the one of the start
+        gate.open()
+        channel.close()
+        assert stage.join(PATIENCE_S)
+        assert beats == ["work", "work"]
+
+
+class TestFatal:
+    """A stage that cannot work says so instead of dying quietly."""
+
+    def always_fails(self, item: int) -> int:
+        raise OutputError(f"disk full at {item}")
+
+    def test_it_gives_up_after_so_many_in_a_row_with_the_last_error(self) -> None:
+        run = run_stage([self.always_fails], range(FAILURES_IN_A_ROW + 10))
+        ((name, error),) = run.fatal
+        assert name == "work"
+        assert isinstance(error, OutputError)  # its exit code is the process's
+        assert str(error) == f"disk full at {FAILURES_IN_A_ROW - 1}"
+        assert error.__notes__ == [f"{FAILURES_IN_A_ROW} items in a row failed in work"]
+        assert len(run.failed) == FAILURES_IN_A_ROW + 10  # and goes on counting until it is stopped
+
+    def test_one_success_in_between_starts_the_count_again(self) -> None:
+        good = FAILURES_IN_A_ROW - 1
+
+        def mostly_fails(item: int) -> int:
+            return item if item == good else self.always_fails(item)
+
+        assert run_stage([mostly_fails], range(2 * FAILURES_IN_A_ROW - 1)).fatal == []
+
+    @pytest.mark.usefixtures("quick_idle")
+    @pytest.mark.parametrize("error", [Scripted("idle"), KeyboardInterrupt()])
+    def test_a_failing_on_idle_is_fatal(self, error: BaseException) -> None:
+        run: StageRun[int, int] = StageRun()
+        channel: Channel[int] = Channel(capacity=1)
+
+        def on_idle() -> None:
+            raise error
+
+        stage = Stage(name="work", handlers=[double], hooks=run.hooks(channel.get, on_idle=on_idle), observer=run.ledger)
+        stage.start()
+        assert stage.join(PATIENCE_S)
+        assert run.fatal == [("work", error)]
+        assert run.ends == 1
+
+    def test_a_failing_input_is_fatal(self) -> None:
+        run: StageRun[int, int] = StageRun()
+
+        def take(timeout_s: float) -> int:
+            raise Scripted("take")
+
+        stage = Stage(name="work", handlers=[double], hooks=run.hooks(take), observer=run.ledger)
+        stage.start()
+        assert stage.join(PATIENCE_S)
+        assert [name for name, _ in run.fatal] == ["work"]
+        assert run.ends == 1
+        assert run.ledger.snapshot().beats == {}
+
+
+class TestStopWhileBlocked:
+    """A stage that waits, at either end, ends when its channels close."""
+
+    def test_before_an_empty_input(self) -> None:
+        run: StageRun[int, int] = StageRun()
+        channel: Channel[int] = Channel(capacity=1)
+        stage = Stage(name="work", handlers=[double, double], hooks=run.hooks(channel.get), observer=run.ledger)
+        stage.start()
+        assert not stage.join(0)
+        channel.close()
+        assert stage.join(PATIENCE_S)
+        assert not any(thread.is_alive() for thread in stage.threads)
+
+    @pytest.mark.parametrize("end", [Channel.close, Channel.abandon])
+    def test_before_a_full_output(self, end: Callable[[Channel[int]], object]) -> None:
+        source: Channel[int] = Channel(capacity=4)
+        target: Channel[int] = Channel(capacity=1)
+        lost: list[int] = []
+
+        def emit(item: int, result: int) -> None:
+            try:
+                target.put(result)
+            except ClosedError:
+                lost.append(result)
+
+        run: StageRun[int, int] = StageRun()
+        hooks = run.hooks(source.get)
+        hooks = stage_module.StageHooks(
+            take=hooks.take, emit=emit, on_failed=hooks.on_failed, on_end=hooks.on_end, on_fatal=hooks.on_fatal
+        )
+        stage = Stage(name="work", handlers=[double], hooks=hooks, observer=run.ledger)
+        stage.start()
+        for item in range(4):
+            source.put(item)
+        wait_until(lambda: len(target) == 1 and len(source) == 2)
+        source.close()
+        ending = Task(lambda: stage.join(PATIENCE_S))
+        end(target)
+        assert ending.result()
+        assert not any(thread.is_alive() for thread in stage.threads)
+        assert lost == [2, 4, 6]
+        assert run.failed == []
+        assert run.fatal == []
