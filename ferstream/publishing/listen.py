@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from ferstream.errors import BrokerAuthError, BrokerError, ConfigError
@@ -25,6 +25,7 @@ def listen(
     seconds: float | None = None,
     on_ready: Callable[[], None] = lambda: None,
     on_lost: Callable[[BrokerError], None] = lambda _: None,
+    qos: int = 1,
 ) -> None:
     """Hand every message to ``on_message`` until ``stop`` is set or ``seconds`` are over.
 
@@ -51,7 +52,7 @@ def listen(
 
     while not over():
         try:
-            _listen_once(address, topics, on_message, over, stand)
+            _listen_once(address, {topic: qos for topic in topics}, on_message, over, stand)
         except (BrokerAuthError, ConfigError):
             raise
         except BrokerError as exc:
@@ -63,7 +64,7 @@ def listen(
 
 def _listen_once(
     address: BrokerAddress,
-    topics: Sequence[str],
+    topics: Mapping[str, int],
     on_message: Callable[[Incoming], None],
     over: Callable[[], bool],
     on_ready: Callable[[], None],
@@ -71,7 +72,7 @@ def _listen_once(
     connection = Connection(address)
     try:
         connection.connect()
-        waiting = {connection.subscribe(topic): topic for topic in topics}
+        waiting = {connection.subscribe(topic, qos): topic for topic, qos in topics.items()}
         while not over():
             _, incoming = connection.step(_STEP_S)
             for message in incoming:

@@ -274,6 +274,9 @@ class Outbox:
         except (OutboxError, ConfigError) as exc:
             self._relieve(store)
             self._degrade(exc)
+        except Exception as exc:  # the thread must live on: without it nothing reaches the disk
+            _LOG.exception("outbox: internal error")
+            self._degrade(OutboxError(f"internal error: {type(exc).__name__}"))
         else:
             self._recovered()
 

@@ -135,7 +135,7 @@ class Store:
             for start in range(0, len(rows), _SELECT_LIMIT):
                 part = rows[start : start + _SELECT_LIMIT]
                 marks = ",".join("?" * len(part))
-                query = f"SELECT id, payload FROM events WHERE id IN ({marks})"  # noqa: S608 (question marks only)
+                query = f"SELECT id, CAST(payload AS BLOB) FROM events WHERE id IN ({marks})"  # noqa: S608 (question marks only)
                 found.update(db.execute(query, part).fetchall())
         return found
 
@@ -143,7 +143,7 @@ class Store:
         """Give the space of deleted events back to the disk."""
         db = self._open_db()
         with self._translated():
-            db.execute("PRAGMA incremental_vacuum").fetchall()
+            db.executescript("PRAGMA incremental_vacuum")  # execute() would free one page only: it returns empty rows
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def vanished(self) -> bool:

@@ -1,0 +1,227 @@
+"""Real MQTT brokers for tests: the embedded one and Mosquitto, with ways to make them fail; and a subscriber."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from ferstream.publishing.listen import listen
+from ferstream.publishing.mqtt import BrokerAddress, Incoming
+from ferstream.runtime.backoff import Backoff
+
+HOST = "127.0.0.1"
+WAIT_S = 30.0
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def await_port(port: int, *, alive: Callable[[], bool], timeout_s: float = WAIT_S) -> None:
+    """Wait until something accepts connections on ``port``."""
+    deadline, pause = time.monotonic() + timeout_s, threading.Event()
+    while True:
+        try:
+            with socket.create_connection((HOST, port), timeout=1):
+                return
+        except OSError:
+            assert alive(), "the broker ended at once"
+            assert time.monotonic() < deadline, f"port {port} does not answer"
+            pause.wait(0.02)
+
+
+class Mosquitto:
+    """A real Mosquitto with a folder of its own; it keeps its port and sessions over restarts."""
+
+    def __init__(self, folder: Path, *lines: str, anonymous: bool = True, port: int | None = None) -> None:
+        binary = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+        if binary is None:
+            pytest.skip("mosquitto is not installed")
+        self._binary, self.port = binary, port or free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        folder.mkdir(exist_ok=True)
+        self._config = folder / "mosquitto.conf"
+        head = (
+            "user root",
+            f"listener {self.port} {HOST}",
+            f"allow_anonymous {'true' if anonymous else 'false'}",
+            "max_queued_messages 0",
+            "persistence true",
+            f"persistence_location {folder}/",
+        )
+        self._config.write_text("\n".join((*head, *lines)) + "\n")
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"mqtt://{HOST}:{self.port}"
+
+    def start(self) -> Mosquitto:
+        """Start and wait until it answers."""
+        self._process = subprocess.Popen([self._binary, "-c", str(self._config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = self._process
+        await_port(self.port, alive=lambda: process.poll() is None)
+        return self
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def freeze(self) -> None:
+        """Stop it where it stands; its sockets stay open."""
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self.signal(signal.SIGCONT)
+
+    def end(self, how: signal.Signals = signal.SIGKILL) -> None:
+        """End it and wait; more than once is fine."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(signal.SIGCONT)
+            process.send_signal(how)
+            process.wait(10)
+
+
+class Gate(Backoff):
+    """Waits as short as it can, but no attempt begins while it is shut."""
+
+    def __init__(self) -> None:
+        super().__init__(floor_s=0.01, cap_s=0.05)
+        self._open = threading.Event()
+        self._open.set()
+
+    def shut(self) -> None:
+        """No new attempts from now on."""
+        self._open.clear()
+
+    def open(self) -> None:
+        """Attempts may begin."""
+        self._open.set()
+
+    def wait(self, stop: threading.Event) -> bool:
+        """Wait for the gate, then a little; a stop ends it."""
+        while not self._open.wait(0.02):
+            if stop.is_set():
+                return True
+        return super().wait(stop)
+
+
+class Subscriber:
+    """Receives everything in a thread of its own; a context manager."""
+
+    def __init__(
+        self,
+        url: str,
+        *topics: str,
+        qos: int = 1,
+        protocol: Literal[4, 5] = 5,
+        username: str | None = None,
+        password: str | None = None,
+    ) -> None:
+        self._address = BrokerAddress(
+            url=url, client_id=f"test-{secrets.token_hex(4)}", protocol=protocol, username=username, password=password
+        )
+        self._topics, self._qos = topics or ("#",), qos
+        self._changed = threading.Condition()
+        self._stop = threading.Event()
+        self._messages: list[Incoming] = []
+        self._subscriptions = 0
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="subscriber")
+
+    def __enter__(self) -> Subscriber:
+        self._thread.start()
+        self.wait_subscribed(1)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            listen(self._address, self._topics, on_message=self._take, stop=self._stop, on_ready=self._ready, qos=self._qos)
+        except BaseException as exc:
+            self._error = exc
+            with self._changed:
+                self._changed.notify_all()
+
+    def _take(self, message: Incoming) -> None:
+        with self._changed:
+            self._messages.append(message)
+            self._changed.notify_all()
+
+    def _ready(self) -> None:
+        with self._changed:
+            self._subscriptions += 1
+            self._changed.notify_all()
+
+    def _wait(self, ready: Callable[[], bool], timeout_s: float) -> None:
+        with self._changed:
+            done = self._changed.wait_for(lambda: ready() or self._error is not None, timeout_s)
+        if self._error is not None:
+            raise self._error
+        assert done, f"nothing of the kind within {timeout_s} s; {len(self._messages)} messages so far"
+
+    def wait_subscribed(self, times: int, timeout_s: float = WAIT_S) -> None:
+        """Wait until the subscription stands for the n-th time."""
+        self._wait(lambda: self._subscriptions >= times, timeout_s)
+
+    def wait(self, ready: Callable[[list[Incoming]], bool], timeout_s: float = WAIT_S) -> list[Incoming]:
+        """Wait until ``ready`` of all messages so far; returns them."""
+        self._wait(lambda: ready(self._messages), timeout_s)
+        return self.messages
+
+    def wait_payload(self, suffix: str, payload: bytes, timeout_s: float = WAIT_S) -> None:
+        """Wait until the newest message of the topic that ends so is ``payload``."""
+
+        def newest(messages: list[Incoming]) -> bool:
+            of_topic = [message for message in messages if message.topic.endswith(suffix)]
+            return bool(of_topic) and of_topic[-1].payload == payload
+
+        self.wait(newest, timeout_s)
+
+    @property
+    def subscriptions(self) -> int:
+        """How often a subscription stood."""
+        return self._subscriptions
+
+    @property
+    def messages(self) -> list[Incoming]:
+        """All messages so far."""
+        with self._changed:
+            return list(self._messages)
+
+    def seqs(self, camera: str = "door", kind: str = "face", boot_id: str | None = None) -> list[int]:
+        """Numbers of a camera's events, as received."""
+        events = self.events(camera, kind)
+        return [event["seq"] for event in events if boot_id in (None, event["boot_id"])]
+
+    def events(self, camera: str = "door", kind: str = "face") -> list[dict[str, Any]]:
+        """Decoded events of a camera, as received."""
+        return [json.loads(m.payload) for m in self.messages if m.topic.endswith(f"/{camera}/{kind}") and m.payload]
+
+
+def in_order_but_for_doubles(seqs: list[int]) -> bool:
+    """Whether first deliveries come in order."""
+    seen: set[int] = set()
+    first = [seq for seq in seqs if not (seq in seen or seen.add(seq))]
+    return first == sorted(first)
