@@ -45,6 +45,7 @@ class Wake:
         self._read, self._write = os.pipe()
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
+        self._lock = threading.Lock()
         self._is_set = False
         self._closed = False
 
@@ -54,22 +55,25 @@ class Wake:
 
     def set(self) -> None:
         """Wake."""
-        if not self._is_set and not self._closed:
-            self._is_set = True
-            os.write(self._write, b".")
+        with self._lock:  # flag and pipe change together, or clear would read a pipe that is still empty
+            if not self._is_set and not self._closed:
+                self._is_set = True
+                os.write(self._write, b".")
 
     def clear(self) -> None:
         """Forget; look for work after this call, not before."""
-        if self._is_set:
-            os.read(self._read, 64)
-            self._is_set = False
+        with self._lock:
+            if self._is_set:
+                os.read(self._read, 64)
+                self._is_set = False
 
     def close(self) -> None:
         """Release the pipe."""
-        if not self._closed:
-            self._closed = True
-            os.close(self._read)
-            os.close(self._write)
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                os.close(self._read)
+                os.close(self._write)
 
 
 class Link:
