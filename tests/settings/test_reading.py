@@ -140,8 +140,10 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(complaints: Comp
         ("[mqtt]\nprotocol = 4", "f.toml:2: mqtt.protocol: expected 5 or '3.1.1', found 4"),
         (
             "[mqtt]\nprefix = 'a//b'",
-            "f.toml:2: mqtt.prefix: expected topic levels joined by single slashes, without + # or blanks, "
-            'not beginning with $, found "a//b"',
+            (
+                "f.toml:2: mqtt.prefix: expected topic levels joined by single slashes, without + # or blanks, "
+                'not beginning with $, found "a//b"'
+            ),
         ),
         ("[mqtt]\nca_file = 3", "f.toml:2: mqtt.ca_file: expected a path as text, found 3"),
         ("[log]\nlevel = 'loud'", "f.toml:2: log.level: expected 'debug', 'info', 'warning' or 'error', found \"loud\""),

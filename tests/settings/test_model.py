@@ -1,0 +1,128 @@
+"""What a value may be, and where its credentials go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from ferstream.settings import CameraSettings, HttpSettings, MqttSettings, OutboxSettings, Settings
+from ferstream.settings.urls import split_listen
+
+
+def camera(source: str, **fields: object) -> CameraSettings:
+    return CameraSettings.model_validate({"name": "door", "source": source, **fields})
+
+
+def test_credentials_leave_the_url_and_are_never_shown() -> None:
+    found = camera("rtsp://us%40er:p%3Aa%2Fss@cam:554/s?x=1")
+    assert (found.source, found.username) == ("rtsp://cam:554/s?x=1", "us@er")
+    assert found.password is not None
+    assert found.password.get_secret_value() == "p:a/ss"
+    for shown in (repr(found), str(found), found.model_dump_json(), repr(found.model_dump())):
+        assert "p:a/ss" not in shown
+        assert "p%3Aa" not in shown
+
+
+def test_credentials_of_keys_win_over_those_of_the_url() -> None:
+    found = camera("rtsp://url:urlpass@cam/s", username="key", password_file="/pw")
+    assert (found.username, found.password, found.password_file) == ("key", None, Path("/pw"))
+
+
+def test_a_broker_url_gives_its_credentials_away_too() -> None:
+    found = MqttSettings.model_validate({"url": "mqtts://u:pass@broker"})
+    assert (found.url, found.username, found.embedded) == ("mqtts://broker", "u", False)
+    assert found.password is not None
+
+
+@given(name=st.text(min_size=1, max_size=20), password=st.text(max_size=20))
+def test_quoted_credentials_come_out_as_they_went_in(name: str, password: str) -> None:
+    from urllib.parse import quote
+
+    try:
+        url = f"rtsp://{quote(name, safe='')}:{quote(password, safe='')}@cam/s"
+    except UnicodeEncodeError:
+        return
+    found = camera(url)
+    assert found.source == "rtsp://cam/s"
+    assert found.username == name
+    assert found.password is not None
+    assert found.password.get_secret_value() == password
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["rtsp://cam", "RTSP://CAM/s", "rtsps://[::1]:322/s", "https://h/x.m3u8", "a b.mp4", "webcam", "webcam:3", "demo:", "C:clip.mp4"],
+)
+def test_sources_that_are_taken(source: str) -> None:
+    assert camera(source).source == source
+
+
+@pytest.mark.parametrize(
+    "source", ["", " ", "ftp://h/x", "rtsp://", "rtsp://h:x/", "rtsp://h:99999/", "rtsp://[::1/", "rtsp://a b/", "webcam:x", "\0"]
+)
+def test_sources_that_are_refused(source: str) -> None:
+    with pytest.raises(ValidationError):
+        camera(source)
+
+
+@pytest.mark.parametrize(
+    ("listen", "parts"),
+    [
+        ("127.0.0.1:9108", ("127.0.0.1", 9108)),
+        ("localhost:0", ("localhost", 0)),
+        ("[::1]:80", ("::1", 80)),
+        ("box.lan:65535", ("box.lan", 65535)),
+    ],
+)
+def test_listen_is_address_and_port(listen: str, parts: tuple[str, int]) -> None:
+    assert split_listen(listen) == parts
+    http = HttpSettings(listen=listen)
+    assert (http.host, http.port) == parts
+
+
+@pytest.mark.parametrize("listen", ["", "9108", ":9108", "h:", "h:65536", "h:-1", "::1:80", "h:x", "a b:1", "h:²"])
+def test_listen_that_is_none_is_refused(listen: str) -> None:
+    with pytest.raises(ValueError, match=r"expected address:port"):
+        split_listen(listen)
+
+
+@pytest.mark.parametrize(
+    ("listen", "local"),
+    [
+        ("127.0.0.1:1", True),
+        ("127.8.9.1:1", True),
+        ("[::1]:1", True),
+        ("localhost:1", True),
+        ("0.0.0.0:1", False),
+        ("127.evil.org:1", False),
+    ],
+)
+def test_only_this_machine_is_loopback(listen: str, local: bool) -> None:
+    assert HttpSettings(listen=listen).loopback is local
+
+
+def test_the_outbox_lies_in_the_state_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/ferstream:/other")
+    assert OutboxSettings().directory == Path("/var/lib/ferstream/outbox")
+    monkeypatch.delenv("STATE_DIRECTORY")
+    monkeypatch.setenv("XDG_STATE_HOME", "/home/x/state")
+    assert OutboxSettings().directory == Path("/home/x/state/ferstream/outbox")
+    assert OutboxSettings(path="memory").directory is None
+    assert OutboxSettings(path="/data").directory == Path("/data")
+
+
+def test_the_node_is_named_after_the_host_in_a_form_that_fits_a_topic(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "bo x/1+.lan")
+    assert Settings().node == "bo-x-1-"
+    monkeypatch.setattr("socket.gethostname", lambda: "")
+    assert Settings().node == "ferstream"
+
+
+def test_a_camera_is_found_by_name() -> None:
+    assert Settings().camera("webcam").source == "webcam:0"
+    with pytest.raises(KeyError):
+        Settings().camera("none")
