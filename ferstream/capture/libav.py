@@ -16,6 +16,7 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from ferstream.capture.planes import turned_size
 from ferstream.capture.source import SourceInfo
 from ferstream.errors import SourceFormatError
 
@@ -53,15 +54,16 @@ class Connection:
         rate = self._rate()
         return round(1_000_000_000 / rate) if rate else _DEFAULT_STEP_NS
 
-    def info(self, *, turned: bool = False) -> SourceInfo:
-        """What the container says of its video; ``turned`` swaps the sides."""
+    def info(self, first: av.VideoFrame) -> SourceInfo:
+        """What the container and its first picture say of the video."""
         codec, stream = self._stream.codec_context, self._stream
-        width, height = (codec.height, codec.width) if turned else (codec.width, codec.height)
+        width, height = turned_size(first)
         duration_s = self._container.duration / av.time_base if self._container.duration else None
         rate = float(self._rate() or 0)
         frames = stream.frames or (round(duration_s * rate) if duration_s and rate else None)
-        name = f"{codec.name} ({codec.pix_fmt})" if codec.pix_fmt else codec.name
-        return SourceInfo(width=width, height=height, fps=rate, frames=frames, duration_s=duration_s, codec=name)
+        return SourceInfo(
+            width=width, height=height, fps=rate, frames=frames, duration_s=duration_s, codec=f"{codec.name} ({first.format.name})"
+        )
 
     def frames(self, *, timed: Callable[[float], None], damaged: Callable[[int], None], strict: bool) -> Iterator[av.VideoFrame]:
         """Decode until the end or ``close``.

@@ -53,10 +53,9 @@ def _layouts() -> dict[str, _Layout]:
     table |= {"nv21": _Layout(8, 1, swapped=True), "nv42": _Layout(8, 1, swapped=True)}
     table |= {f"p{sub}{bits}le": _Layout(16, 1) for sub in (0, 2, 4) for bits in (10, 12, 16)}
     for sub in ("420", "422", "444", "440", "411", "410"):
-        for alpha in ("", "a"):
-            table[f"yuv{alpha}{sub}p"] = _Layout(8, 2)
-            table |= {f"yuv{alpha}{sub}p{bits}le": _Layout(bits, 2) for bits in (9, 10, 12, 14, 16)}
+        table[f"yuv{sub}p"] = table[f"yuva{sub}p"] = _Layout(8, 2)
         table[f"yuvj{sub}p"] = _Layout(8, 2, full_range=True)
+        table |= {f"yuv{alpha}{sub}p{bits}le": _Layout(bits, 2) for alpha in ("", "a") for bits in (9, 10, 12, 14, 16)}
     table["gray"] = _Layout(8, 0, full_range=True)
     table |= {f"gray{bits}le": _Layout(bits, 0, full_range=True) for bits in (9, 10, 12, 14, 16)}
     return table
@@ -126,8 +125,6 @@ def _small_bgr(frame: av.VideoFrame, luma: Plane, layout: _Layout, limited: bool
     _shrink(luma, grey, layout.bits)
     if not layout.chroma:
         return cv2.cvtColor(_expanded(grey) if limited else grey, cv2.COLOR_GRAY2BGR)  # type: ignore[return-value]
-    if not limited:
-        cv2.convertScaleAbs(grey, dst=grey, alpha=219 / 255, beta=16)
     chroma = yuv[area:]
     if layout.chroma == 1:
         _resized(_plane(frame, 1, layout, 2), chroma.reshape(height // 2, width // 2, 2), layout.bits, cv2.INTER_NEAREST)
@@ -137,6 +134,9 @@ def _small_bgr(frame: av.VideoFrame, luma: Plane, layout: _Layout, limited: bool
         for number in (1, 2):
             _resized(_plane(frame, number, layout), halves[number - 1], layout.bits, cv2.INTER_NEAREST)
         code = cv2.COLOR_YUV2BGR_I420
+    if not limited:  # what cv2 converts is limited
+        cv2.convertScaleAbs(grey, dst=grey, alpha=219 / 255, beta=16)
+        cv2.convertScaleAbs(chroma, dst=chroma, alpha=224 / 255, beta=128 * (1 - 224 / 255))
     return cv2.cvtColor(yuv.reshape(height * 3 // 2, width), code)  # type: ignore[return-value]
 
 

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -65,6 +66,8 @@ class FileSource:
         self._clock = clock or SystemClock()
         self._stop = threading.Event()
         self._connection: Connection | None = None
+        self._first: av.VideoFrame | None = None
+        self._rest: Iterator[av.VideoFrame] = iter(())
         self._began_ns = 0
         self._framer = Framer(
             camera=camera,
@@ -87,40 +90,44 @@ class FileSource:
         Raises:
             SourceError: It is missing, unreadable, no video, cut off, or has no picture in it.
         """
-        self._connection = connection = self._connected()
+        connection, self._first, self._rest = self._begun()
         self._began_ns = _creation_ns(connection.metadata)
-        return connection.info()
+        return connection.info(self._first)
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames to analyse; damaged ones are skipped and counted.
 
         Raises:
-            SourceFormatError: Not one picture could be decoded.
+            SourceError: The file of a ``loop`` cannot be opened again.
         """
-        connection = self._connection or self._connected()
-        timeline = MediaTimeline(step_ns=connection.step_ns)
-        started_ns = self._clock.monotonic_ns()
-        while True:
-            decoded = None
-            for decoded in connection.frames(timed=self._timed, damaged=self._damaged, strict=False):
+        started_ns, start_ns = self._clock.monotonic_ns(), 0
+        while self._connection is not None and self._first is not None and not self._stop.is_set():
+            timeline = MediaTimeline(step_ns=self._connection.step_ns, start_ns=start_ns)
+            for decoded in chain((self._first,), self._rest):
                 frame = self._framer.frame(decoded, timeline.at(stamp_ns(decoded)))
                 if frame is not None and not self._too_early(frame, started_ns):
                     yield frame
-            connection.close()
-            if self._stop.is_set():
+            self._connection.close()
+            if not self._loop or self._stop.is_set():
                 return
-            if decoded is None:
-                raise SourceFormatError(f"{self._path}: not one picture in it can be decoded; record or copy it again")
-            if not self._loop:
-                return
-            timeline = MediaTimeline(step_ns=connection.step_ns, start_ns=timeline.next_ns)
-            self._connection = connection = self._connected()
+            start_ns = timeline.next_ns
+            _, self._first, self._rest = self._begun()
 
     def close(self) -> None:
         """Release everything; any thread, more than once, also while ``frames`` waits."""
         self._stop.set()
         if self._connection is not None:
             self._connection.close()
+
+    def _begun(self) -> tuple[Connection, av.VideoFrame, Iterator[av.VideoFrame]]:
+        """Open the file and decode its first picture, which proves that it is one."""
+        connection = self._connection = self._connected()
+        rest = connection.frames(timed=self._timed, damaged=self._damaged, strict=False)
+        first = next(rest, None)
+        if first is None:
+            connection.close()
+            raise SourceFormatError(f"{self._path}: not one picture in it can be decoded; record or copy it again")
+        return connection, first, rest
 
     def _connected(self) -> Connection:
         _check_file(self._path)

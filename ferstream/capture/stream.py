@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
@@ -76,6 +77,7 @@ class StreamSource:
         self._clock = clock or SystemClock()
         self._stop = threading.Event()
         self._connection: Connection | None = None
+        self._pictures: Iterator[av.VideoFrame] = iter(())
         self._framer = Framer(
             camera=camera,
             width=width,
@@ -107,7 +109,12 @@ class StreamSource:
             raise SourceFormatError(f"{self._shown}: {exc}") from None
         if self._stop.is_set():
             self._connection.close()
-        return self._connection.info()
+        pictures = self._connection.frames(timed=self._timed, damaged=self._damaged, strict=True)
+        first = self._read(pictures)
+        if first is None:
+            raise SourceFormatError(f"{self._shown}: ended before its first picture")
+        self._pictures = chain((first,), pictures)
+        return self._connection.info(first)
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames until ``close``.
@@ -116,14 +123,16 @@ class StreamSource:
             SourceTimeoutError: No data for the read timeout.
             SourceError: The connection broke, or the server ended the stream.
         """
-        connection = self._connection
-        if connection is None:
-            raise SourceError(f"{self._shown}: is not open")
-        try:
-            yield from self._frames(connection)
-        except av.FFmpegError as exc:
-            # The cause holds the URL with its password: it must not be shown in a traceback.
-            raise self._translated(exc, self._timeout_s[1]) from None
+        timeline = LiveTimeline()
+        began_ns = self._clock.monotonic_ns()
+        while (decoded := self._read(self._pictures)) is not None:
+            elapsed_ns = self._clock.monotonic_ns() - began_ns
+            media_time_ns = timeline.at(self._stamp_ns(decoded), elapsed_ns)
+            if self._too_early(media_time_ns - elapsed_ns):
+                return
+            frame = self._framer.frame(decoded, media_time_ns)
+            if frame is not None:
+                yield frame
         if not self._stop.is_set():
             raise SourceError(f"{self._shown}: the server ended the stream")
 
@@ -133,26 +142,28 @@ class StreamSource:
         if self._connection is not None:
             self._connection.close()
 
-    def _frames(self, connection: Connection) -> Iterator[Frame]:
-        timeline = LiveTimeline()
-        began_ns = self._clock.monotonic_ns()
-        stamped = connection.format_name not in _WITHOUT_STAMPS
-        paced = urlsplit(self._url).scheme.lower().startswith("http") and stamped
-        for decoded in connection.frames(timed=self._timed, damaged=self._damaged, strict=True):
-            elapsed_ns = self._clock.monotonic_ns() - began_ns
-            media_time_ns = timeline.at(stamp_ns(decoded) if stamped else None, elapsed_ns)
-            # Segments and recordings over HTTP come in bursts: play them at their own speed.
-            if paced and media_time_ns > elapsed_ns and self._stop.wait((media_time_ns - elapsed_ns) / 1e9):
-                return
-            frame = self._framer.frame(decoded, media_time_ns)
-            if frame is not None:
-                yield frame
+    def _read(self, pictures: Iterator[av.VideoFrame]) -> av.VideoFrame | None:
+        """The next picture, None at the end."""
+        try:
+            return next(pictures, None)
+        except av.FFmpegError as exc:
+            # The cause holds the URL with its password: it must not be shown in a traceback.
+            raise translated(exc, self._shown, self._timeout_s[1]) from None
+
+    def _stamp_ns(self, decoded: av.VideoFrame) -> int | None:
+        stamped = self._connection is not None and self._connection.format_name not in _WITHOUT_STAMPS
+        return stamp_ns(decoded) if stamped else None
+
+    def _too_early(self, early_ns: int) -> bool:
+        """Segments and recordings over HTTP come in bursts: play them at their own speed. True when closed meanwhile."""
+        paced = self._url.lower().startswith("http") and early_ns > 0
+        return self._stop.wait(early_ns / 1e9) if paced else self._stop.is_set()
 
     def _opened(self, url: str) -> InputContainer:
         try:
             return av.open(url, options=self._options(url), timeout=self._timeout_s, metadata_errors="replace")
         except av.FFmpegError as exc:
-            raise self._translated(exc, self._timeout_s[0]) from None
+            raise translated(exc, self._shown, self._timeout_s[0]) from None
         except ValueError:
             raise ConfigError(f"{self._shown}: is no URL that can be opened") from None
 
@@ -161,9 +172,6 @@ class StreamSource:
             return {**_PROBE, "protocol_whitelist": _HTTP_PROTOCOLS, "format_whitelist": _FORMATS}
         own = {"rtsp_transport": self._transport, "allowed_media_types": "video"}
         return {**_PROBE, **own, "protocol_whitelist": _RTSP_PROTOCOLS}
-
-    def _translated(self, exc: av.FFmpegError, waited_s: float) -> SourceError:
-        return translated(exc, self._shown, waited_s)
 
     def _timed(self, seconds: float) -> None:
         self._observer.duration("decode", seconds)
