@@ -56,15 +56,11 @@ class TestWork:
     def test_what_cannot_be_handed_on_has_failed(self) -> None:
         run: StageRun[int, int] = StageRun()
         channel: Channel[int] = Channel(capacity=2)
-        hooks = run.hooks(channel.get)
 
         def refuse(item: int, result: int) -> None:
             raise Scripted("emit")
 
-        broken = stage_module.StageHooks(
-            take=hooks.take, emit=refuse, on_failed=hooks.on_failed, on_end=hooks.on_end, on_fatal=hooks.on_fatal
-        )
-        stage = Stage(name="work", handlers=[double], hooks=broken, observer=run.ledger)
+        stage = Stage(name="work", handlers=[double], hooks=run.hooks(channel.get, emit=refuse), observer=run.ledger)
         stage.start()
         channel.put(1)
         channel.close()
@@ -245,11 +241,7 @@ class TestStopWhileBlocked:
                 lost.append(result)
 
         run: StageRun[int, int] = StageRun()
-        hooks = run.hooks(source.get)
-        hooks = stage_module.StageHooks(
-            take=hooks.take, emit=emit, on_failed=hooks.on_failed, on_end=hooks.on_end, on_fatal=hooks.on_fatal
-        )
-        stage = Stage(name="work", handlers=[double], hooks=hooks, observer=run.ledger)
+        stage = Stage(name="work", handlers=[double], hooks=run.hooks(source.get, emit=emit), observer=run.ledger)
         stage.start()
         for item in range(4):
             source.put(item)

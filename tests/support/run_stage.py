@@ -33,12 +33,24 @@ class StageRun(Generic[In, Out]):
     fatal: list[tuple[str, BaseException]] = field(default_factory=list)
     ledger: Ledger = field(default_factory=Ledger)
 
-    def hooks(self, take: Callable[[float], In], *, on_idle: Callable[[], None] | None = None) -> StageHooks[In, Out]:
-        """Hooks that write into this."""
+    def hooks(
+        self,
+        take: Callable[[float], In],
+        *,
+        emit: Callable[[In, Out], None] | None = None,
+        on_failed: Callable[[In], None] = lambda item: None,
+        on_idle: Callable[[], None] | None = None,
+    ) -> StageHooks[In, Out]:
+        """Hooks that write into this; ``on_failed`` is called besides."""
+
+        def failed(item: In, exc: BaseException) -> None:
+            self.failed.append((item, exc))
+            on_failed(item)
+
         return StageHooks(
             take=take,
-            emit=lambda item, result: self.results.append(result),
-            on_failed=lambda item, exc: self.failed.append((item, exc)),
+            emit=emit or (lambda item, result: self.results.append(result)),
+            on_failed=failed,
             on_end=self._on_end,
             on_fatal=lambda name, exc: self.fatal.append((name, exc)),
             on_idle=on_idle,

@@ -1,0 +1,234 @@
+"""What leaves: face events within their limit, turns, states, and sums per interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from ferstream.domain.event import CameraStatus, FaceEvent, TrackChange
+from ferstream.domain.frame import SourceEnded
+from ferstream.publishing.sink import Event
+from ferstream.publishing.stage import Item, PublishingHandler
+from ferstream.runtime.channel import Channel
+from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.stage import Stage
+from tests.support.builders import camera_state, labelled_frame, track_event
+from tests.support.clock import FakeClock
+from tests.support.run_stage import StageRun
+from tests.support.runners import PATIENCE_S, Gate, Scripted, ScriptedSink
+from tests.support.threads import wait_until
+
+pytestmark = pytest.mark.usefixtures("no_new_threads")
+
+
+class Desk:
+    """A handler with a sink, a clock and a ledger."""
+
+    def __init__(
+        self,
+        *sinks: ScriptedSink,
+        interval_s: float = 10.0,
+        per_face: bool = True,
+        min_group_size: int = 0,
+        allow: Callable[[FaceEvent], bool] = lambda event: True,
+    ) -> None:
+        self.sinks = sinks or (ScriptedSink(),)
+        self.sink, self.clock, self.ledger = self.sinks[0], FakeClock(), Ledger()
+        self.publish = PublishingHandler(
+            sinks=self.sinks,
+            allow=allow,
+            summary_interval_s=interval_s,
+            per_face=per_face,
+            min_group_size=min_group_size,
+            observer=self.ledger,
+            clock=self.clock,
+        )
+
+
+class TestFrames:
+    """Faces and turns go to every sink; the frame is counted when they have."""
+
+    def test_faces_come_before_turns_in_their_order(self) -> None:
+        desk = Desk()
+        frame = labelled_frame(3, labels=("happy", "sad"), turns=(track_event(3),))
+        desk.publish(frame)
+        assert desk.sink.events == [*frame.faces, *frame.turns]
+        assert desk.ledger.snapshot().frames == {("door", "publishing"): 1}
+        assert desk.ledger.snapshot().events == {("door", "happy"): 1, ("door", "sad"): 1}
+
+    def test_every_sink_gets_everything(self) -> None:
+        desk = Desk(ScriptedSink(), ScriptedSink())
+        desk.publish(labelled_frame(turns=(track_event(),)))
+        assert desk.sinks[0].events == desk.sinks[1].events
+        assert len(desk.sinks[1].events) == 2
+
+    def test_the_rate_limit_holds_back_faces_and_nothing_else(self) -> None:
+        desk = Desk(allow=lambda event: event.emotion.verdict.label != "sad")
+        desk.publish(labelled_frame(labels=("sad",), turns=(track_event(),)))
+        assert [type(event).__name__ for event in desk.sink.events] == ["TrackEvent"]
+        assert desk.ledger.snapshot().events == {}
+        assert desk.ledger.snapshot().frames == {("door", "publishing"): 1}
+
+    def test_a_closing_frame_is_no_frame(self) -> None:
+        desk = Desk()
+        desk.publish(labelled_frame(labels=(), turns=(track_event(change=TrackChange.LEFT),), closing=True))
+        assert len(desk.sink.events) == 1
+        assert desk.ledger.snapshot().frames == {}
+
+    def test_the_way_from_capture_is_timed(self) -> None:
+        desk = Desk()
+        captured_ns = desk.clock.monotonic_ns()
+        desk.clock.advance(0.02)
+        desk.publish(labelled_frame(captured_ns=captured_ns))
+        desk.publish(labelled_frame(captured_ns=captured_ns, closing=True))
+        latency = desk.ledger.snapshot().latencies["door"]
+        assert (latency.count, round(latency.sum, 6)) == (1, 0.02)
+
+    def test_states_pass_as_they_are(self) -> None:
+        desk = Desk()
+        state = camera_state(CameraStatus.RECONNECTING, reason="no answer")
+        desk.publish(state)
+        assert desk.sink.events == [state]
+
+    def test_a_failing_sink_fails_the_frame_before_it_is_counted(self) -> None:
+        desk = Desk(ScriptedSink(fails=lambda event: True))
+        with pytest.raises(Scripted):
+            desk.publish(labelled_frame())
+        assert desk.ledger.snapshot().frames == {}
+
+
+class TestSummaries:
+    """Sums per camera and interval, by the clock of the process."""
+
+    def test_an_interval_s_counts_and_who_is_there_now(self) -> None:
+        desk = Desk(interval_s=10)
+        desk.publish(labelled_frame(0, labels=("happy", "sad")))
+        desk.publish(labelled_frame(1, labels=("happy",), turns=(track_event(1, number=2, change=TrackChange.LEFT),)))
+        desk.clock.advance(9.99)
+        desk.publish.tick()
+        assert desk.sink.summaries("door") == []
+        desk.clock.advance(0.01)
+        desk.publish.tick()
+        (summary,) = desk.sink.summaries("door")
+        assert summary.counts == {"happy": 2, "sad": 1}
+        assert summary.faces_now == 1
+        assert summary.interval_s == 10
+        assert summary.at_ns == desk.clock.utc_ns()
+
+    def test_the_next_interval_begins_empty_but_knows_who_is_there(self) -> None:
+        desk = Desk(interval_s=10)
+        desk.publish(labelled_frame(0, labels=("happy",)))
+        for _ in range(2):
+            desk.clock.advance(10)
+            desk.publish.tick()
+        first, second = desk.sink.summaries("door")
+        assert (first.counts, first.faces_now) == ({"happy": 1}, 1)
+        assert (second.counts, second.faces_now) == ({}, 1)
+
+    def test_a_late_tick_tells_the_true_length(self) -> None:
+        desk = Desk(interval_s=10)
+        desk.publish(labelled_frame())
+        desk.clock.advance(12.5)
+        desk.publish(camera_state())
+        assert [summary.interval_s for summary in desk.sink.summaries("door")] == [12.5]
+
+    def test_each_camera_has_its_own(self) -> None:
+        desk = Desk(interval_s=10)
+        desk.publish(labelled_frame(camera="door", labels=("happy",)))
+        desk.clock.advance(5)
+        desk.publish(labelled_frame(camera="yard", labels=("sad",)))
+        desk.clock.advance(5)
+        desk.publish.tick()
+        assert len(desk.sink.summaries("door")) == 1
+        assert desk.sink.summaries("yard") == []
+
+    def test_the_last_one_comes_with_the_final_end_only(self) -> None:
+        desk = Desk(interval_s=10)
+        desk.publish(labelled_frame(labels=("happy",)))
+        desk.clock.advance(3)
+        desk.publish(SourceEnded("door", final=False))
+        assert desk.sink.summaries("door") == []
+        desk.publish(SourceEnded("door", final=True))
+        assert [(summary.counts, summary.interval_s) for summary in desk.sink.summaries("door")] == [({"happy": 1}, 3.0)]
+        desk.clock.advance(100)
+        desk.publish.tick()
+        assert len(desk.sink.summaries("door")) == 1
+
+    def test_no_interval_no_summaries(self) -> None:
+        desk = Desk(interval_s=0)
+        desk.publish(labelled_frame())
+        desk.clock.advance(1000)
+        desk.publish.tick()
+        desk.publish(SourceEnded("door", final=True))
+        assert desk.sink.summaries("door") == []
+
+    def test_a_refused_summary_does_not_fail_a_frame_that_was_counted(self) -> None:
+        desk = Desk(ScriptedSink(fails=lambda event: type(event).__name__ == "Summary"), interval_s=10)
+        desk.publish(labelled_frame(0))
+        desk.clock.advance(10)
+        with pytest.raises(Scripted):
+            desk.publish(labelled_frame(1))
+        assert desk.ledger.snapshot().frames == {("door", "publishing"): 1}
+        desk.publish(labelled_frame(2))  # one summary is lost, not every frame after it
+        assert desk.ledger.snapshot().frames == {("door", "publishing"): 2}
+
+
+class TestAggregateOnly:
+    """Without single faces: sums of groups, and nothing that speaks of one person."""
+
+    def kinds(self, events: list[Event]) -> set[str]:
+        return {type(event).__name__ for event in events}
+
+    def test_no_face_and_no_turn_leaves(self) -> None:
+        desk = Desk(per_face=False)
+        desk.publish(labelled_frame(labels=("happy",) * 3, turns=(track_event(),)))
+        desk.publish(camera_state())
+        desk.clock.advance(10)
+        desk.publish.tick()
+        assert self.kinds(desk.sink.events) == {"CameraState", "Summary"}
+        assert desk.ledger.snapshot().events == {}
+
+    @pytest.mark.parametrize(("people", "counts", "now"), [(2, {}, 0), (3, {"happy": 3}, 3)])
+    def test_a_group_too_small_is_reported_as_nobody(self, people: int, counts: dict[str, int], now: int) -> None:
+        desk = Desk(per_face=False, min_group_size=3)
+        desk.publish(labelled_frame(labels=("happy",) * people))
+        desk.clock.advance(10)
+        desk.publish.tick()
+        (summary,) = desk.sink.summaries("door")
+        assert (summary.counts, summary.faces_now) == (counts, now)
+
+    def test_with_single_faces_the_size_of_a_group_does_not_matter(self) -> None:
+        desk = Desk(per_face=True, min_group_size=3)
+        desk.publish(labelled_frame(labels=("happy",)))
+        desk.clock.advance(10)
+        desk.publish.tick()
+        assert desk.sink.summaries("door")[0].counts == {"happy": 1}
+
+
+def test_stop_while_blocked_before_an_empty_input() -> None:
+    channel: Channel[Item] = Channel(capacity=1)
+    run: StageRun[Item, None] = StageRun()
+    stage = Stage(name="publishing", handlers=[Desk().publish], hooks=run.hooks(channel.get), observer=run.ledger)
+    stage.start()
+    wait_until(lambda: bool(channel._lanes._not_empty._waiters))  # type: ignore[attr-defined]
+    channel.close()
+    assert stage.join(PATIENCE_S)
+    assert not any(thread.is_alive() for thread in stage.threads)
+
+
+def test_a_sink_that_waits_holds_the_stage_only_until_it_answers() -> None:
+    gate = Gate()
+    desk = Desk(ScriptedSink(gate=gate))
+    channel: Channel[Item] = Channel(capacity=4)
+    run: StageRun[Item, None] = StageRun()
+    stage = Stage(name="publishing", handlers=[desk.publish], hooks=run.hooks(channel.get), observer=run.ledger)
+    stage.start()
+    for index in range(3):
+        channel.put(labelled_frame(index))
+    assert gate.reached.wait(PATIENCE_S)
+    channel.close()
+    assert not stage.join(0)
+    gate.open()
+    assert stage.join(PATIENCE_S)
+    assert desk.ledger.snapshot().frames == {("door", "publishing"): 3}

@@ -1,0 +1,124 @@
+"""One tracker per connection: begun by its first frame, ended with its source."""
+
+from __future__ import annotations
+
+import pytest
+
+from ferstream.domain.face import DetectedFrame
+from ferstream.domain.frame import SourceEnded
+from ferstream.domain.track import TrackedFrame, TrackState
+from ferstream.errors import ClosedError
+from ferstream.runtime.channel import Channel
+from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.stage import Stage
+from ferstream.tracking.stage import TrackingHandler
+from tests.support.builders import detected_frame
+from tests.support.run_stage import StageRun, run_stage
+from tests.support.runners import PATIENCE_S, ScriptedTracker
+from tests.support.threads import Task, wait_until
+
+pytestmark = pytest.mark.usefixtures("no_new_threads")
+
+In = DetectedFrame | SourceEnded
+Out = tuple[TrackedFrame | SourceEnded, ...]
+
+
+class Trackers:
+    """Makes trackers and remembers for whom."""
+
+    def __init__(self, *, fails_at: set[int] | None = None) -> None:
+        self.made: list[str] = []
+        self._fails_at = fails_at or set()
+
+    def __call__(self, camera: str) -> ScriptedTracker:
+        self.made.append(camera)
+        return ScriptedTracker(camera, fails_at=self._fails_at)
+
+
+def test_each_camera_has_its_own_tracker() -> None:
+    trackers, ledger = Trackers(), Ledger()
+    track = TrackingHandler(new_tracker=trackers, observer=ledger)
+    for camera in ("door", "yard", "door"):
+        (result,) = track(detected_frame(camera=camera))
+        assert isinstance(result, TrackedFrame)
+        assert all(face.track.id.startswith(camera) for face in result.faces)
+    assert trackers.made == ["door", "yard"]
+    assert ledger.snapshot().frames == {("door", "tracking"): 2, ("yard", "tracking"): 1}
+
+
+def test_the_end_of_a_source_ends_its_tracks_in_a_frame_that_is_not_counted() -> None:
+    trackers, ledger = Trackers(), Ledger()
+    track = TrackingHandler(new_tracker=trackers, observer=ledger)
+    track(detected_frame(4, greys=(1, 2)))
+    closing, end = track(SourceEnded("door", final=True))
+    assert isinstance(closing, TrackedFrame)
+    assert closing.closing
+    assert closing.info.index == 4
+    assert [one.state for one in closing.ended] == [TrackState.LEFT] * 2
+    assert end == SourceEnded("door", final=True)
+    assert ledger.snapshot().frames == {("door", "tracking"): 1}
+
+
+@pytest.mark.parametrize("greys", [(), None])
+def test_without_living_tracks_only_the_end_itself_goes_on(greys: tuple[int, ...] | None) -> None:
+    track = TrackingHandler(new_tracker=Trackers(), observer=Ledger())
+    if greys is not None:
+        track(detected_frame(greys=greys))
+    end = SourceEnded("door", final=False)
+    assert track(end) == (end,)
+
+
+def test_the_next_connection_begins_with_a_new_tracker() -> None:
+    trackers = Trackers()
+    track = TrackingHandler(new_tracker=trackers, observer=Ledger())
+    track(detected_frame(0))
+    track(SourceEnded("door", final=False))
+    (first,) = track(detected_frame(1))
+    assert isinstance(first, TrackedFrame)
+    assert first.faces[0].track.state is TrackState.APPEARED
+    assert trackers.made == ["door", "door"]
+
+
+def test_another_camera_s_end_is_no_concern() -> None:
+    track = TrackingHandler(new_tracker=Trackers(), observer=Ledger())
+    track(detected_frame(0))
+    track(SourceEnded("yard", final=True))
+    (second,) = track(detected_frame(1))
+    assert isinstance(second, TrackedFrame)
+    assert second.faces[0].track.state is TrackState.PRESENT
+
+
+def test_a_failing_frame_costs_itself_only() -> None:
+    handler = TrackingHandler(new_tracker=Trackers(fails_at={2}), observer=Ledger())
+    run: StageRun[In, Out] = run_stage([handler], [*map(detected_frame, range(4)), SourceEnded("door", final=True)])
+    results = [item for items in run.results for item in items]
+    assert [item.info.index for item in results if isinstance(item, TrackedFrame) and not item.closing] == [0, 1, 3]
+    assert [item.info.index for item, _ in run.failed if isinstance(item, DetectedFrame)] == [2]
+
+
+def test_stop_while_blocked_before_a_full_output() -> None:
+    source: Channel[In] = Channel(capacity=8)
+    target: Channel[TrackedFrame | SourceEnded] = Channel(capacity=1)
+    refused: list[object] = []
+
+    def emit(item: In, results: Out) -> None:
+        for result in results:
+            try:
+                target.put(result)
+            except ClosedError:
+                refused.append(result)
+
+    run: StageRun[In, Out] = StageRun()
+    handler = TrackingHandler(new_tracker=Trackers(), observer=run.ledger)
+    stage = Stage(name="tracking", handlers=[handler], hooks=run.hooks(source.get, emit=emit), observer=run.ledger)
+    stage.start()
+    for index in range(4):
+        source.put(detected_frame(index))
+    wait_until(lambda: len(target) == 1 and len(source) == 2)
+    source.close()
+    waiting = Task(lambda: stage.join(PATIENCE_S))
+    assert len(target.abandon()) == 1
+    assert waiting.result()
+    assert not any(thread.is_alive() for thread in stage.threads)
+    assert len(refused) == 3
+    assert (run.ends, run.fatal, run.failed) == (1, [], [])
