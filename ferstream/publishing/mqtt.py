@@ -423,6 +423,9 @@ def _unreachable(where: str, timeout_s: float, exc: Exception) -> BrokerError:
         return BrokerError(f"{where}: no TLS connection: {exc.reason or 'handshake failed'} (does the port speak TLS?)")
     if isinstance(exc, socket.gaierror):
         return BrokerError(f"{where}: unknown host")
+    if isinstance(exc, ConnectionResetError):
+        hint = " (does the port speak TLS?)" if where.startswith(("mqtts", "wss")) else ""
+        return BrokerError(f"{where}: the other side closed the connection{hint}")
     if isinstance(exc, ConnectionRefusedError):
         return BrokerError(f"{where}: connection refused; is a broker running there?")
     if isinstance(exc, TimeoutError):

@@ -143,7 +143,7 @@ class Outbox:
         """Wait until every event is acknowledged or on disk; returns how many are neither."""
         deadline = time.monotonic() + timeout_s
         with self._settled:
-            self._urgent = True
+            self._urgent, self._retry_at = True, 0.0
             self._wakeup.set()
             while self._unsafe and (left := deadline - time.monotonic()) > 0:
                 self._settled.wait(left)

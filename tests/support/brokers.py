@@ -77,18 +77,18 @@ class Mosquitto:
         await_port(self.port, alive=lambda: process.poll() is None)
         return self
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
         """Send a signal."""
         assert self._process is not None
         self._process.send_signal(number)
 
     def freeze(self) -> None:
         """Stop it where it stands; its sockets stay open."""
-        self.signal(signal.SIGSTOP)
+        self.send(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on."""
-        self.signal(signal.SIGCONT)
+        self.send(signal.SIGCONT)
 
     def end(self, how: signal.Signals = signal.SIGKILL) -> None:
         """End it and wait; more than once is fine."""

@@ -1,0 +1,95 @@
+"""Real brokers and sinks on them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ferstream.publishing.broker import EmbeddedBroker
+from ferstream.publishing.encode import Encoder, ModelRef
+from ferstream.publishing.mqtt import BrokerAddress
+from ferstream.publishing.mqtt_sink import MqttSink
+from ferstream.publishing.topics import Topics
+from ferstream.runtime.clock import SystemClock
+from ferstream.runtime.ledger import Ledger
+from tests.support.brokers import Gate, Mosquitto
+
+
+@pytest.fixture(scope="session")
+def embedded() -> Iterator[EmbeddedBroker]:
+    """One embedded broker for all tests that do not harm it."""
+    broker = EmbeddedBroker(port=0)
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A Mosquitto of the test's own."""
+    broker = Mosquitto(tmp_path / "mosquitto").start()
+    yield broker
+    broker.end()
+
+
+@pytest.fixture
+def observer() -> Ledger:
+    return Ledger()
+
+
+@pytest.fixture
+def topics() -> Topics:
+    return Topics(prefix="ferstream", node="edge-1")
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+@pytest.fixture
+def make_sink(topics: Topics, observer: Ledger, gate: Gate) -> Iterator[Callable[..., MqttSink]]:
+    """Makes sinks for a URL; closes them at the end."""
+    sinks: list[MqttSink] = []
+
+    def make(
+        url: str, *, boot_id: str = "boot", directory: Path | None = None, address: dict[str, Any] | None = None, **options: Any
+    ) -> MqttSink:
+        encoder = Encoder(node="edge-1", boot_id=boot_id, model=ModelRef("emotion-edge", "1.0.0"), clock=SystemClock())
+        sink = MqttSink(
+            address=BrokerAddress(url=url, client_id="ferstream-edge-1", **(address or {})),
+            topics=topics,
+            encoder=encoder,
+            observer=observer,
+            outbox_directory=directory,
+            backoff=gate,
+            **options,
+        )
+        sinks.append(sink)
+        return sink
+
+    yield make
+    for sink in sinks:
+        sink.close()
+
+
+@pytest.fixture
+def spawn_publisher(root_dir: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Starts processes that publish; kills those that are left."""
+    children: list[subprocess.Popen[bytes]] = []
+
+    def spawn(url: str, folder: Path, *, rate: float = 200.0, boot_id: str = "child") -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "tests.support.publisher", url, str(folder), str(rate), boot_id]
+        child = subprocess.Popen(command, cwd=root_dir, stdout=subprocess.PIPE)
+        children.append(child)
+        return child
+
+    yield spawn
+    for child in children:
+        child.kill()
+        child.communicate()
