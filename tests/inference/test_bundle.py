@@ -1,0 +1,202 @@
+"""Bundles: found by name, verified at load, written completely or not at all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ferstream.domain.emotion import LABELS
+from ferstream.errors import BundleError, ExitCode
+from ferstream.inference import bundle as bundles
+from ferstream.inference.bundle import Bundle, known_models, load_bundle, resolve, write_bundle
+from ferstream.inference.manifest import Manifest
+from tests.support.bundles import tiny_openvino_bundle
+
+
+def edit(bundle: Bundle, **changes: Any) -> None:
+    path = bundle.directory / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_a_written_bundle_loads_as_it_was_written(tmp_path: Path) -> None:
+    written = tiny_openvino_bundle(
+        tmp_path, name="emotion-a", temperature=1.5, metrics={"PublicTest": {"accuracy": 0.5}}, recipe={"seed": 1}
+    )
+    loaded = load_bundle("emotion-a", [tmp_path])
+    assert loaded == written
+    assert loaded.manifest.temperature == 1.5
+    assert loaded.manifest.metrics == {"PublicTest": {"accuracy": 0.5}}
+    assert (loaded.directory / "CARD.md").read_text() == "# Tiny\n"
+    assert set(loaded.manifest.files) == {"openvino.xml", "openvino.bin"}
+
+
+def test_the_manifest_says_what_the_model_takes_and_gives(bundle: Bundle) -> None:
+    said = json.loads((bundle.directory / "manifest.json").read_text())
+    assert said["schema"] == "ferstream.bundle/1"
+    assert said["labels"] == list(LABELS)
+    assert said["input"] == {"height": 48, "width": 48, "channels": 1, "dtype": "uint8", "range": [0, 255]}
+    assert said["alignment"] == "fer2013-5pt/1"
+
+
+class TestResolve:
+    @pytest.fixture
+    def models(self, tmp_path: Path) -> Path:
+        for version in ("1.0.0", "1.9.0", "1.10.0"):
+            tiny_openvino_bundle(tmp_path, name="emotion-edge", version=version)
+        tiny_openvino_bundle(tmp_path, name="emotion-big", version="2.0.0")
+        return tmp_path
+
+    def test_a_name_is_its_highest_version_by_number_not_by_text(self, models: Path) -> None:
+        assert resolve("emotion-edge", [models]).name == "1.10.0"
+
+    def test_a_version_can_be_fixed(self, models: Path) -> None:
+        assert resolve("emotion-edge/1.9.0", [models]) == models / "emotion-edge" / "1.9.0"
+
+    def test_a_folder_is_itself(self, models: Path) -> None:
+        folder = models / "emotion-big" / "2.0.0"
+        assert resolve(folder) == folder
+        assert resolve(str(folder)) == folder
+
+    def test_an_unknown_name_lists_the_known_ones(self, models: Path) -> None:
+        with pytest.raises(
+            BundleError, match=r"'emotion-huge'.*known models: emotion-big/2\.0\.0, emotion-edge/1\.10\.0, emotion-edge/1\.9\.0"
+        ) as caught:
+            resolve("emotion-huge", [models])
+        assert caught.value.exit_code == ExitCode.MODEL
+
+    def test_an_unknown_version_lists_the_known_ones(self, models: Path) -> None:
+        with pytest.raises(BundleError, match=r"emotion-edge/1\.0\.0"):
+            resolve("emotion-edge/7.0.0", [models])
+
+    def test_a_folder_without_manifest_is_named_as_such(self, tmp_path: Path) -> None:
+        with pytest.raises(BundleError, match=r"has no manifest\.json"):
+            resolve(tmp_path, [])
+
+    def test_a_path_that_is_none_of_all_this(self, tmp_path: Path) -> None:
+        with pytest.raises(BundleError, match="no such model or folder"):
+            resolve("../nowhere/else", [tmp_path])
+
+    def test_the_first_search_path_does_not_hide_a_higher_version_in_the_second(self, models: Path, tmp_path: Path) -> None:
+        other = tmp_path / "other"
+        tiny_openvino_bundle(other, name="emotion-edge", version="3.0.0")
+        assert resolve("emotion-edge", [models, other]) == other / "emotion-edge" / "3.0.0"
+
+    def test_known_models_of_no_folder_are_none(self, tmp_path: Path) -> None:
+        assert known_models([tmp_path / "missing"]) == ()
+
+    def test_a_checkout_and_an_installed_wheel_are_searched(self) -> None:
+        paths = bundles.default_search_paths()
+        package = Path(bundles.__file__).parent.parent
+        assert package / "models" in paths
+        assert package.parent / "models" in paths
+
+
+class TestDamage:
+    def test_a_changed_byte_is_refused(self, bundle: Bundle) -> None:
+        path = bundle.directory / "openvino.bin"
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(bytes(data))
+        with pytest.raises(BundleError, match=r"openvino\.bin: sha256 is .* the manifest says .*copy the whole bundle"):
+            load_bundle(bundle.directory)
+
+    def test_a_missing_file_is_refused(self, bundle: Bundle) -> None:
+        (bundle.directory / "openvino.bin").unlink()
+        with pytest.raises(BundleError, match=r"openvino\.bin: is missing"):
+            load_bundle(bundle.directory)
+
+    def test_an_edited_card_is_not(self, bundle: Bundle) -> None:
+        (bundle.directory / "CARD.md").write_text("# Better words\n")
+        assert load_bundle(bundle.directory).manifest == bundle.manifest
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"labels": list(reversed(LABELS))}, r"manifest\.json: labels: expected angry, .*import-model --labels"),
+            ({"labels": list(LABELS[:6])}, "labels: expected"),
+            ({"alignment": "other/9"}, "alignment: unknown id 'other/9', this version knows fer2013-5pt/1"),
+            ({"schema": "ferstream.bundle/2"}, "schema"),
+            ({"input": {"height": 64}}, r"input\.height"),
+            ({"temperature": 0}, "temperature"),
+            ({"files": {}}, "files"),
+            ({"files": {"../../etc/passwd": "0"}}, "not a plain file name"),
+            ({"surprise": 1}, "surprise"),
+            ({"name": "Big Model"}, "name"),
+            ({"version": "latest"}, "version"),
+        ],
+    )
+    def test_a_manifest_that_does_not_fit_is_refused(self, bundle: Bundle, changes: dict[str, Any], message: str) -> None:
+        edit(bundle, **changes)
+        with pytest.raises(BundleError, match=message):
+            load_bundle(bundle.directory)
+
+    @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"schema": "ferstream.bundle/1"}'])
+    def test_what_is_no_manifest_is_refused_in_one_line(self, bundle: Bundle, text: str) -> None:
+        (bundle.directory / "manifest.json").write_text(text)
+        with pytest.raises(BundleError, match=r"manifest\.json: ") as caught:
+            load_bundle(bundle.directory)
+        assert "\n" not in str(caught.value)
+
+    @given(data=st.binary(max_size=200))
+    def test_bytes_never_give_another_error(self, data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+        folder = tmp_path_factory.mktemp("b")
+        (folder / "manifest.json").write_bytes(data)
+        with pytest.raises(BundleError):
+            load_bundle(folder)
+
+
+class TestWrite:
+    def test_an_existing_bundle_is_not_replaced_by_accident(self, tmp_path: Path) -> None:
+        first = tiny_openvino_bundle(tmp_path)
+        with pytest.raises(BundleError, match="exists already"):
+            tiny_openvino_bundle(tmp_path)
+        assert load_bundle(first.directory) == first
+
+    def test_replacing_leaves_no_file_of_the_old_one(self, tmp_path: Path) -> None:
+        old = tiny_openvino_bundle(tmp_path)
+        (old.directory / "stray.txt").write_text("old")
+        copies = {name: shutil.copy(old.file(name), tmp_path / name) for name in old.manifest.files}
+        new = write_bundle(
+            directory=old.directory, files={name: Path(path) for name, path in copies.items()}, replace=True, name="tiny", version="1.0.0"
+        )
+        assert sorted(path.name for path in new.directory.iterdir()) == ["manifest.json", "openvino.bin", "openvino.xml"]
+        assert [path.name for path in new.directory.parent.iterdir()] == ["1.0.0"]
+
+    def test_a_field_that_does_not_fit_leaves_nothing(self, tmp_path: Path) -> None:
+        with pytest.raises(BundleError, match="alignment"):
+            tiny_openvino_bundle(tmp_path / "models", alignment="none/0")
+        assert not (tmp_path / "models").exists()
+
+    def test_a_missing_file_leaves_nothing(self, tmp_path: Path) -> None:
+        target = tmp_path / "m" / "x" / "1.0.0"
+        with pytest.raises(BundleError, match="No such file"):
+            write_bundle(directory=target, files={"a.bin": tmp_path / "missing"}, name="x", version="1.0.0")
+        assert not target.exists()
+
+    def test_a_disk_that_refuses_leaves_nothing(self, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def full(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(shutil, "copyfile", full)
+        target = tmp_path / "new" / "x" / "1.0.0"
+        with pytest.raises(BundleError, match="cannot be written: No space left on device"):
+            write_bundle(directory=target, files={"openvino.xml": bundle.file("openvino.xml")}, name="x", version="1.0.0")
+        assert list(target.parent.iterdir()) == []
+
+
+def test_asking_for_a_file_it_does_not_carry_names_what_it_has(bundle: Bundle) -> None:
+    assert bundle.has("openvino.xml")
+    with pytest.raises(BundleError, match=r"has no model\.keras, only openvino\.bin, openvino\.xml"):
+        bundle.file("model.keras")
+
+
+def test_the_manifest_text_is_stable(bundle: Bundle) -> None:
+    text = bundles.manifest_text(bundle.manifest)
+    assert text == (bundle.directory / "manifest.json").read_text()
+    assert Manifest.model_validate_json(text) == bundle.manifest
