@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -79,7 +78,7 @@ def train(  # noqa: PLR0917 - each parameter is an option
         raise typer.BadParameter("say where the faces are", param_hint="--data")
     given = dict(ctx.params)
     recipe = _recipe(arch, given, _augmentation(augment=augment, given=given))
-    _quiet_libraries()
+    _import_keras()
     from ferstream.training.session import Target, first_rows
     from ferstream.training.session import train as train_bundle
 
@@ -194,8 +193,15 @@ def _class_table(report: dict[str, Any]) -> Any:
     return table
 
 
-def _quiet_libraries() -> None:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+def _import_keras() -> None:
+    from ferstream.errors import ModelError
+
+    try:
+        from ferstream.training.quiet import import_keras
+
+        import_keras()
+    except ImportError as error:
+        raise ModelError(f"training needs Keras and a backend ({error}); install ferstream[train]") from error
 
 
 @contextmanager

@@ -59,7 +59,7 @@ class Augmentation:
     def _warp(self, face: NDArray[np.uint8], random: Generator) -> NDArray[np.uint8]:
         angle = random.uniform(-self.rotate_deg, self.rotate_deg)
         zoom = 1.0 + random.uniform(-self.scale, self.scale)
-        matrix = cv2.getRotationMatrix2D((_CENTRE, _CENTRE), angle, zoom)
+        matrix = np.asarray(cv2.getRotationMatrix2D((_CENTRE, _CENTRE), angle, zoom), np.float64)
         matrix[:, 2] += random.uniform(-self.shift_px, self.shift_px, 2)
         if self.flip and random.random() < 0.5:
             matrix[0] *= -1.0
@@ -73,7 +73,7 @@ class Augmentation:
         bias = random.uniform(-0.1, 0.1) * (self.contrast > 0)
         greys = (np.arange(256) / 255.0) ** exponent
         curve = np.clip(((greys - 0.5) * gain + 0.5 + bias) * 255.0, 0, 255).astype(np.uint8)
-        return curve[face]
+        return np.asarray(curve[face], np.uint8)
 
 
 def _soften(face: NDArray[np.uint8], random: Generator) -> NDArray[np.uint8]:

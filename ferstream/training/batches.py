@@ -88,4 +88,4 @@ def balance(targets: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return a weight (7,) a class, inverse to its share, mean 1 over the rows, at most ``MAX_CLASS_WEIGHT``."""
     share = targets.mean(axis=0)
     weights = np.minimum(1.0 / (len(LABELS) * np.maximum(share, 1e-6)), MAX_CLASS_WEIGHT)
-    return (weights / (weights @ share)).astype(np.float32)
+    return np.asarray(weights / (weights @ share), np.float32)

@@ -36,7 +36,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     named[_META] = np.frombuffer(json.dumps(checkpoint.meta).encode(), np.uint8)
     try:
         with beside.open("wb") as file:
-            np.savez(file, **named)
+            np.savez(file, allow_pickle=False, **named)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)

@@ -147,13 +147,12 @@ def _usage(text: str, where: str) -> str:
 
 
 def _pixels(text: str, where: str) -> NDArray[np.uint8]:
-    cells = text.split()
-    if len(cells) != PIXELS_PER_FACE:
-        raise DataError(f"{where}: a face has {PIXELS_PER_FACE} pixels, got {len(cells)}")
-    try:
-        values = np.array(cells, dtype=np.int64)
-    except (ValueError, OverflowError):
-        raise DataError(f"{where}: pixels must be whole numbers") from None
-    if values.min() < 0 or values.max() > 255:
-        raise DataError(f"{where}: pixels must be 0..255, got {values.min()}..{values.max()}")
+    # The parser of fromstring is 5 times faster than int() a cell, but takes wrong text for an end: look first.
+    if not text.replace(" ", "").isdecimal() or not text.isascii():
+        raise DataError(f"{where}: pixels must be whole numbers 0..255 between blanks")
+    values = np.fromstring(text, np.int64, sep=" ")
+    if len(values) != PIXELS_PER_FACE:
+        raise DataError(f"{where}: a face has {PIXELS_PER_FACE} pixels, got {len(values)}")
+    if values.max() > 255:
+        raise DataError(f"{where}: pixels must be 0..255, got {values.max()}")
     return values.astype(np.uint8).reshape(FACE_SIZE_PX, FACE_SIZE_PX)

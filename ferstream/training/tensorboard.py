@@ -13,9 +13,9 @@ FOLDER = "tensorboard"
 def log_epoch(folder: Path, record: EpochRecord) -> bool:
     """Append one epoch's numbers under ``folder``/tensorboard; False when tensorboard is not installed."""
     try:
-        from tensorboard.compat.proto.event_pb2 import Event
-        from tensorboard.compat.proto.summary_pb2 import Summary
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+        from tensorboard.compat.proto.event_pb2 import Event  # type: ignore[import-untyped]
+        from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-untyped]
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter  # type: ignore[import-untyped]
     except ImportError:
         return False
     values = {

@@ -14,6 +14,7 @@ from ferstream.errors import ModelError
 from ferstream.inference.backends import keras_installed, open_classifier
 from ferstream.inference.bundle import KERAS_FILE, OPENVINO_XML, Bundle
 from ferstream.inference.classifier import Classifier
+from ferstream.training.quiet import import_keras
 
 _FACES = 32
 _ROUNDS = 12
@@ -22,10 +23,12 @@ _DIGITS = 3
 
 def ms_per_face(bundle: Bundle) -> dict[str, float]:
     """Measure every backend that the bundle has a file for and that is installed here; ms by backend name."""
-    measured = {}
+    measured: dict[str, float] = {}
     for backend, file in (("openvino", OPENVINO_XML), ("keras", KERAS_FILE)):
         if not bundle.has(file) or (backend == "keras" and not keras_installed()):
             continue
+        if backend == "keras":
+            import_keras()
         classifier = open_classifier(bundle, backend=backend, threads=1, max_batch=_FACES)
         try:
             measured[backend] = round(_measure(classifier), _DIGITS)
