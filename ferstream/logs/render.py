@@ -27,6 +27,8 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 _SECRET_KEY = re.compile(r"pass(word|wd|phrase)?$|secret|token|credential|authorization|api_?key|private_?key", re.IGNORECASE)
 _PLAIN = re.compile(r"[^\s\"'=]+")
 _PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (logging.NOTSET, 7))
+_LINE_ENDS = {code: f"\\u{code:04x}" for code in (0x7F, 0x85, 0x2028, 0x2029)}
+"""What JSON leaves as it is but some readers take for the end of a line."""
 _STYLES = {"debug": "2", "warning": "33", "error": "31", "critical": "1;31"}
 
 
@@ -46,7 +48,7 @@ class JsonFormatter(logging.Formatter):
         if trouble:
             body["exception"] = trouble
         line = json.dumps(head | {k: v for k, v in body.items() if k not in head}, ensure_ascii=False, allow_nan=False)
-        line = line.encode("utf-8", "backslashreplace").decode("utf-8")
+        line = line.translate(_LINE_ENDS).encode("utf-8", "backslashreplace").decode("utf-8")
         return _with_priority(line, record) if self._journal else line
 
 

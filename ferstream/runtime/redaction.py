@@ -21,6 +21,7 @@ _PASSWORD_WITH_SLASH = re.compile(r"(?i)\b((?:rtsps?|https?|mqtts?|wss?)://)[^\s
 _QUERY = re.compile(rf"(?i)([?&;](?:[a-z0-9_.-]*[_.-])?(?:{_NAMES})=)[^&;\s\"'<>#]+")
 _AUTHORIZATION = re.compile(r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?(?:(?:basic|bearer|digest|token)\s+)?)[^\s\"',;]+")
 _BEARER = re.compile(r"(?i)\b((?:bearer|basic)\s+)[a-z0-9._~+/=-]{8,}")
+_OPTION = re.compile(rf"(?i)(--(?:[a-z0-9]+-)*(?:{_NAMES})(?:\s+|=))(?!-)[^\s\"',;]+")
 _ASSIGNED = re.compile(
     rf"(?i)(?<![a-z])((?:[a-z0-9]+[_-])*(?:{_NAMES})[\"']?\s*[:=]\s*)(\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[^\s\"',;&)\]}}]+)"
 )
@@ -38,9 +39,9 @@ def register_secret(value: str) -> None:
     with _lock:
         _secrets |= {
             value,
-            quote(value),
-            quote(value, safe=""),
-            quote_plus(value),
+            quote(value, errors="replace"),
+            quote(value, safe="", errors="replace"),
+            quote_plus(value, errors="replace"),
             repr(value)[1:-1],
             json.dumps(value)[1:-1],
             json.dumps(value, ensure_ascii=False)[1:-1],
@@ -66,6 +67,7 @@ def redact(text: str) -> str:
     text = _QUERY.sub(rf"\1{MASK}", text)
     text = _AUTHORIZATION.sub(rf"\1{MASK}", text)
     text = _BEARER.sub(rf"\1{MASK}", text)
+    text = _OPTION.sub(rf"\1{MASK}", text)
     return _ASSIGNED.sub(_masked_value, text)
 
 

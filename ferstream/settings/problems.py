@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -111,7 +112,8 @@ def dotted(path: Path, data: Any = None) -> str:
             name = _name_of(data, path[: depth + 1]) if depth == 1 else None
             text += f".{name}" if name else f"[{part}]"
         else:
-            text += f".{part}" if text else part
+            plain = part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else json.dumps(part[:_LONGEST_VALUE])
+            text += f".{plain}" if text else plain
     return text
 
 

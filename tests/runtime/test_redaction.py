@@ -1,0 +1,96 @@
+"""Secrets leave a text, everything else stays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ferstream.runtime.redaction import forget_secrets, redact, register_secret
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> Iterator[None]:
+    yield
+    forget_secrets()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("rtsp://u:p@cam:554/s", "rtsp://***@cam:554/s"),
+        ("rtsp://u@cam/s", "rtsp://***@cam/s"),
+        ("rtsp://u:p/a?ss@cam/s", "rtsp://***@cam/s"),
+        ("mqtts://u:p@[::1]:8883", "mqtts://***@[::1]:8883"),
+        ("a rtsp://u:p@h/x, b http://v:q@i/y", "a rtsp://***@h/x, b http://***@i/y"),
+        ("http://cam/s?user=me&token=abc&n=1", "http://cam/s?user=me&token=***&n=1"),
+        ("http://cam/s?access_token=abc#x", "http://cam/s?access_token=***"),
+        ("http://cam/s?pwd=abc;sig=def", "http://cam/s?pwd=***;sig=***"),
+        ("password=abc, then", "password=***, then"),
+        ("mqtt_password: abc", "mqtt_password: ***"),
+        ("PASSWD = 'a b'", "PASSWD = '***'"),
+        ('{"api_key": "a b", "n": 1}', '{"api_key": "***", "n": 1}'),
+        ("Authorization: Bearer abc.def", "Authorization: Bearer ***"),
+        ("Authorization: Basic dXNlcjpwYXNz", "Authorization: Basic ***"),
+        ("sent bearer abcdefghij to it", "sent bearer *** to it"),
+        ("run --password abc --loop", "run --password *** --loop"),
+        ("run --mqtt-token=abc", "run --mqtt-token=***"),
+    ],
+)
+def test_what_looks_like_a_secret_goes(text: str, shown: str) -> None:
+    assert redact(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rtsp://cam:554/s?x=1",
+        "mail a@b.c",
+        "monkey=3 turkey: 4",
+        "the password is wrong",
+        "authentication refused; check username and password_file",
+        "mqtt.password_file: /run/secrets/mqtt cannot be read",
+        "25 tokens per second",
+        "compass=12 bypass: yes",
+        "no bearer of news",
+        "see http://h/a and mail x@y",
+        "",
+    ],
+)
+def test_what_is_none_stays(text: str) -> None:
+    assert redact(text) == text
+
+
+@given(st.text(max_size=200))
+def test_redacting_twice_changes_nothing_more(text: str) -> None:
+    once = redact(text)
+    assert redact(once) == once
+
+
+@given(secret=st.text(min_size=4, max_size=30), before=st.text("abc ", max_size=5), after=st.text("abc ", max_size=5))
+def test_a_registered_value_never_comes_through(secret: str, before: str, after: str) -> None:
+    forget_secrets()
+    register_secret(secret)
+    for form in {secret, quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1], json.dumps(secret)[1:-1]}:
+        assert form not in redact(f"{before}{form}{after}").replace("***", "\0")
+
+
+def test_the_longer_of_two_registered_values_goes_as_a_whole() -> None:
+    register_secret("abcd")
+    register_secret("abcdefgh")
+    assert redact("x abcdefgh y abcd z") == "x *** y *** z"
+
+
+def test_values_too_short_to_be_told_from_words_are_left_to_the_patterns() -> None:
+    register_secret("cam")
+    assert redact("cam is up") == "cam is up"
+    assert redact("rtsp://u:cam@h/s") == "rtsp://***@h/s"
+
+
+def test_a_value_that_is_no_valid_text_can_be_registered() -> None:
+    register_secret("ab\udcffcd")
+    assert redact("x ab\udcffcd") == "x ***"
