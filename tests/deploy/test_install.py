@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import shutil
 import subprocess
 import zipfile
@@ -38,7 +39,8 @@ def _digest(text: str) -> str:
 
 def install(root: Path, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     command = ["bash", str(SCRIPT), "--root", str(root), *options]
-    return subprocess.run(command, capture_output=True, text=True, check=check, timeout=300)
+    path = f"{SCRIPT.parents[1] / '.tools/bin'}:{os.environ['PATH']}"
+    return subprocess.run(command, capture_output=True, text=True, check=check, timeout=300, env={**os.environ, "PATH": path})
 
 
 def version_of(root: Path) -> str:
@@ -62,7 +64,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.mark.timeout(400)  # without uv every release takes venv and pip some seconds
 def test_the_whole_life_of_an_installation(tmp_path: Path, wheels: dict[str, Path]) -> None:
-    """Install, install again, upgrade, a broken upgrade, a third release, uninstall, purge: one scratch root, because each takes seconds."""
+    """Install, again, upgrade, a broken upgrade, a third release, uninstall, purge: one scratch root, because each takes seconds."""
     root = tmp_path / "root with a space"
     first = install(root, "--wheel", str(wheels["1"]))
     assert version_of(root) == "ferstream 1.0.0"
