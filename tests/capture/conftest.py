@@ -1,0 +1,42 @@
+"""Tiny recordings, written once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ferstream.capture.recording import FileSource
+from ferstream.runtime.ledger import Ledger
+from tests.support.clips import write_clip
+
+
+@pytest.fixture(scope="session")
+def clips_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the session's recordings are."""
+    return tmp_path_factory.mktemp("clips")
+
+
+@pytest.fixture(scope="session")
+def clip(clips_dir: Path) -> Path:
+    """Ten H.264 frames, 96x64, 25 a second."""
+    return write_clip(clips_dir / "clip.mp4")
+
+
+@pytest.fixture(scope="session")
+def long_clip(clips_dir: Path) -> Path:
+    """Two seconds with a key frame every ten pictures."""
+    return write_clip(clips_dir / "long.mp4", frames=50, options={"g": "10", "bf": "0"})
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    """Counts of one test."""
+    return Ledger()
+
+
+@pytest.fixture
+def read(ledger: Ledger) -> Callable[..., FileSource]:
+    """Makes a recording's source for camera ``door`` with the test's ledger."""
+    return lambda path, **options: FileSource(path=path, camera="door", observer=ledger, **options)
