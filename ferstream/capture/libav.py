@@ -28,11 +28,7 @@ class Connection:
     """An opened container and its video stream."""
 
     def __init__(self, *, container: InputContainer, threads: int, thread_type: str) -> None:
-        if not container.streams.video:
-            container.close()
-            raise SourceFormatError("it holds no video, only audio or data")
-        self._container = container
-        self._stream = container.streams.video[0]
+        self._container, self._stream = container, _video_of(container)
         self._stream.codec_context.thread_count = threads
         self._stream.codec_context.thread_type = thread_type
         self._lock = threading.Lock()
@@ -101,7 +97,7 @@ class Connection:
                     pictures = self._decoded(next(packets), timed)
                 except StopIteration:
                     return
-                except av.error.InvalidDataError:
+                except av.FFmpegError:
                     if strict:
                         raise
                     packets = self._container.demux(self._stream)
@@ -117,7 +113,7 @@ class Connection:
         started = time.perf_counter()
         try:
             pictures = packet.decode()
-        except av.error.InvalidDataError:
+        except av.FFmpegError:
             return None
         timed(time.perf_counter() - started)
         return [picture for picture in pictures if isinstance(picture, av.VideoFrame)]
@@ -133,3 +129,13 @@ class Connection:
 
     def _rate(self) -> Fraction | None:
         return self._stream.average_rate or self._stream.guessed_rate or self._stream.base_rate
+
+
+def _video_of(container: InputContainer) -> VideoStream:
+    """The first video stream that can be decoded; closes the container when there is none."""
+    streams = container.streams.video
+    for stream in streams:
+        if getattr(stream, "codec_context", None) is not None:  # None for codecs unknown to libav, whatever its types say
+            return stream
+    container.close()
+    raise SourceFormatError("holds no video that can be decoded" if streams else "holds no video, only audio or data")

@@ -133,7 +133,7 @@ def test_an_unforeseen_error_is_told_not_swallowed() -> None:
 def test_waiting_for_the_reader_is_no_stall() -> None:
     gate = threading.Event()
     camera = Camera([ScriptedSource(some_frames(2, live=False))], live=False, options={"stall_after_s": 0.01})
-    camera.emit = lambda frame: gate.wait(PATIENCE_S) and None
+    camera.emit = lambda frame: wait_until(gate.is_set)
     camera.start()
     camera.runner.join(0.2)
     assert S.STALLED not in camera.statuses
