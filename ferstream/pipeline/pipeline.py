@@ -136,7 +136,6 @@ class Pipeline:
         self._account = Account(ledger)
         self._cameras: dict[str, _Camera] = {}
         self._states: dict[str, CameraState] = {}
-        self._generation = 0
         self._lock = threading.Lock()
         self._frames: Lanes[Frame | SourceEnded] = Lanes()
         self._detected: Channel[DetectedFrame | SourceEnded] = Channel(capacity=CHANNEL_ITEMS)
@@ -250,9 +249,8 @@ class Pipeline:
             ValueError: The name is in use.
             ClosedError: The pipeline is ending.
         """
-        self._generation += 1
         lane = self._frames.open(
-            f"{name}#{self._generation}",
+            name,  # the same one when it comes back: its numbers go on, so no worker can pass the new life before the old one
             capacity=LIVE_LANE_FRAMES if live else RECORDING_LANE_FRAMES,
             overflow=Overflow.DROP_OLDEST if live else Overflow.BLOCK,
             on_drop=lambda item: self._account.lost("capture", (item,), "overflow"),
@@ -296,13 +294,14 @@ class Pipeline:
     def remove_camera(self, name: str, *, timeout_s: float) -> bool:
         """End one camera and wait until what it delivered is on its way; True if that was in time.
 
-        After True a camera of the same name can be added.
+        What was not is dropped for the reason ``shutdown``. A camera of the same name can be added at once.
         """
         deadline = time.monotonic() + timeout_s
         camera = self._cameras.pop(name)
         camera.runner.stop()
         ended = camera.runner.join(timeout_s)
         drained = camera.lane.drain(max(0.0, deadline - time.monotonic()))
+        self._account.lost("detection", camera.lane.abandon(), "shutdown")
         with self._lock:
             self._states.pop(name, None)
         return ended and drained

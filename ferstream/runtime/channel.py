@@ -91,6 +91,15 @@ class Lane(Generic[T]):
         with self._owner._lock:
             return self._not_full.wait_for(lambda: not self._items, timeout_s)
 
+    def abandon(self) -> list[T]:
+        """Close and take away what waits, to be counted by the caller. Then the key can be opened again."""
+        self.close()
+        with self._owner._lock:
+            rest = list(self._items)
+            self._items.clear()
+            self._not_full.notify_all()
+            return rest
+
     def __len__(self) -> int:
         return len(self._items)
 
@@ -205,12 +214,8 @@ class Lanes(Generic[T]):
         """Close and take away everything that waits, to be counted by the caller."""
         self.close()
         with self._lock:
-            rest = [item for lane in self._lanes.values() for item in lane._items]
-            for lane in self._lanes.values():
-                lane._items.clear()
-                lane._not_full.notify_all()
-            self._not_empty.notify_all()
-            return rest
+            lanes = list(self._lanes.values())
+        return [item for lane in lanes for item in lane.abandon()]
 
     def __len__(self) -> int:
         with self._lock:
