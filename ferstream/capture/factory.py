@@ -95,7 +95,7 @@ def _scheme(source: str) -> str:
 
 
 def _stream(source: str, camera: str, observer: Observer, options: SourceOptions, clock: Clock) -> Source:
-    if not urlsplit(source).hostname:
+    if not _hostname(source):
         raise ConfigError(f'source "{redact(source)}" names no host; write rtsp://user@host/path')
     return StreamSource(
         url=source,
@@ -110,6 +110,13 @@ def _stream(source: str, camera: str, observer: Observer, options: SourceOptions
         threads=options.threads,
         clock=clock,
     )
+
+
+def _hostname(source: str) -> str | None:
+    try:
+        return urlsplit(source).hostname
+    except ValueError:
+        raise ConfigError(f'source "{redact(source)}" is no address; write rtsp://user@host/path') from None
 
 
 def _file(source: str, camera: str, observer: Observer, options: SourceOptions, clock: Clock) -> Source:

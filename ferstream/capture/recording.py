@@ -132,7 +132,7 @@ class FileSource:
     def _connected(self) -> Connection:
         _check_file(self._path)
         try:
-            container = av.open(os.fspath(self._path), options=_OPTIONS, metadata_errors="replace")
+            container = av.open(os.fspath(self._path.absolute()), options=_OPTIONS, metadata_errors="replace")
         except av.FFmpegError as exc:
             raise SourceFormatError(f"{self._path}: {_why_unreadable(self._path)}") from exc
         try:

@@ -160,9 +160,13 @@ class StreamSource:
         return self._stop.wait(early_ns / 1e9) if paced else self._stop.is_set()
 
     def _opened(self, url: str) -> InputContainer:
+        began_ns = self._clock.monotonic_ns()
         try:
             return av.open(url, options=self._options(url), timeout=self._timeout_s, metadata_errors="replace")
         except av.FFmpegError as exc:
+            # libav calls an RTSP server that is silent until the timeout "invalid data".
+            if isinstance(exc, av.error.InvalidDataError) and self._clock.monotonic_ns() - began_ns >= self._timeout_s[0] * 1e9:
+                exc = av.error.TimeoutError(exc.errno, exc.strerror)
             raise translated(exc, self._shown, self._timeout_s[0]) from None
         except ValueError:
             raise ConfigError(f"{self._shown}: is no URL that can be opened") from None

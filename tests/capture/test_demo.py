@@ -1,0 +1,95 @@
+"""The built-in clip: the same everywhere, with faces that come, stay and leave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ferstream.capture import demo
+from ferstream.capture.demo import DemoSource
+from ferstream.domain.frame import Frame
+from ferstream.errors import SourceError
+from ferstream.runtime.ledger import Ledger
+from tests.support.clock import FakeClock
+from tests.support.threads import Task
+
+
+def frames_of(source: DemoSource) -> list[Frame]:
+    source.open()
+    frames = list(source.frames())
+    source.close()
+    return frames
+
+
+def clip(ledger: Ledger, *, seconds: float, analysis_fps: float = 0.0) -> list[Frame]:
+    return frames_of(DemoSource(camera="demo", observer=ledger, realtime=False, seconds=seconds, analysis_fps=analysis_fps))
+
+
+def test_frames_are_a_function_of_their_number(ledger: Ledger) -> None:
+    for one, two in zip(clip(ledger, seconds=2), clip(ledger, seconds=2), strict=True):
+        np.testing.assert_array_equal(one.luma.plane, two.luma.plane)
+        np.testing.assert_array_equal(one.small, two.small)
+        assert (one.info.index, one.info.media_time_ns, one.info.captured_at_ns) == (
+            two.info.index,
+            two.info.media_time_ns,
+            two.info.captured_at_ns,
+        )
+
+
+def test_the_clip_is_as_long_as_asked(ledger: Ledger) -> None:
+    source = DemoSource(camera="demo", observer=ledger, realtime=False, seconds=3)
+    info = source.open()
+    assert (info.width, info.height, info.fps, info.frames, info.duration_s) == (960, 540, 25, 75, 3.0)
+    assert len(list(source.frames())) == 75
+
+
+def test_it_picks_by_analysis_fps(ledger: Ledger) -> None:
+    assert len(clip(ledger, seconds=4, analysis_fps=5)) == 21
+    assert ledger.snapshot().frames == {("demo", "decode"): 100}
+
+
+def test_faces_come_stay_and_leave(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "_PORTRAITS", demo._PORTRAITS[:1])
+    frames = clip(ledger, seconds=demo.PERIOD_S, analysis_fps=1)
+    empty = frames[-1].luma.plane
+    busy = [float((frame.luma.plane != empty).mean()) for frame in frames]
+    assert busy[5] > 0.2
+    assert busy[0] < 0.05
+    assert busy[10] == busy[11] == 0
+
+
+def test_luma_and_colour_show_the_same(ledger: Ledger) -> None:
+    import cv2
+
+    frame = clip(ledger, seconds=5, analysis_fps=0.2)[-1]
+    small = cv2.cvtColor(frame.small, cv2.COLOR_BGR2GRAY).astype(float)
+    plane = cv2.resize(frame.luma.plane, (small.shape[1], small.shape[0]), interpolation=cv2.INTER_AREA).astype(float)
+    assert np.abs(small - plane).mean() < 4
+
+
+def test_real_time_waits_and_close_interrupts(ledger: Ledger, no_new_threads: None) -> None:
+    clock = FakeClock()
+    source = DemoSource(camera="demo", observer=ledger, clock=clock)
+    source.open()
+    frames = source.frames()
+    first = next(frames)
+    assert first.info.live
+    assert first.info.captured_at_ns == clock.utc_ns()
+    waiting = Task(lambda: next(frames, None))
+    source.close()
+    assert waiting.result() is None
+
+
+def test_without_any_portrait_it_says_what_to_install(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "_PORTRAITS", (("no_such_package", "a.png"),))
+    with pytest.raises(SourceError, match="pip install matplotlib"):
+        DemoSource(camera="demo", observer=ledger).open()
+
+
+def test_a_damaged_portrait_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"no picture")
+    with pytest.raises(SourceError, match="is damaged"):
+        demo._card(path)

@@ -1,0 +1,243 @@
+"""Streams: what goes wrong is told by its kind, in time, without the password; what goes right gives live frames."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import av
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ferstream.capture.stream import StreamSource, translated, with_password
+from ferstream.errors import ConfigError, SourceAuthError, SourceError, SourceFormatError, SourceTimeoutError
+from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.redaction import forget_secrets
+from tests.support import http_stub
+from tests.support.threads import Task, wait_until
+
+SECRET = "hunter2!/@:"
+Make = Callable[..., StreamSource]
+
+
+@pytest.fixture
+def make(ledger: Ledger) -> Make:
+    """Makes a stream for camera ``door``, with short limits."""
+    limits = {"connect_timeout_s": 1.0, "read_timeout_s": 1.0}
+    return lambda url, **options: StreamSource(url=url, camera="door", observer=ledger, **{**limits, **options})
+
+
+@pytest.fixture(autouse=True)
+def no_secrets_left() -> None:
+    forget_secrets()
+
+
+def why(source: StreamSource, kind: type[SourceError]) -> str:
+    with pytest.raises(SourceError) as caught:
+        source.open()
+    assert type(caught.value) is kind
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "hunter2" not in shown
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "words"),
+    [
+        ("401 Unauthorized", SourceAuthError, "authentication failed"),
+        ("403 Forbidden", SourceAuthError, "authentication failed"),
+        ("404 Not Found", SourceError, "no such stream"),
+        ("500 Internal Server Error", SourceError, "cannot be read"),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["rtsp", "http"])
+def test_refusals(make: Make, scheme: str, status: str, kind: type[SourceError], words: str) -> None:
+    answer = http_stub.rtsp_status(status) if scheme == "rtsp" else http_stub.http_status(status)
+    with http_stub.serving(answer) as port:
+        assert words in why(make(f"{scheme}://joe:hunter2@127.0.0.1:{port}/door"), kind)
+
+
+@pytest.mark.parametrize("scheme", ["rtsp", "http"])
+def test_a_silent_server_is_a_timeout(make: Make, scheme: str) -> None:
+    with http_stub.serving(http_stub.says_nothing) as port:
+        text = why(make(f"{scheme}://joe:hunter2@127.0.0.1:{port}/door", connect_timeout_s=0.2, read_timeout_s=0.2), SourceTimeoutError)
+    assert "no answer within 0.2 s" in text
+
+
+@pytest.mark.parametrize("scheme", ["rtsp", "http"])
+def test_nobody_there(make: Make, scheme: str) -> None:
+    text = why(make(f"{scheme}://joe:hunter2@127.0.0.1:{http_stub.free_port()}/door"), SourceError)
+    assert "connection refused" in text
+    assert "***@127.0.0.1" in text
+
+
+def test_a_web_page_is_no_video(make: Make) -> None:
+    with http_stub.serving(http_stub.http_body("text/html", b"<html>log in</html>" * 100)) as port:
+        assert "no video that can be decoded" in why(make(f"http://127.0.0.1:{port}/door"), SourceFormatError)
+
+
+def test_garbage_for_rtsp(make: Make) -> None:
+    with http_stub.serving(http_stub.says(bytes(range(256)) * 50)) as port, pytest.raises(SourceError):
+        make(f"rtsp://127.0.0.1:{port}/door").open()
+
+
+def test_a_playlist_cannot_reach_into_files(make: Make, clip: Path) -> None:
+    playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{clip}\n#EXT-X-ENDLIST\n".encode()
+    with http_stub.serving(http_stub.http_body("application/vnd.apple.mpegurl", playlist)) as port, pytest.raises(SourceError):
+        make(f"http://127.0.0.1:{port}/list.m3u8").open()
+
+
+def test_video_over_http_plays_at_its_own_speed_and_ends_in_an_error(make: Make, clips_dir: Path, ledger: Ledger) -> None:
+    from tests.support.clips import write_clip
+
+    body = write_clip(clips_dir / "body.ts", codec="mpeg4").read_bytes()
+    with http_stub.serving(http_stub.http_body("video/mp2t", body)) as port:
+        source = make(f"http://127.0.0.1:{port}/door.ts")
+        info = source.open()
+        frames = []
+        with pytest.raises(SourceError, match="ended the stream"):
+            frames.extend(source.frames())
+        source.close()
+    assert (info.width, info.height) == (96, 64)
+    assert ledger.snapshot().frames[("door", "decode")] >= 9
+
+
+def test_motion_jpeg_takes_its_times_from_the_clock(make: Make, clips_dir: Path) -> None:
+    from tests.support.clips import write_clip
+
+    body = write_clip(clips_dir / "body.mjpeg", codec="mjpeg", pixel_format="yuvj420p").read_bytes()
+    jpegs = [b"\xff\xd8" + part for part in body.split(b"\xff\xd8")[1:]]
+    parts = b"".join(b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n" % (len(jpeg), jpeg) for jpeg in jpegs)
+    with http_stub.serving(http_stub.http_body("multipart/x-mixed-replace; boundary=frame", parts)) as port:
+        source = make(f"http://127.0.0.1:{port}/mjpg")
+        source.open()
+        times = []
+        with pytest.raises(SourceError):
+            for frame in source.frames():
+                times.append(frame.info.media_time_ns)
+                assert frame.info.live
+        source.close()
+    assert len(times) >= 9
+    assert times[-1] < 300_000_000
+
+
+def test_stop_while_connecting_returns_within_the_limit(make: Make) -> None:
+    with http_stub.serving(http_stub.says_nothing) as port:
+        source = make(f"rtsp://127.0.0.1:{port}/door", connect_timeout_s=0.5, read_timeout_s=0.5)
+        opening = Task(source.open)
+        source.close()
+        with pytest.raises(SourceTimeoutError):
+            opening.result()
+
+
+def test_a_server_that_falls_silent_is_a_timeout(make: Make, clips_dir: Path) -> None:
+    from tests.support.clips import write_clip
+
+    body = write_clip(clips_dir / "silent.ts", codec="mpeg4", frames=30).read_bytes()
+    hold = threading.Event()
+
+    def half(connection: object, stop: threading.Event) -> None:
+        connection.recv(65536)  # type: ignore[attr-defined]
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\nContent-Length: {2 * len(body)}\r\n\r\n"
+        connection.sendall(head.encode() + body)  # type: ignore[attr-defined]
+        hold.wait(10)
+
+    with http_stub.serving(half) as port:
+        source = make(f"http://127.0.0.1:{port}/door.ts", read_timeout_s=0.3)
+        source.open()
+        reading = Task(lambda: list(source.frames()))
+        with pytest.raises(SourceTimeoutError):
+            reading.result()
+        source.close()
+        hold.set()
+
+
+def test_close_ends_a_blocked_read(make: Make, clips_dir: Path, ledger: Ledger, no_new_threads: None) -> None:
+    from tests.support.clips import write_clip
+
+    body = write_clip(clips_dir / "blocked.ts", codec="mpeg4", frames=30).read_bytes()
+    hold = threading.Event()
+
+    def half(connection: object, stop: threading.Event) -> None:
+        connection.recv(65536)  # type: ignore[attr-defined]
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\nContent-Length: {2 * len(body)}\r\n\r\n"
+        connection.sendall(head.encode() + body)  # type: ignore[attr-defined]
+        hold.wait(10)
+
+    with http_stub.serving(half) as port:
+        source = make(f"http://127.0.0.1:{port}/door.ts", read_timeout_s=0.5)
+        source.open()
+        reading = Task(lambda: list(source.frames()))
+        wait_until(lambda: ledger.snapshot().frames.get(("door", "decode"), 0) > 0)
+        source.close()
+        try:
+            reading.result()
+        except SourceTimeoutError:
+            pass  # the read under way ran into its limit: that is how it ended
+        assert not reading.alive
+        hold.set()
+
+
+# -- errors by type ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name for name in dir(av.error) if name.endswith("Error")])
+def test_every_error_of_libav_has_a_translation(name: str) -> None:
+    kind = getattr(av.error, name)
+    if not (isinstance(kind, type) and issubclass(kind, av.FFmpegError)):
+        return
+    exc = kind(1, "it broke", "rtsp://joe:hunter2@cam/1")
+    told = translated(exc, "rtsp://***@cam/1", 5)
+    assert isinstance(told, SourceError)
+    assert "hunter2" not in str(told)
+    assert str(told).startswith("rtsp://***@cam/1: ")
+
+
+def test_an_unknown_transport_is_a_config_error(make: Make) -> None:
+    with pytest.raises(ConfigError, match="udp"):
+        make("rtsp://cam/1", transport="pigeon")
+
+
+# -- passwords -----------------------------------------------------------------------------------
+
+
+@given(st.text(min_size=1, max_size=30).filter(lambda text: text.strip("\r\n") == text and text.isprintable()))
+def test_any_password_fits_into_the_url(tmp_path_factory: pytest.TempPathFactory, password: str) -> None:
+    path = tmp_path_factory.mktemp("secret") / "password"
+    path.write_text(password + "\n", encoding="utf-8")
+    url = with_password("rtsp://joe@cam:8554/door?channel=1", path)
+    parts = urlsplit(url)
+    assert unquote(parts.password or "") == password
+    assert (parts.username, parts.hostname, parts.port, parts.path, parts.query) == ("joe", "cam", 8554, "/door", "channel=1")
+
+
+def test_a_password_file_replaces_a_password_in_the_url(tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    path.write_text("new")
+    assert with_password("rtsp://joe:old@cam/door", path) == "rtsp://joe:new@cam/door"
+
+
+def test_without_a_file_the_url_stays() -> None:
+    assert with_password("rtsp://cam/door", None) == "rtsp://cam/door"
+
+
+@pytest.mark.parametrize(
+    ("content", "url", "words"),
+    [
+        (None, "rtsp://joe@cam/1", "cannot be read"),
+        ("", "rtsp://joe@cam/1", "is empty"),
+        ("\n", "rtsp://joe@cam/1", "is empty"),
+        ("secret", "rtsp://cam/1", "names no user"),
+    ],
+)
+def test_a_password_file_that_does_not_help(content: str | None, url: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(SourceAuthError, match=words):
+        with_password(url, path)

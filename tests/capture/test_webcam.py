@@ -1,0 +1,124 @@
+"""Webcams, on a scripted device."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from ferstream.capture.webcam import WebcamSource, open_device
+from ferstream.errors import SourceError
+from ferstream.runtime.ledger import Ledger
+from tests.support.clips import card, quarters
+from tests.support.runners import PATIENCE_S
+from tests.support.threads import Task, wait_until
+
+PICTURE = np.ascontiguousarray(card((128, 96))[:, :, ::-1])
+
+
+class ScriptedDevice:
+    """Implements what is used of ``cv2.VideoCapture``."""
+
+    def __init__(self, reads: Sequence[Any] = (), *, there: bool = True, then: Callable[[], None] = lambda: None) -> None:
+        self._reads, self._there, self._then = iter(reads), there, then
+        self.properties: dict[int, float] = {cv2.CAP_PROP_FPS: 30.0}
+        self.released = 0
+
+    def isOpened(self) -> bool:
+        return self._there
+
+    def set(self, prop: int, value: float, /) -> bool:
+        self.properties[prop] = value
+        return True
+
+    def get(self, prop: int, /) -> float:
+        return self.properties.get(prop, 0.0)
+
+    def read(self) -> tuple[bool, Any]:
+        picture = next(self._reads, None)
+        if picture is None:
+            self._then()
+        return picture is not None, picture
+
+    def release(self) -> None:
+        self.released += 1
+
+
+def webcam(device: ScriptedDevice, ledger: Ledger, **options: Any) -> WebcamSource:
+    return WebcamSource(number=3, camera="desk", observer=ledger, device=lambda number: device, **options)
+
+
+def test_pictures_become_frames(ledger: Ledger) -> None:
+    device = ScriptedDevice([PICTURE] * 3)
+    source = webcam(device, ledger)
+    info = source.open()
+    assert (info.width, info.height, info.fps, info.codec) == (1280, 720, 30.0, "mjpg")
+    frames = []
+    with pytest.raises(SourceError, match="delivers no pictures"):
+        frames.extend(source.frames())
+    source.close()
+    assert ledger.snapshot().frames == {("desk", "decode"): 3}
+    assert device.released == 1
+    frame = next(webcam_frames(ScriptedDevice([PICTURE]), ledger))
+    assert frame.info.live
+    assert frame.luma.plane.shape == (96, 128)
+    assert not frame.luma.limited
+    np.testing.assert_allclose(quarters(frame.small), quarters(PICTURE), atol=3)
+
+
+def webcam_frames(device: ScriptedDevice, ledger: Ledger) -> Any:
+    source = webcam(device, ledger)
+    source.open()
+    return source.frames()
+
+
+def test_a_missing_camera(ledger: Ledger) -> None:
+    device = ScriptedDevice(there=False)
+    with pytest.raises(SourceError, match=r"webcam:3: cannot be opened; check that /dev/video3 exists"):
+        webcam(device, ledger).open()
+    assert device.released == 1
+
+
+def test_the_real_driver_says_no_too(ledger: Ledger) -> None:
+    source = WebcamSource(number=61, camera="desk", observer=ledger, device=open_device)
+    with pytest.raises(SourceError, match="webcam:61"):
+        source.open()
+
+
+def test_close_while_a_read_blocks_leaves_the_release_to_the_reader(ledger: Ledger, no_new_threads: None) -> None:
+    reached, hold = threading.Event(), threading.Event()
+
+    def block() -> None:
+        reached.set()
+        hold.wait(PATIENCE_S)
+
+    device = ScriptedDevice([PICTURE], then=block)
+    source = webcam(device, ledger)
+    source.open()
+    reading = Task(lambda: list(source.frames()))
+    assert reached.wait(PATIENCE_S)
+    source.close()
+    assert device.released == 0
+    hold.set()
+    assert len(reading.result()) == 1
+    wait_until(lambda: device.released == 1)
+
+
+def test_close_before_open_and_twice(ledger: Ledger) -> None:
+    source = webcam(ScriptedDevice([PICTURE]), ledger)
+    source.close()
+    source.close()
+    assert list(source.frames()) == []
+
+
+def test_analysis_fps_goes_by_the_clock(ledger: Ledger) -> None:
+    device = ScriptedDevice([PICTURE] * 20)
+    source = webcam(device, ledger, analysis_fps=0.001)
+    source.open()
+    with pytest.raises(SourceError):
+        assert len(list(source.frames())) == 1
+    assert ledger.snapshot().frames == {("desk", "decode"): 20}

@@ -1,0 +1,88 @@
+"""Servers that answer one way: a status, silence, garbage, or a file; on a free port of loopback."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tests.support.runners import PATIENCE_S
+
+Answer = Callable[[socket.socket, threading.Event], None]
+
+
+def says(text: str | bytes) -> Answer:
+    """Read a request, then send this and hang up."""
+    content = text.encode() if isinstance(text, str) else text
+
+    def answer(connection: socket.socket, stop: threading.Event) -> None:
+        connection.recv(65536)
+        connection.sendall(content)
+
+    return answer
+
+
+def says_nothing(connection: socket.socket, stop: threading.Event) -> None:
+    """Accept, and stay silent."""
+    stop.wait(PATIENCE_S)
+
+
+def rtsp_status(status: str) -> Answer:
+    """Answer the first RTSP request with this status."""
+    return says(f"RTSP/1.0 {status}\r\nCSeq: 1\r\n\r\n")
+
+
+def http_status(status: str) -> Answer:
+    """Answer with this status and no content."""
+    return says(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+
+def http_body(kind: str, body: bytes) -> Answer:
+    """Answer with this content."""
+    return says(f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
+
+
+@contextmanager
+def serving(answer: Answer) -> Iterator[int]:
+    """Answer every connection this way; gives the port."""
+    stop = threading.Event()
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(0.05)
+    workers: list[threading.Thread] = []
+
+    def handle(connection: socket.socket) -> None:
+        with connection:
+            connection.settimeout(PATIENCE_S)
+            try:
+                answer(connection, stop)
+            except OSError:
+                pass  # the client has gone, which is its right
+
+    def accept() -> None:
+        while not stop.is_set():
+            try:
+                connection, _ = listener.accept()
+            except TimeoutError:
+                continue
+            worker = threading.Thread(target=handle, args=(connection,), daemon=True)
+            workers.append(worker)
+            worker.start()
+
+    acceptor = threading.Thread(target=accept, daemon=True)
+    acceptor.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        stop.set()
+        acceptor.join(PATIENCE_S)
+        for worker in workers:
+            worker.join(PATIENCE_S)
+        listener.close()
+
+
+def free_port() -> int:
+    """A port nobody listens on just now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
