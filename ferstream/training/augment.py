@@ -72,7 +72,7 @@ class Augmentation:
         exponent = 2.0 ** random.uniform(-self.gamma, self.gamma)
         bias = random.uniform(-0.1, 0.1) * (self.contrast > 0)
         greys = (np.arange(256) / 255.0) ** exponent
-        curve = np.clip(((greys - 0.5) * gain + 0.5 + bias) * 255.0, 0, 255).astype(np.uint8)
+        curve = np.clip(np.rint(((greys - 0.5) * gain + 0.5 + bias) * 255.0), 0, 255).astype(np.uint8)
         return np.asarray(curve[face], np.uint8)
 
 

@@ -53,11 +53,12 @@ def load(path: Path) -> Checkpoint:
         DataError: it is missing or not one of ours.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: np.load leaves a file it cannot read open.
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             meta = json.loads(file[_META].tobytes())
             arrays: dict[str, list[npt.NDArray[Any]]] = {}
             for name in sorted(set(file.files) - {_META}):
                 arrays.setdefault(name.partition("/")[0], []).append(file[name])
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: this is no checkpoint of ferstream: {error}") from error
     return Checkpoint(arrays=arrays, meta=meta)

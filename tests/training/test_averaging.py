@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ferstream.training.averaging import WeightAverage
+
+
+class Weights:
+    """Stands in for a model: an array that is read and set."""
+
+    def __init__(self, value: float) -> None:
+        self.arrays = [np.full(3, value, np.float32)]
+
+    def get_weights(self) -> list[Any]:
+        return [array.copy() for array in self.arrays]
+
+    def set_weights(self, arrays: list[Any]) -> None:
+        self.arrays = [np.array(array) for array in arrays]
+
+
+def test_the_average_lags_behind_and_arrives() -> None:
+    average, model = WeightAverage(decay=0.9, every=1), Weights(0.0)
+    average.update(model, 0)  # type: ignore[arg-type]
+    model.arrays[0][:] = 1.0
+    average.update(model, 50)  # type: ignore[arg-type]
+    early = float(average.weights[0][0])
+    for step in range(51, 150):
+        average.update(model, step)  # type: ignore[arg-type]
+
+    assert 0.05 < early < 0.2
+    assert float(average.weights[0][0]) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_the_average_is_in_the_model_only_within_the_block() -> None:
+    average, model = WeightAverage(decay=0.9), Weights(1.0)
+    average.restore([np.full(3, 0.25, np.float32)])
+
+    with average.applied(model):  # type: ignore[arg-type]
+        assert model.arrays[0].tolist() == [0.25] * 3
+
+    assert model.arrays[0].tolist() == [1.0] * 3
+
+
+def test_the_trained_weights_come_back_after_an_error() -> None:
+    average, model = WeightAverage(decay=0.9), Weights(1.0)
+    average.restore([np.zeros(3, np.float32)])
+
+    with pytest.raises(ZeroDivisionError), average.applied(model):  # type: ignore[arg-type]
+        1 / 0
+
+    assert model.arrays[0].tolist() == [1.0] * 3
+
+
+def test_before_the_first_update_nothing_is_exchanged() -> None:
+    model = Weights(2.0)
+    with WeightAverage(decay=0.9).applied(model):  # type: ignore[arg-type]
+        assert model.arrays[0].tolist() == [2.0] * 3

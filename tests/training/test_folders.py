@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from ferstream.domain.emotion import LABELS
+from ferstream.errors import DataError
+from ferstream.training.readers import read_faces
+
+
+def save(path: Path, size: tuple[int, int] = (48, 48), *, value: int = 90) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), np.full(size, value, np.uint8))
+
+
+def test_images_of_any_size_and_spelling_become_faces(tmp_path: Path) -> None:
+    save(tmp_path / "train" / "happy" / "a.png", (48, 48))
+    save(tmp_path / "train" / "Happiness" / "b.jpg", (200, 160))
+    save(tmp_path / "test" / "anger" / "c.png", (20, 24), value=10)
+    (tmp_path / "train" / "happy" / "notes.txt").write_text("no image")
+
+    faces = read_faces(tmp_path)
+
+    assert faces.pixels.shape == (3, 48, 48)
+    assert sorted(zip(faces.usages.tolist(), [LABELS[label] for label in faces.labels], strict=True)) == [
+        ("PublicTest", "angry"),
+        ("Training", "happy"),
+        ("Training", "happy"),
+    ]
+    assert faces.pixels[faces.usages == "PublicTest"].max() == 10
+
+
+def test_a_folder_without_splits_or_classes_or_images_says_which(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no split folder"):
+        read_faces(tmp_path)
+    (tmp_path / "train").mkdir()
+    with pytest.raises(DataError, match="no class folders"):
+        read_faces(tmp_path)
+    (tmp_path / "train" / "happy").mkdir()
+    with pytest.raises(DataError, match="hold no image"):
+        read_faces(tmp_path)
+
+
+def test_an_unknown_class_is_named(tmp_path: Path) -> None:
+    save(tmp_path / "train" / "bored" / "a.png")
+
+    with pytest.raises(DataError, match="'bored' is no class"):
+        read_faces(tmp_path)
+
+
+def test_an_image_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
+    save(tmp_path / "train" / "sad" / "good.png")
+    (tmp_path / "train" / "sad" / "torn.png").write_bytes(b"\x89PNG\r\n")
+
+    with pytest.raises(DataError, match=r"torn\.png: cannot be decoded"):
+        read_faces(tmp_path)
+
+
+def test_votes_cannot_join_a_folder(tmp_path: Path) -> None:
+    save(tmp_path / "train" / "sad" / "a.png")
+
+    with pytest.raises(DataError, match="votes join a csv"):
+        read_faces(tmp_path, votes=tmp_path / "fer2013new.csv")
