@@ -166,7 +166,7 @@ class StreamSource:
         except av.FFmpegError as exc:
             # libav calls an RTSP server that is silent until the timeout "invalid data".
             if isinstance(exc, av.error.InvalidDataError) and self._clock.monotonic_ns() - began_ns >= self._timeout_s[0] * 1e9:
-                exc = av.error.TimeoutError(exc.errno, exc.strerror)
+                exc = av.error.TimeoutError(0, "silent")
             raise translated(exc, self._shown, self._timeout_s[0]) from None
         except ValueError:
             raise ConfigError(f"{self._shown}: is no URL that can be opened") from None
