@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from ferstream.app.broker import broker_address
 from ferstream.app.checks.finding import Finding, passed, refused, warned
 from ferstream.errors import BrokerAuthError, ConfigError, FerstreamError
 from ferstream.publishing.broker import EmbeddedBroker
@@ -23,7 +24,7 @@ def check_broker(settings: Settings) -> Iterator[Finding]:
     mqtt = settings.mqtt
     try:
         topics = Topics(prefix=mqtt.prefix, node=settings.node)
-        result = _probe_embedded(topics) if mqtt.embedded else probe(address(settings), topics)
+        result = _probe_embedded(topics) if mqtt.embedded else probe(broker_address(settings), topics)
     except FerstreamError as exc:
         yield refused("broker", exc, advice(exc))
         return
@@ -33,24 +34,6 @@ def check_broker(settings: Settings) -> Iterator[Finding]:
     else:
         yield passed("broker", detail)
     yield from _exposed(settings)
-
-
-def address(settings: Settings) -> BrokerAddress:
-    """Return where and how the daemon would connect."""
-    mqtt = settings.mqtt
-    return BrokerAddress(
-        url=mqtt.url,
-        client_id=mqtt.client_id or f"ferstream-{settings.node}",
-        username=mqtt.username,
-        password=mqtt.password.get_secret_value() if mqtt.password else None,
-        ca_file=mqtt.ca_file,
-        cert_file=mqtt.cert_file,
-        key_file=mqtt.key_file,
-        insecure=mqtt.insecure,
-        protocol=5 if mqtt.protocol == 5 else 4,
-        keepalive_s=mqtt.keepalive_s,
-        session_expiry_s=0,
-    )
 
 
 def advice(error: FerstreamError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import shutil
 import socket
@@ -100,14 +101,21 @@ def _who_listens(port: int) -> str:
     """Name the process that listens on a TCP port as ``name (pid N)``; empty if it cannot be seen."""
     inodes = {line.split()[9] for table in ("tcp", "tcp6") for line in _lines(Path("/proc/net") / table) if _listens(line, port)}
     for process in Path("/proc").glob("[0-9]*") if inodes else ():
-        try:
-            links = {str(descriptor.readlink()) for descriptor in (process / "fd").iterdir()}
-            name = (process / "comm").read_text().strip()
-        except OSError:
-            continue
-        if any(f"socket:[{inode}]" in links for inode in inodes):
-            return f"{name} (pid {process.name})"
+        if any(f"socket:[{inode}]" in _open_files(process) for inode in inodes):
+            return f"{''.join((process / 'comm').read_text().split())} (pid {process.name})"
     return ""
+
+
+def _open_files(process: Path) -> set[str]:
+    """What the descriptors of a process point to; empty for one that is not ours to see."""
+    found = set()
+    try:
+        for descriptor in (process / "fd").iterdir():
+            with contextlib.suppress(OSError):  # closed meanwhile
+                found.add(str(descriptor.readlink()))
+    except OSError:
+        return set()
+    return found
 
 
 def _listens(line: str, port: int) -> bool:
