@@ -20,6 +20,7 @@ class Reorder(Generic[T]):
     def __init__(self, emit: Callable[[T], None]) -> None:
         self._emit = emit
         self._lock = threading.Lock()
+        self._abandoned = False
         self._next: dict[str, int] = defaultdict(int)
         self._waiting: dict[str, dict[int, tuple[T] | None]] = defaultdict(dict)
 
@@ -32,14 +33,19 @@ class Reorder(Generic[T]):
         self._settle(key, number, None)
 
     def abandon(self) -> list[T]:
-        """Take away what waits for slower workers, to be counted by the caller."""
+        """Take away what waits for slower workers, to be counted by the caller; the slower ones are passed on as they come."""
         with self._lock:
+            self._abandoned = True
             rest = [boxed[0] for waiting in self._waiting.values() for boxed in waiting.values() if boxed is not None]
             self._waiting.clear()
             return rest
 
     def _settle(self, key: str, number: int, boxed: tuple[T] | None) -> None:
         with self._lock:
+            if self._abandoned:
+                if boxed is not None:
+                    self._emit(boxed[0])
+                return
             waiting = self._waiting[key]
             waiting[number] = boxed
             while self._next[key] in waiting:
