@@ -111,6 +111,15 @@ class LanesMachine(RuleBasedStateMachine):
             assert self.model[key].lane.drain(0) == (not self.model[key].items)
             self.model[key].closed = True
 
+    @rule(key=KEYS)
+    def abandon_lane(self, key: str) -> None:
+        """What waits in one lane comes back in order."""
+        if key in self.model:
+            mine = self.model[key]
+            assert mine.lane.abandon() == list(mine.items)
+            mine.items.clear()
+            mine.closed = True
+
     @precondition(lambda self: self.given > 3)
     @rule()
     def seal(self) -> None:

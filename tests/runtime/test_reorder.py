@@ -40,16 +40,18 @@ def test_any_order_of_finishing_comes_out_in_order_whole_and_once(order: list[tu
 
 
 @given(finishing_orders(), st.integers(0, 16))
-def test_what_waits_at_an_abandon_is_given_back_once(order: list[tuple[str, int, bool]], cut: int) -> None:
+def test_an_abandon_at_any_moment_loses_and_doubles_nothing(order: list[tuple[str, int, bool]], cut: int) -> None:
     out: list[tuple[str, int]] = []
     reorder = Reorder(out.append)
-    given_in = [(key, number) for key, number, skipped in order[:cut] if not skipped]
-    for key, number, skipped in order[:cut]:
+    taken_away: list[tuple[str, int]] = []
+    for place, (key, number, skipped) in enumerate(order):
+        if place == cut:
+            taken_away = reorder.abandon()
         if skipped:
             reorder.skip(key, number)
         else:
             reorder.put(key, number, (key, number))
-    assert sorted(out + reorder.abandon()) == sorted(given_in)
+    assert sorted(out + taken_away) == sorted((key, number) for key, number, skipped in order if not skipped)
     assert reorder.abandon() == []
 
 

@@ -1,0 +1,108 @@
+"""A whole pipeline of scripted parts, and the sums that must hold in it at any moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Sequence
+
+from ferstream.domain.face import DetectedFrame
+from ferstream.domain.frame import Frame
+from ferstream.inference.stage import Classification
+from ferstream.pipeline.pipeline import Outlet, Pipeline, Policy, Runner, Work
+from ferstream.runtime.ledger import Ledger, Snapshot
+from tests.support.builders import frame
+from tests.support.classifiers import ScriptedClassifier
+from tests.support.clock import FakeClock
+from tests.support.runners import PATIENCE_S, ScriptedLabeller, ScriptedLooker, ScriptedRunner, ScriptedSink, ScriptedTracker
+
+
+class Rig:
+    """Scripted parts joined by the real pipeline; every part can be replaced."""
+
+    def __init__(
+        self,
+        *,
+        looks: Sequence[Callable[[Frame], DetectedFrame]] | None = None,
+        new_tracker: Callable[[str], ScriptedTracker] = ScriptedTracker,
+        classifier: ScriptedClassifier | None = None,
+        labels_fail_at: Container[int] = (),
+        sink: ScriptedSink | None = None,
+        max_batch: int = 8,
+        max_wait_s: float = 0.0,
+        staleness_s: float = 0.5,
+        summary_interval_s: float = 0.0,
+    ) -> None:
+        self.clock, self.ledger = FakeClock(), Ledger()
+        self.sink = sink or ScriptedSink()
+        self.errors: list[tuple[str, BaseException]] = []
+        self.cameras: dict[str, ScriptedRunner] = {}
+        self.names: set[str] = set()
+        work = Work(
+            looks=looks or [ScriptedLooker()],
+            new_tracker=new_tracker,
+            classify=Classification(classifier or ScriptedClassifier(), max_batch=max_batch, observer=self.ledger),
+            new_labeller=lambda camera: ScriptedLabeller(fails_at=labels_fail_at),
+            sinks=[self.sink],
+            allow=lambda event: True,
+        )
+        policy = Policy(staleness_s=staleness_s, max_batch=max_batch, max_wait_s=max_wait_s, summary_interval_s=summary_interval_s)
+        self.pipeline = Pipeline(
+            work=work,
+            policy=policy,
+            ledger=self.ledger,
+            clock=self.clock,
+            on_error=lambda stage, exc: self.errors.append((stage, exc)),
+        )
+
+    def add(
+        self,
+        name: str,
+        frames: int | Iterable[Frame],
+        *,
+        live: bool = False,
+        before_each: Callable[[int, Outlet], None] = lambda place, outlet: None,
+        linger: bool = False,
+    ) -> ScriptedRunner:
+        """Add a camera that delivers so many frames, or these."""
+        given = self.frames(name, frames, live=live) if isinstance(frames, int) else frames
+
+        def make(outlet: Outlet) -> Runner:
+            self.cameras[name] = ScriptedRunner(
+                name, ledger=self.ledger, outlet=outlet, frames=given, before_each=before_each, linger=linger
+            )
+            return self.cameras[name]
+
+        self.names.add(name)
+        self.pipeline.add_camera(name, live=live, make_runner=make)
+        return self.cameras[name]
+
+    def frames(self, camera: str, count: int, *, live: bool = False, first: int = 0) -> Iterable[Frame]:
+        """Frames made one by one, each captured when it is asked for."""
+        for index in range(first, first + count):
+            yield frame(index, camera=camera, live=live, captured_ns=self.clock.monotonic_ns())
+
+    def finish(self) -> None:
+        """Let every camera come to its end, and wait for the pipeline's."""
+        self.pipeline.seal()
+        assert self.pipeline.join(PATIENCE_S), "the pipeline did not end"
+        self.check_ended()
+
+    def check_ended(self) -> Snapshot:
+        """Everything has ended and every frame and face is accounted for."""
+        assert not [thread.name for thread in self.pipeline.threads if thread.is_alive()]
+        for runner in self.cameras.values():
+            assert runner.join(PATIENCE_S)
+        snapshot = self.ledger.snapshot()
+        in_flight = {camera: snapshot.in_flight(camera) for camera in self.names}
+        assert not any(in_flight.values()), f"in flight {in_flight}, frames {snapshot.frames}, dropped {snapshot.dropped}"
+        for camera in self.names:
+            outcomes = [snapshot.faces.get((camera, outcome), 0) for outcome in ("classified", "skipped", "dropped")]
+            assert snapshot.faces.get((camera, "found"), 0) == sum(outcomes), (camera, outcomes)
+        return snapshot
+
+    def dropped(self) -> dict[tuple[str, str, str], int]:
+        """Frames lost, by camera, stage and reason."""
+        return dict(self.ledger.snapshot().dropped)
+
+    def published(self, camera: str) -> int:
+        """Frames that were analysed to the end."""
+        return self.ledger.snapshot().frames.get((camera, "publishing"), 0)
