@@ -227,7 +227,7 @@ class Connection:
         properties = self._message_properties(message) if self._v5 else None
         info = self._client.publish(message.topic, message.payload, message.qos, message.retain, properties)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            raise BrokerError(self._lost_reason(info.rc))
+            raise BrokerError(self._lost_reason())
         return int(info.mid)
 
     def subscribe(self, topic: str, qos: int = 1) -> int:
@@ -238,7 +238,7 @@ class Connection:
         """
         code, mid = self._client.subscribe(topic, qos)
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS or mid is None:
-            raise BrokerError(self._lost_reason(code))
+            raise BrokerError(self._lost_reason())
         return int(mid)
 
     def subscribed(self, mid: int) -> int | None:
@@ -259,7 +259,7 @@ class Connection:
     def _turn(self, timeout_s: float, wake: int | None) -> None:
         sock = self._client.socket()
         if sock is None:
-            raise BrokerError(self._lost_reason(MQTTErrorCode.MQTT_ERR_CONN_LOST))
+            raise BrokerError(self._lost_reason())
         pending = getattr(sock, "pending", None)  # TLS and WebSocket buffer what poll() cannot see
         poller = select.poll()
         poller.register(sock, select.POLLIN | (select.POLLOUT if self._client.want_write() else 0))
@@ -276,7 +276,7 @@ class Connection:
         if code == MQTTErrorCode.MQTT_ERR_SUCCESS:
             code = self._client.loop_misc()
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            raise BrokerError(self._lost_reason(code))
+            raise BrokerError(self._lost_reason())
 
     def _flush_socket(self) -> None:
         deadline = time.monotonic() + 1.0
@@ -352,6 +352,8 @@ class Connection:
     ) -> None:
         if flags.is_disconnect_packet_from_server:
             self._lost = reasons.words(reasons.DISCONNECTED, reason.value)
+        elif reason.value == reasons.KEEP_ALIVE_TIMEOUT:
+            self._lost = "the broker does not answer any more"
 
     def _on_publish(self, client: Client, userdata: object, mid: int, reason: ReasonCode, properties: Properties) -> None:
         self._answers.append(Answer(mid, reason.value))
@@ -380,10 +382,9 @@ class Connection:
         if self._granted("MaximumQoS", 1) < 1:
             raise BrokerError(f"{where} does not support QoS 1, which ferstream needs")
 
-    def _lost_reason(self, code: MQTTErrorCode) -> str:
+    def _lost_reason(self) -> str:
         if self._lost is None:
-            silent = code == MQTTErrorCode.MQTT_ERR_KEEPALIVE
-            self._lost = "the broker does not answer any more" if silent else "the connection was lost"
+            self._lost = "the connection was lost"
         return f"{self._address.label}: {self._lost}"
 
 

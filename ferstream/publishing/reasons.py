@@ -30,6 +30,8 @@ CONNECT_REFUSED: dict[int, str] = {
 NOT_AUTHORISED = frozenset({0x86, 0x87, 0x8A, 0x8C})
 """Refusals that waiting does not mend: the credentials or rights are wrong."""
 
+KEEP_ALIVE_TIMEOUT = 0x8D
+
 DISCONNECTED: dict[int, str] = {
     0x00: "the broker ended the connection",
     0x04: "the broker ended the connection",

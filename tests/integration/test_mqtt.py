@@ -20,7 +20,7 @@ from ferstream.publishing.payload import parse
 from ferstream.publishing.probe import probe
 from ferstream.publishing.topics import Topics
 from ferstream.runtime.ledger import Ledger
-from tests.support.brokers import HOST, Gate, Mosquitto, Subscriber, free_port
+from tests.support.brokers import HOST, Mosquitto, Subscriber, free_port
 from tests.support.builders import UTC_NS, face_event, track_event
 
 pytestmark = pytest.mark.usefixtures("no_new_threads")

@@ -44,6 +44,14 @@ def await_port(port: int, *, alive: Callable[[], bool], timeout_s: float = WAIT_
             pause.wait(0.02)
 
 
+def until(ready: Callable[[], bool], timeout_s: float = WAIT_S) -> None:
+    """Look often until something is so that has no event of its own."""
+    deadline, pause = time.monotonic() + timeout_s, threading.Event()
+    while not ready():
+        assert time.monotonic() < deadline, f"it did not come about within {timeout_s} s"
+        pause.wait(0.01)
+
+
 class Mosquitto:
     """A real Mosquitto with a folder of its own; it keeps its port and sessions over restarts."""
 
@@ -116,11 +124,13 @@ class Gate(Backoff):
         self._open.set()
 
     def wait(self, stop: threading.Event) -> bool:
-        """Wait for the gate, then a little; a stop ends it."""
+        """Wait a little, then for the gate; a stop ends it."""
+        if super().wait(stop):
+            return True
         while not self._open.wait(0.02):
             if stop.is_set():
                 return True
-        return super().wait(stop)
+        return False
 
 
 class Subscriber:
@@ -139,9 +149,10 @@ class Subscriber:
             url=url, client_id=f"test-{secrets.token_hex(4)}", protocol=protocol, username=username, password=password
         )
         self._topics, self._qos = topics or ("#",), qos
-        self._changed = threading.Condition()
+        self._changed = threading.Condition(threading.RLock())
         self._stop = threading.Event()
         self._messages: list[Incoming] = []
+        self._decoded: dict[str, list[dict[str, Any]]] = {}
         self._subscriptions = 0
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="subscriber")
@@ -167,6 +178,8 @@ class Subscriber:
     def _take(self, message: Incoming) -> None:
         with self._changed:
             self._messages.append(message)
+            if message.payload.startswith(b"{"):
+                self._decoded.setdefault(message.topic, []).append(json.loads(message.payload))
             self._changed.notify_all()
 
     def _ready(self) -> None:
@@ -217,7 +230,8 @@ class Subscriber:
 
     def events(self, camera: str = "door", kind: str = "face") -> list[dict[str, Any]]:
         """Decoded events of a camera, as received."""
-        return [json.loads(m.payload) for m in self.messages if m.topic.endswith(f"/{camera}/{kind}") and m.payload]
+        with self._changed:
+            return [event for topic, events in self._decoded.items() if topic.endswith(f"/{camera}/{kind}") for event in events]
 
 
 def in_order_but_for_doubles(seqs: list[int]) -> bool:

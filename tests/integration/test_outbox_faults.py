@@ -1,0 +1,274 @@
+"""Nothing is lost, and order is kept, when brokers, processes and disks fail."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ferstream.publishing.mqtt_sink import MqttSink
+from ferstream.publishing.store import FILE_NAME
+from ferstream.runtime.ledger import Ledger
+from tests.support.brokers import Gate, Mosquitto, Subscriber, in_order_but_for_doubles, until
+from tests.support.builders import face_event
+
+pytestmark = pytest.mark.usefixtures("no_new_threads")
+
+MakeSink = Callable[..., MqttSink]
+RATE_HZ = 200.0
+
+
+def put(sink: MqttSink, numbers: range) -> None:
+    for number in numbers:
+        sink.put(face_event(number, camera=f"cam{number % 2}"))
+        assert sink.ledger().holds
+
+
+def received(subscriber: Subscriber) -> set[int]:
+    """Frame numbers of all events that came."""
+    events = subscriber.events("cam0") + subscriber.events("cam1")
+    return {event["frame"]["index"] for event in events}
+
+
+def orderly(subscriber: Subscriber) -> bool:
+    return all(in_order_but_for_doubles(subscriber.seqs(camera)) for camera in ("cam0", "cam1"))
+
+
+class TestBrokerFails:
+    @pytest.mark.parametrize("durable", [True, False])
+    @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+    def test_killed_and_started_again(
+        self, mosquitto: Mosquitto, make_sink: MakeSink, gate: Gate, tmp_path: Path, how: signal.Signals, durable: bool
+    ) -> None:
+        # QoS 0 for the subscriber: a broker killed with unread acknowledgements of it resets the
+        # connection, and the kernel throws away what the subscriber had not read.
+        sink = make_sink(mosquitto.url, directory=tmp_path / "outbox" if durable else None)
+        sink.open()
+        with Subscriber(mosquitto.url, qos=0) as subscriber:
+            put(sink, range(500))
+            subscriber.wait(lambda _: len(received(subscriber)) > 100)
+            gate.shut()
+            mosquitto.end(how)
+            put(sink, range(500, 3000))
+            assert not durable or sink.flush(20) == 0
+            mosquitto.start()
+            subscriber.wait_subscribed(2)
+            gate.open()
+            put(sink, range(3000, 3200))
+            assert sink.outbox.wait_empty(30)
+            subscriber.wait(lambda _: len(received(subscriber)) >= 3200)
+            assert received(subscriber) == set(range(3200))
+            assert orderly(subscriber)
+        balance = sink.ledger()
+        assert (balance.made, balance.acknowledged, balance.events, dict(balance.dropped)) == (3200, 3200, 0, {})
+
+    def test_frozen_and_thawed(self, mosquitto: Mosquitto, make_sink: MakeSink, tmp_path: Path) -> None:
+        sink = make_sink(mosquitto.url, directory=tmp_path / "outbox")
+        sink.open()
+        with Subscriber(mosquitto.url) as subscriber:
+            put(sink, range(100))
+            subscriber.wait(lambda _: len(received(subscriber)) == 100)
+            mosquitto.freeze()
+            put(sink, range(100, 1100))
+            assert sink.flush(4) == 0
+            assert sink.outbox.events == 1000
+            mosquitto.thaw()
+            assert sink.outbox.wait_empty(30)
+            subscriber.wait(lambda _: len(received(subscriber)) == 1100)
+            assert orderly(subscriber)
+
+    def test_frozen_for_longer_than_the_keep_alive(
+        self, mosquitto: Mosquitto, make_sink: MakeSink, tmp_path: Path, observer: Ledger, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        sink = make_sink(mosquitto.url, directory=tmp_path / "outbox", address={"keepalive_s": 1})
+        sink.open()
+        with Subscriber(mosquitto.url) as subscriber:
+            put(sink, range(100))
+            subscriber.wait(lambda _: len(received(subscriber)) == 100)
+            mosquitto.freeze()
+            put(sink, range(100, 300))
+            until(lambda: not sink.connected)
+            assert "does not answer any more" in caplog.text
+            mosquitto.thaw()
+            assert sink.outbox.wait_empty(30)
+            subscriber.wait(lambda _: len(received(subscriber)) == 300)
+            assert orderly(subscriber)
+        assert observer.snapshot().tallies["mqtt_publish", "resent"] > 0
+
+    def test_absent_at_the_start(self, tmp_path: Path, make_sink: MakeSink, gate: Gate) -> None:
+        broker = Mosquitto(tmp_path / "late")
+        gate.shut()
+        sink = make_sink(broker.url, directory=tmp_path / "outbox")
+        sink.open()
+        put(sink, range(100))
+        assert sink.flush(20) == 0
+        broker.start()
+        with Subscriber(broker.url) as subscriber:
+            gate.open()
+            subscriber.wait(lambda _: len(received(subscriber)) == 100)
+            assert orderly(subscriber)
+        broker.end()
+
+    def test_many_restarts_under_load(self, mosquitto: Mosquitto, make_sink: MakeSink, gate: Gate, tmp_path: Path) -> None:
+        sink = make_sink(mosquitto.url, directory=tmp_path / "outbox")
+        sink.open()
+        with Subscriber(mosquitto.url, qos=0) as subscriber:
+            for turn in range(6):
+                put(sink, range(turn * 200, turn * 200 + 100))
+                until(lambda: sink.connected)
+                gate.shut()
+                mosquitto.end(signal.SIGKILL)
+                put(sink, range(turn * 200 + 100, turn * 200 + 200))
+                mosquitto.start()
+                subscriber.wait_subscribed(turn + 2)
+                gate.open()
+            assert sink.outbox.wait_empty(30)
+            subscriber.wait(lambda _: len(received(subscriber)) == 1200)
+            assert orderly(subscriber)
+        assert sink.ledger().holds
+
+
+class TestProcessFails:
+    """The broker is down, the publisher dies, both come back."""
+
+    def run(
+        self,
+        tmp_path: Path,
+        spawn: Callable[..., subprocess.Popen[bytes]],
+        how: signal.Signals,
+    ) -> tuple[int, list[int], Subscriber]:
+        broker = Mosquitto(tmp_path / "broker")
+        child = spawn(broker.url, tmp_path / "outbox", rate=RATE_HZ, boot_id="first")
+        last = self._read_until(child, 500)
+        child.send_signal(how)
+        output, _ = child.communicate(timeout=20)
+        last = max([last, *map(int, output.split())])
+        broker.start()
+        try:
+            with Subscriber(broker.url) as subscriber:
+                second = spawn(broker.url, tmp_path / "outbox", rate=RATE_HZ, boot_id="second")
+                subscriber.wait(lambda _: len(subscriber.seqs(boot_id="second")) >= 100)
+                second.terminate()
+                assert second.wait(20) == 0
+                second_last = max(map(int, (second.stdout or open("/dev/null")).read().split()))
+                subscriber.wait(lambda _: subscriber.seqs(boot_id="second")[-1] >= second_last)
+        finally:
+            broker.end()
+        return last, subscriber.seqs(boot_id="first"), subscriber
+
+    def _read_until(self, child: subprocess.Popen[bytes], number: int) -> int:
+        assert child.stdout is not None
+        for line in child.stdout:
+            if int(line) >= number:
+                return int(line)
+        raise AssertionError("the publisher ended")
+
+    def test_sigkill_costs_less_than_a_second(self, tmp_path: Path, spawn_publisher: Callable[..., subprocess.Popen[bytes]]) -> None:
+        last, seqs, subscriber = self.run(tmp_path, spawn_publisher, signal.SIGKILL)
+        assert seqs == list(range(len(seqs)))
+        assert last - seqs[-1] <= RATE_HZ
+        assert subscriber.seqs(boot_id="second") == list(range(len(subscriber.seqs(boot_id="second"))))
+
+    def test_sigterm_costs_nothing(self, tmp_path: Path, spawn_publisher: Callable[..., subprocess.Popen[bytes]]) -> None:
+        last, seqs, _ = self.run(tmp_path, spawn_publisher, signal.SIGTERM)
+        assert seqs == list(range(last + 1))
+
+
+class TestDiskFails:
+    @pytest.fixture
+    def small_disk(self, tmp_path: Path) -> Iterator[Path]:
+        """A disk of 400 kB."""
+        folder = tmp_path / "small"
+        folder.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", folder], capture_output=True).returncode:
+            pytest.skip("mounting a small disk needs root")
+        yield folder
+        subprocess.run(["umount", "-l", folder], check=True)
+
+    @pytest.fixture
+    def absent(self, tmp_path: Path) -> Iterator[Mosquitto]:
+        """A broker that is not started yet."""
+        broker = Mosquitto(tmp_path / "absent")
+        yield broker
+        broker.end()
+
+    def test_full_and_free_again(
+        self, absent: Mosquitto, make_sink: MakeSink, gate: Gate, small_disk: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        ballast = small_disk / "ballast"
+        ballast.write_bytes(bytes(150_000))
+        gate.shut()
+        sink = make_sink(absent.url, directory=small_disk / "outbox")
+        sink.open()
+        put(sink, range(1000))
+        assert sink.flush(1) > 0
+        assert sink.outbox.degraded is not None and "full" in sink.outbox.degraded
+        ballast.unlink()
+        subprocess.run(["mount", "-o", "remount,size=4m", small_disk], check=True)
+        assert sink.flush(20) == 0
+        until(lambda: sink.outbox.degraded is None)
+        assert caplog.text.count("kept in memory") == 1
+        assert caplog.text.count("the disk works again") <= 1
+        absent.start()
+        with Subscriber(absent.url) as subscriber:
+            gate.open()
+            subscriber.wait(lambda _: len(received(subscriber)) == 1000)
+            assert orderly(subscriber)
+        assert sink.ledger().holds
+        sink.close()
+
+    def test_full_for_good_loses_nothing_while_we_live(self, absent: Mosquitto, make_sink: MakeSink, gate: Gate, small_disk: Path) -> None:
+        gate.shut()
+        sink = make_sink(absent.url, directory=small_disk / "outbox")
+        sink.open()
+        put(sink, range(2000))
+        assert sink.flush(1) > 0
+        absent.start()
+        with Subscriber(absent.url) as subscriber:
+            gate.open()
+            subscriber.wait(lambda _: len(received(subscriber)) == 2000)
+            assert orderly(subscriber)
+            assert sink.outbox.wait_empty(20)
+        until(lambda: sink.outbox.degraded is None)
+        sink.close()
+        assert sink.ledger().acknowledged == 2000
+
+    def test_read_only(self, mosquitto: Mosquitto, make_sink: MakeSink, small_disk: Path) -> None:
+        subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+        sink = make_sink(mosquitto.url, directory=small_disk / "outbox")
+        sink.open()
+        assert sink.outbox.degraded is not None and "read-only" in sink.outbox.degraded
+        put(sink, range(50))
+        assert sink.outbox.wait_empty(20)
+        subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+        until(lambda: sink.outbox.degraded is None)
+        assert (small_disk / "outbox" / FILE_NAME).exists()
+        sink.close()
+
+
+def test_a_hundred_thousand_events_through_a_real_broker_file(make_sink: MakeSink, gate: Gate, tmp_path: Path) -> None:
+    """An outage that fills the outbox to its default limit, and a restart in the middle."""
+    from ferstream.publishing.encode import Message
+
+    gate.shut()
+    first = make_sink("mqtt://127.0.0.1:1", directory=tmp_path, max_events=50_000)
+    first.outbox.open()
+    for number in range(100_000):
+        first.outbox.append(Message("ferstream.face/1", f"cam{number % 3}", "boot", number // 3, b'{"n":%d}' % number))
+    assert first.ledger().holds
+    assert first.outbox.close()
+    second = make_sink("mqtt://127.0.0.1:1", directory=tmp_path, max_events=50_000)
+    second.outbox.open()
+    numbers: dict[str, list[int]] = {"cam0": [], "cam1": [], "cam2": []}
+    while second.outbox.events:
+        items = second.outbox.take(64)
+        for item in items:
+            numbers[item.camera].append(json.loads(item.payload or b"")["n"])
+        second.outbox.acknowledge(items)
+    assert second.outbox.close()
+    assert sorted(sum(numbers.values(), [])) == list(range(50_000, 100_000))
+    assert all(values == sorted(values) for values in numbers.values())
