@@ -135,7 +135,7 @@ def _load_keras2(config: dict[str, Any], weights: Path) -> keras.Model:
     """Join a Keras 2 architecture and its weights to the whole-model ``.h5`` of that time, the one form of it Keras 3 still reads."""
     with tempfile.TemporaryDirectory(prefix="ferstream-import-") as scratch:
         whole = Path(scratch) / "whole.h5"
-        with h5py.File(weights, "r") as source, h5py.File(whole, "w") as target:
+        with h5py.File(weights, "r", locking=False) as source, h5py.File(whole, "w", locking=False) as target:
             saved = source.get("model_weights", source)
             if "layer_names" not in saved.attrs:
                 raise ValueError(f"{weights} does not hold Keras 2 weights")
@@ -184,7 +184,7 @@ def _read_config(path: Path) -> dict[str, Any]:
             with zipfile.ZipFile(path) as archive:
                 text = archive.read("config.json")
         else:
-            with h5py.File(path, "r") as file:
+            with h5py.File(path, "r", locking=False) as file:
                 text = file.attrs["model_config"]
         config = json.loads(text)
     except KeyError as exc:

@@ -89,10 +89,10 @@ def draw_architecture(model: keras.Model, path: Path) -> Path:
 
 def _collect(model: keras.Model, rows: list[LayerRow], numbers: dict[int, int]) -> int:
     """Append the rows of a model; ``numbers`` maps the identity of each tensor to the row that made it; returns the last row."""
-    for operation in model.operations:
+    for operation in _graph(model).operations:
         inputs = tuple(numbers[id(tensor)] for tensor in _input_tensors(operation) if id(tensor) in numbers)
         if isinstance(operation, keras.Model):
-            inner = dict(zip((id(tensor) for tensor in operation.inputs), inputs, strict=False))
+            inner = dict(zip((id(tensor) for tensor in _graph(operation).inputs), inputs, strict=False))
             last = _collect(operation, rows, inner)
         elif isinstance(operation, keras.layers.InputLayer) and id(operation.output) in numbers:
             continue
@@ -102,6 +102,11 @@ def _collect(model: keras.Model, rows: list[LayerRow], numbers: dict[int, int]) 
         for tensor in _output_tensors(operation):
             numbers[id(tensor)] = last
     return len(rows) - 1
+
+
+def _graph(model: keras.Model) -> Any:
+    """Return what holds the graph: a Sequential keeps it in a model of its own."""
+    return model._functional if isinstance(model, keras.Sequential) else model
 
 
 def _input_tensors(operation: Any) -> Iterator[Any]:
