@@ -1,0 +1,125 @@
+"""The real command in a process of its own, with its settings, its log and its pages."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+WAIT_S = 60.0
+FERSTREAM = [sys.executable, "-m", "ferstream"]
+
+
+def clean_environment(**extra: str) -> dict[str, str]:
+    """The environment without settings of the machine it runs on."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("FERSTREAM_")} | extra
+
+
+def ferstream(*words: object, cwd: Path | None = None, timeout_s: float = 120.0, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [*FERSTREAM, *map(str, words)], cwd=cwd, env=clean_environment(), text=True, capture_output=True, timeout=timeout_s, input=stdin
+    )
+
+
+class RunningDaemon:
+    """``ferstream run`` with the given settings; a context manager that leaves no process."""
+
+    def __init__(self, folder: Path, settings: str, *words: str, program: list[str] | None = None, **environment: str) -> None:
+        self.folder, self.port = folder, _free_port()
+        self.file = folder / "ferstream.toml"
+        self._log = folder / "ferstream.log"
+        self.write(settings)
+        self._command = [*(program or FERSTREAM), "run", "-c", str(self.file), *words]
+        self._environment = environment
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def write(self, settings: str) -> None:
+        """Replace the settings; the port of the pages stays."""
+        self.file.write_text(f'node = "edge-1"\n{settings}\n[http]\nlisten = "127.0.0.1:{self.port}"\n[log]\nformat = "json"\n')
+
+    def __enter__(self) -> RunningDaemon:
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Start the process; more than once after it ended."""
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(self._command, stdout=log, stderr=log, env=clean_environment(**self._environment))
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def end(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 30.0) -> int:
+        """Signal it and wait; its exit code."""
+        self.send(number)
+        assert self.process is not None
+        return self.process.wait(timeout_s)
+
+    @property
+    def log(self) -> str:
+        """Everything it said."""
+        return self._log.read_text(errors="replace")
+
+    def metrics(self) -> dict[str, float]:
+        """The samples of /metrics by name and labels; empty while nothing listens."""
+        try:
+            text = self.page("/metrics")[1]
+        except OSError:
+            return {}
+        pairs = (line.rpartition(" ") for line in text.splitlines() if line and not line.startswith("#"))
+        return {name: float(value) for name, _, value in pairs}
+
+    def page(self, path: str) -> tuple[int, str]:
+        """Status and text of a page."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as reply:
+                return reply.status, reply.read().decode()
+        except urllib.error.HTTPError as refusal:
+            return refusal.code, refusal.read().decode()
+
+    def wait_metrics(self, ready: Callable[[Mapping[str, float]], bool], timeout_s: float = WAIT_S) -> dict[str, float]:
+        """Look at the metrics until they are so."""
+        deadline, pause = time.monotonic() + timeout_s, threading.Event()
+        while True:
+            metrics = self.metrics()
+            if metrics and ready(metrics):
+                return metrics
+            assert self.process is not None
+            assert self.process.poll() is None, f"it ended with {self.process.returncode}:\n{self.log[-3000:]}"
+            assert time.monotonic() < deadline, f"it did not come about:\n{self.log[-3000:]}"
+            pause.wait(0.05)
+
+    def wait_frames(self, camera: str, count: int = 1) -> dict[str, float]:
+        """Wait until so many frames of a camera were analysed."""
+        name = f'ferstream_frames_total{{camera="{camera}",stage="publishing"}}'
+        return self.wait_metrics(lambda metrics: metrics.get(name, 0) >= count)
+
+
+def json_lines(text: str) -> list[dict[str, Any]]:
+    """Decode one object a line."""
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
