@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.training.conftest import make_faces
+
+pytest.importorskip("keras")
+
+from ferstream.errors import DataError, ModelError
+from ferstream.training import fit as fitting
+from ferstream.training.architectures import ARCHITECTURES, build, mobilenet
+from ferstream.training.checkpoint import load
+from ferstream.training.fit import BEST, LAST, Fit
+from ferstream.training.recipe import RECIPES, Recipe
+from tests.support.bundles import tiny_network
+
+FACES = make_faces(56, 28)
+RECIPE = Recipe(epochs=3, batch=14, learning_rate=3e-3, warmup_epochs=1, average=0.5, augmentation=None)
+
+
+@pytest.fixture(autouse=True)
+def _tiny_edge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network of milliseconds in place of ours: these tests are about the loop."""
+    monkeypatch.setitem(ARCHITECTURES, "edge", lambda **_: tiny_network())
+
+
+def make(folder: Path, recipe: Recipe = RECIPE, **options: Any) -> Fit:
+    validation = FACES.of_usage("PublicTest")
+    return Fit(recipe=recipe, training=FACES.of_usage("Training"), validation=validation, folder=folder, **options)
+
+
+def test_a_run_learns_and_returns_the_best_weights(tmp_path: Path) -> None:
+    fit = make(tmp_path, replace(RECIPE, epochs=8))
+
+    network = fit.run()
+
+    assert [record.epoch for record in fit.history] == list(range(1, 9))
+    assert fit.history[-1].val_loss < fit.history[0].val_loss
+    for ours, saved in zip(network.get_weights(), load(tmp_path / BEST).arrays["weights"], strict=True):
+        np.testing.assert_array_equal(ours, saved)
+
+
+class Killed(Exception):
+    """Stands in for the kill."""
+
+
+@pytest.mark.parametrize("step", [1, 5, 8])
+def test_a_killed_run_goes_on_as_if_it_had_not_been_killed(tmp_path: Path, step: int) -> None:
+    whole = make(tmp_path / "whole")
+    whole.run()
+    steps = 0
+
+    def kill(*_: Any) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == step:
+            raise Killed
+
+    with pytest.raises(Killed):
+        make(tmp_path / "killed", on_step=kill).run()
+    resumed = make(tmp_path / "killed")
+    resumed.run()
+
+    assert [record.epoch for record in resumed.history] == [1, 2, 3]
+    for ours, theirs in zip(resumed.history, whole.history, strict=True):
+        assert ours.loss == pytest.approx(theirs.loss, rel=1e-4)
+        assert ours.val_loss == pytest.approx(theirs.val_loss, rel=1e-4)
+
+
+def test_a_kill_between_the_two_checkpoints_repeats_the_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = fitting.checkpoints.save
+
+    def killed_before_last(path: Path, checkpoint: Any) -> None:
+        if path.name == LAST:
+            raise Killed
+        real(path, checkpoint)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fitting.checkpoints, "save", killed_before_last)
+        with pytest.raises(Killed):
+            make(tmp_path).run()
+    resumed = make(tmp_path)
+    resumed.run()
+
+    assert len(resumed.history) == 3
+
+
+def test_a_finished_run_is_not_repeated(tmp_path: Path) -> None:
+    make(tmp_path).run()
+
+    def never(*_: Any) -> None:
+        raise AssertionError("no step was left")
+
+    again = make(tmp_path, on_step=never)
+    again.run()
+
+    assert len(again.history) == 3
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        (replace(RECIPE, arch="sequential3"), "a checkpoint of the architecture 'edge', not 'sequential3'"),
+        (replace(RECIPE, learning_rate=1e-4), "started with learning_rate = 0.003, not 0.0001"),
+        (replace(RECIPE, epochs=9), "started with epochs = 3, not 9"),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused_and_stays(tmp_path: Path, changed: Recipe, says: str) -> None:
+    make(tmp_path).run()
+    before = (tmp_path / LAST).read_bytes()
+
+    with pytest.raises(DataError, match=says):
+        make(tmp_path, changed).run()
+
+    assert (tmp_path / LAST).read_bytes() == before
+
+
+def test_more_epochs_are_fine_where_the_rate_does_not_depend_on_them(tmp_path: Path) -> None:
+    plateau = replace(RECIPE, schedule="plateau", epochs=1)
+    make(tmp_path, plateau).run()
+
+    longer = make(tmp_path, replace(plateau, epochs=2))
+    longer.run()
+
+    assert [record.epoch for record in longer.history] == [1, 2]
+
+
+def test_patience_ends_a_run_that_does_not_get_better(tmp_path: Path) -> None:
+    fit = make(tmp_path, replace(RECIPE, epochs=30, learning_rate=1e-12, schedule="constant", patience_epochs=2))
+
+    fit.run()
+
+    assert len(fit.history) == 3
+
+
+def test_a_loss_that_diverges_is_an_error_with_a_way_out(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="try a lower learning rate"):
+        make(tmp_path, replace(RECIPE, optimizer="sgd", learning_rate=1e30, schedule="constant", average=0.0)).run()
+
+
+@pytest.mark.parametrize("changed", [{"optimizer": "sgd"}, {"optimizer": "adam", "class_weights": True}, {"mixup": 0.3, "smoothing": 0.1}])
+def test_every_kind_of_optimizer_and_target_trains(tmp_path: Path, changed: dict[str, Any]) -> None:
+    fit = make(tmp_path, replace(RECIPE, epochs=1, **changed))
+
+    fit.run()
+
+    assert np.isfinite(fit.history[0].loss)
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"optimizer": "lion"}, "optimizer must be one of"),
+        ({"schedule": "steps"}, "schedule must be one of"),
+        ({"precision": "int8"}, "precision must be one of"),
+        ({"epochs": 0}, "epochs must be above 0"),
+        ({"label_weight": 1.5}, "label_weight must be 0..1"),
+    ],
+)
+def test_a_wrong_setting_is_named(changed: dict[str, Any], says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        replace(RECIPE, **changed)
+
+
+def test_unknown_architectures_and_missing_weights_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="choose one of edge, sequential4, sequential3, mobilenet"):
+        build(replace(RECIPE, arch="vgg"))
+    with pytest.raises(ModelError, match="give --weights FILE, or --weights none"):
+        mobilenet(weights=str(tmp_path / "nowhere.h5"))
+
+
+def test_every_recipe_is_of_an_architecture() -> None:
+    assert set(RECIPES) == set(ARCHITECTURES)
+    assert all(recipe.arch == name for name, recipe in RECIPES.items())
+
+
+def test_one_sees_frozen_base_layers_thaw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import keras
+
+    def with_base(**_: Any) -> keras.Model:
+        given = keras.Input((48, 48, 1))
+        inner = keras.Input((48, 48, 1))
+        base = keras.Model(inner, keras.layers.Conv2D(3, 7, strides=5)(inner), name="base")
+        pooled = keras.layers.Flatten()(base(keras.layers.Rescaling(1 / 255)(given)))
+        return keras.Model(given, keras.layers.Dense(7)(pooled))
+
+    monkeypatch.setitem(ARCHITECTURES, "mobilenet", with_base)
+    recipe = replace(RECIPE, arch="mobilenet", frozen_epochs=1, epochs=2, average=0.0, schedule="constant")
+    kernels: list[np.ndarray] = []
+    fit = make(tmp_path, recipe, on_epoch=lambda _: kernels.append(fit.network.get_layer("base").get_weights()[0]))
+    start = fit.network.get_layer("base").get_weights()[0]
+
+    fit.run()
+
+    np.testing.assert_array_equal(kernels[0], start)
+    assert (kernels[1] != start).any()
+    assert fit.history[1].learning_rate == pytest.approx(0.1 * fit.history[0].learning_rate)
