@@ -86,8 +86,11 @@ def _bind(host: str, port: int) -> None:
 
 def _unusable(listen: str, port: int, exc: OSError) -> Finding:
     if exc.errno == errno.EADDRINUSE:
-        holder = _who_listens(port)
-        advice = f"stop {holder or 'what listens there'} (a running ferstream?), or set http.listen to another port"
+        process = _who_listens(port)
+        if process is not None and _is_daemon(process):
+            return passed("http", f"http.listen = {listen} is held by the running ferstream (pid {process.name})")
+        holder = f"{_name(process)} (pid {process.name})" if process is not None else ""
+        advice = f"stop {holder or 'what listens there'}, or set http.listen to another port"
         return failed(
             "http", f"http.listen = {listen}: port {port} is in use{f' by {holder}' if holder else ''}", advice, ExitCode.ADDRESS_IN_USE
         )
@@ -97,13 +100,24 @@ def _unusable(listen: str, port: int, exc: OSError) -> Finding:
     return failed("http", detail, "listen on an address of this machine, such as 127.0.0.1", ExitCode.USAGE)
 
 
-def _who_listens(port: int) -> str:
-    """Name the process that listens on a TCP port as ``name (pid N)``; empty if it cannot be seen."""
+def _who_listens(port: int) -> Path | None:
+    """Find the process that listens on a TCP port, as its folder in /proc; None if it cannot be seen."""
     inodes = {line.split()[9] for table in ("tcp", "tcp6") for line in _lines(Path("/proc/net") / table) if _listens(line, port)}
-    for process in Path("/proc").glob("[0-9]*") if inodes else ():
-        if any(f"socket:[{inode}]" in _open_files(process) for inode in inodes):
-            return f"{''.join((process / 'comm').read_text().split())} (pid {process.name})"
-    return ""
+    sockets = {f"socket:[{inode}]" for inode in inodes}
+    processes = Path("/proc").glob("[0-9]*") if sockets else ()
+    return next((process for process in processes if sockets & _open_files(process)), None)
+
+
+def _name(process: Path) -> str:
+    return " ".join(_lines(process / "comm", skip=0)) or "a process"
+
+
+def _is_daemon(process: Path) -> bool:
+    try:
+        words = [word.rsplit(b"/", 1)[-1] for word in (process / "cmdline").read_bytes().split(b"\0")]
+    except OSError:
+        return False
+    return b"ferstream" in words and b"run" in words
 
 
 def _open_files(process: Path) -> set[str]:
@@ -123,8 +137,8 @@ def _listens(line: str, port: int) -> bool:
     return len(parts) > 9 and parts[3] == "0A" and parts[1].endswith(f":{port:04X}")
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(path: Path, *, skip: int = 1) -> list[str]:
     try:
-        return path.read_text().splitlines()[1:]
+        return path.read_text().splitlines()[skip:]
     except OSError:
         return []
