@@ -1,0 +1,74 @@
+"""The tree in the docstring is the tree of the classes, and every error has an exit code people can look up."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+from ferstream import errors
+from ferstream.errors import ExitCode, FerstreamError
+
+_ENTRY = re.compile(r"^    (?P<indent>(?:\|   |    )*)\+-- (?P<name>\w+)\s+(?P<rest>.*)$")
+
+
+def drawn() -> dict[str, tuple[str, int]]:
+    """Name to (parent, exit code), as the docstring draws it; a child without a code has its parent's."""
+    tree: dict[str, tuple[str, int]] = {}
+    above: list[str] = []
+    for line in (errors.__doc__ or "").splitlines():
+        match = _ENTRY.match(line)
+        if match is None:
+            continue
+        depth = len(match["indent"]) // 4
+        parent = above[depth - 1] if depth else "FerstreamError"
+        code = re.search(r"exit (\d+)$", match["rest"])
+        tree[match["name"]] = (parent, int(code[1]) if code else tree[parent][1])
+        above[depth:] = [match["name"]]
+    return tree
+
+
+CLASSES: dict[str, type[FerstreamError]] = {
+    name: cls for name, cls in vars(errors).items() if inspect.isclass(cls) and issubclass(cls, FerstreamError) and name != "FerstreamError"
+}
+
+
+def test_the_drawing_names_every_class_and_no_other() -> None:
+    assert set(drawn()) == set(CLASSES)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_class_has_the_parent_and_the_exit_code_of_the_drawing(name: str) -> None:
+    cls = CLASSES[name]
+    assert (cls.__base__.__name__ if cls.__base__ else "", int(cls.exit_code)) == drawn()[name]
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_class_says_in_one_sentence_what_happened(name: str) -> None:
+    lines = (CLASSES[name].__doc__ or "").strip().splitlines()
+    assert len(lines) >= 1
+    assert lines[0].endswith((".", ";"))
+
+
+def test_an_error_without_a_code_of_its_own_is_internal() -> None:
+    assert FerstreamError("x").exit_code is ExitCode.INTERNAL
+
+
+def test_errors_of_a_source_have_reasons_of_their_own() -> None:
+    reasons = [cls.reason for cls in CLASSES.values() if issubclass(cls, errors.SourceError)]
+    assert len(set(reasons)) == len(reasons)
+    assert all(re.fullmatch(r"[a-z]+", reason) for reason in reasons)  # they become labels of a metric
+
+
+@pytest.mark.parametrize("code", list(ExitCode))
+def test_every_exit_code_is_documented(code: ExitCode, root_dir: Path) -> None:
+    text = (root_dir / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert re.search(rf"^\|\s*`?{int(code)}`?\s*\|", text, re.MULTILINE), f"docs/operations.md has no row for exit code {int(code)}"
+
+
+def test_exit_codes_are_free_of_what_a_shell_means_by_them() -> None:
+    special = {1, 126, 127, 128}
+    assert not special & {int(code) for code in ExitCode}
+    assert ExitCode.INTERRUPTED == 128 + 2
