@@ -105,7 +105,7 @@ class Replayer:
             FramesLostError: It was stopped before its end.
         """
         camera, ledger = camera_name(path), Ledger()
-        info = self._probe(path, camera)
+        info = probe(path)
         pipeline = self._pipeline(ledger)
         pipeline.start()
         runners: list[CameraRunner] = []
@@ -141,13 +141,6 @@ class Replayer:
             raise FramesLostError(f"{path}: stopped after {outcome.frames} frames")
         return outcome
 
-    def _probe(self, path: Path, camera: str) -> SourceInfo:
-        source = self._source(path, camera, Ledger())
-        try:
-            return source.open()
-        finally:
-            source.close()
-
     def _source(self, path: Path, camera: str, ledger: Ledger) -> FileSource:
         return FileSource(
             path=path,
@@ -155,6 +148,7 @@ class Replayer:
             observer=ledger,
             width=self.settings.detection.width,
             analysis_fps=self.analysis_fps,
+            speed=self.speed,
         )
 
     def _runner(self, path: Path, camera: str, ledger: Ledger, outlet: Outlet) -> CameraRunner:
@@ -209,6 +203,8 @@ def replay_all(options: ReplayOptions, *, on_progress: Callable[[str, int, int |
         FerstreamError: The first thing that cannot be done; see ``Replayer.replay``.
     """
     settings = _settings(options)
+    for path in options.videos:
+        probe(path)  # said at once, not after the networks were loaded and other recordings replayed
     models = Models(detection=detection_plan(settings), inference=inference_plan(settings, deterministic=True))
     with ExitStack() as stack:
         stack.callback(models.close)
@@ -226,6 +222,19 @@ def replay_all(options: ReplayOptions, *, on_progress: Callable[[str, int, int |
             outcomes = [replayer.replay(path) for path in options.videos]
         flush_all(sinks, timeout_s=settings.runtime.shutdown_timeout_s)
     return outcomes
+
+
+def probe(path: Path) -> SourceInfo:
+    """Open a recording and close it again.
+
+    Raises:
+        SourceError: It cannot be read.
+    """
+    source = FileSource(path=path, camera=camera_name(path), observer=Ledger())
+    try:
+        return source.open()
+    finally:
+        source.close()
 
 
 def _settings(options: ReplayOptions) -> Settings:

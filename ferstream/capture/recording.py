@@ -42,6 +42,7 @@ class FileSource:
         analysis_fps: float = 0.0,
         loop: bool = False,
         realtime: bool = False,
+        speed: float = 0.0,
         threads: int = 1,
         thread_type: str = "SLICE",
         clock: Clock | None = None,
@@ -56,12 +57,14 @@ class FileSource:
             analysis_fps: Frames to analyse per second of media time, 0 for all.
             loop: Start again at the end; times and numbers go on.
             realtime: Play at media speed, as a camera would; frames are then ``live``.
+            speed: Without ``realtime``: play at so many times media speed, nothing dropped; 0 = as fast as it goes.
             threads: Decoder threads.
             thread_type: libav's ``SLICE``, ``FRAME`` or ``AUTO``.
             clock: The machine's clocks.
         """
         self._path, self._camera, self._observer = path, camera, observer
         self._loop, self._realtime = loop, realtime
+        self._pace = 1.0 if realtime else speed
         self._threads, self._thread_type = threads, thread_type
         self._clock = clock or SystemClock()
         self._stop = threading.Event()
