@@ -261,6 +261,7 @@ class Pipeline:
         except BaseException:
             lane.close()  # nobody else would, and the pipeline would never end
             raise
+        lane.put(SourceEnded(name, final=False))  # ends the tracks of a life before that could not end them itself
         self._cameras[name] = _Camera(runner, lane)
         runner.start()
 
@@ -275,6 +276,9 @@ class Pipeline:
                 raise
 
         def on_state(state: CameraState) -> None:
+            camera = self._cameras.get(name)
+            if camera is not None and camera.lane is not lane:
+                return  # a thread that a removal left behind; the name has a new life
             with self._lock:
                 previous = self._states.get(name)
                 self._states[name] = state

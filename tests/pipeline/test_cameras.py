@@ -11,7 +11,7 @@ from ferstream.errors import ClosedError
 from ferstream.pipeline.pipeline import Outlet, Runner
 from tests.support.builders import camera_state, frame
 from tests.support.rig import Rig
-from tests.support.runners import PATIENCE_S, Gate, Scripted, ScriptedLooker, ScriptedSink
+from tests.support.runners import PATIENCE_S, Gate, Scripted, ScriptedLooker, ScriptedSink, ScriptedTracker
 from tests.support.threads import Task, wait_until
 
 pytestmark = pytest.mark.usefixtures("no_new_threads")
@@ -196,6 +196,31 @@ class TestComingAndGoing:
         gate.open()
         rig.finish()
         assert rig.sink.indices("door") == [0, 10, 11, 12]
+
+    def test_a_thread_left_behind_does_not_speak_for_the_new_life(self) -> None:
+        gate, made = Gate(), list[str]()
+
+        def new_tracker(camera: str) -> ScriptedTracker:
+            made.append(camera)
+            return ScriptedTracker(camera)
+
+        rig = Rig(new_tracker=new_tracker)
+        rig.pipeline.start()
+        old = rig.add("door", 5, before_each=lambda place, outlet: gate() if place == 2 else None)
+        assert gate.reached.wait(PATIENCE_S)
+        assert rig.pipeline.remove_camera("door", timeout_s=0.01) is False
+        new = rig.add("door", rig.frames("door", 3, first=10), linger=True)
+        assert new.delivered.wait(PATIENCE_S)
+        gate.open()
+        assert old.join(PATIENCE_S)
+        assert rig.pipeline.camera_states()["door"].status is CameraStatus.ONLINE
+        wait_until(lambda: rig.published("door") == 5)
+        assert [turn.info.index for turn in rig.sink.turns("door", TrackChange.LEFT)] == [1]
+        assert made == ["door", "door"]
+        new.stop()
+        rig.finish()
+        assert rig.dropped() == {("door", "capture", "shutdown"): 1}  # what the old thread brought too late
+        assert [state.status.value for state in rig.sink.states("door")] == ["online", "online", "offline"]
 
     def test_a_name_in_use_is_refused(self) -> None:
         rig = Rig()
