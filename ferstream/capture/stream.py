@@ -144,11 +144,12 @@ class StreamSource:
 
     def _read(self, pictures: Iterator[av.VideoFrame]) -> av.VideoFrame | None:
         """The next picture, None at the end."""
+        started_ns = self._clock.monotonic_ns()
         try:
             return next(pictures, None)
         except av.FFmpegError as exc:
             # The cause holds the URL with its password: it must not be shown in a traceback.
-            raise translated(exc, self._shown, self._timeout_s[1]) from None
+            raise self._told(exc, started_ns, self._timeout_s[1]) from None
 
     def _stamp_ns(self, decoded: av.VideoFrame) -> int | None:
         stamped = self._connection is not None and self._connection.format_name not in _WITHOUT_STAMPS
@@ -161,13 +162,14 @@ class StreamSource:
 
     def _opened(self, url: str) -> InputContainer:
         began_ns = self._clock.monotonic_ns()
+        started_ns = self._clock.monotonic_ns()
         try:
             return av.open(url, options=self._options(url), timeout=self._timeout_s, metadata_errors="replace")
         except av.FFmpegError as exc:
             # libav calls an RTSP server that is silent until the timeout "invalid data".
             if isinstance(exc, av.error.InvalidDataError) and self._clock.monotonic_ns() - began_ns >= self._timeout_s[0] * 1e9:
                 exc = av.error.TimeoutError(0, "silent")
-            raise translated(exc, self._shown, self._timeout_s[0]) from None
+            raise self._told(exc, started_ns, self._timeout_s[0]) from None
         except ValueError:
             raise ConfigError(f"{self._shown}: is no URL that can be opened") from None
 
@@ -176,6 +178,12 @@ class StreamSource:
             return {**_PROBE, "protocol_whitelist": _HTTP_PROTOCOLS, "format_whitelist": _FORMATS}
         own = {"rtsp_transport": self._transport, "allowed_media_types": "video"}
         return {**_PROBE, **own, "protocol_whitelist": _RTSP_PROTOCOLS}
+
+    def _told(self, exc: av.FFmpegError, started_ns: int, limit_s: float) -> SourceError:
+        """The error for people; RTSP calls its timeouts invalid data, so the time decides as well."""
+        if isinstance(exc, av.error.InvalidDataError) and self._clock.monotonic_ns() - started_ns >= limit_s * 0.99e9:
+            return timed_out(self._shown, limit_s)
+        return translated(exc, self._shown, limit_s)
 
     def _timed(self, seconds: float) -> None:
         self._observer.duration("decode", seconds)
@@ -189,7 +197,7 @@ def translated(exc: av.FFmpegError, shown: str, waited_s: float) -> SourceError:
     if isinstance(exc, av.error.HTTPUnauthorizedError | av.error.HTTPForbiddenError | av.error.PermissionError):
         return SourceAuthError(f"{shown}: authentication failed; check the user name and password_file")
     if isinstance(exc, av.error.TimeoutError | av.error.ExitError):
-        return SourceTimeoutError(f"{shown}: no answer within {waited_s:g} s; check the address and the network")
+        return timed_out(shown, waited_s)
     if isinstance(exc, av.error.HTTPNotFoundError):
         return SourceError(f"{shown}: the server has no such stream (404); check the path")
     if isinstance(exc, av.error.ConnectionRefusedError):
@@ -197,6 +205,11 @@ def translated(exc: av.FFmpegError, shown: str, waited_s: float) -> SourceError:
     if isinstance(exc, av.error.InvalidDataError | av.error.LookupError):
         return SourceFormatError(f"{shown}: what the server sends is no video that can be decoded")
     return SourceError(f"{shown}: cannot be read ({exc.strerror or type(exc).__name__})")
+
+
+def timed_out(shown: str, waited_s: float) -> SourceTimeoutError:
+    """The error for an address that did not answer in time."""
+    return SourceTimeoutError(f"{shown}: no answer within {waited_s:g} s; check the address and the network")
 
 
 def with_password(url: str, password_file: Path | None) -> str:

@@ -3,49 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
 from ferstream.capture.webcam import WebcamSource, open_device
+from ferstream.domain.frame import Frame
 from ferstream.errors import SourceError
 from ferstream.runtime.ledger import Ledger
 from tests.support.clips import card, quarters
+from tests.support.devices import ScriptedDevice
 from tests.support.runners import PATIENCE_S
 from tests.support.threads import Task, wait_until
 
 PICTURE = np.ascontiguousarray(card((128, 96))[:, :, ::-1])
-
-
-class ScriptedDevice:
-    """Implements what is used of ``cv2.VideoCapture``."""
-
-    def __init__(self, reads: Sequence[Any] = (), *, there: bool = True, then: Callable[[], None] = lambda: None) -> None:
-        self._reads, self._there, self._then = iter(reads), there, then
-        self.properties: dict[int, float] = {cv2.CAP_PROP_FPS: 30.0}
-        self.released = 0
-
-    def isOpened(self) -> bool:
-        return self._there
-
-    def set(self, prop: int, value: float, /) -> bool:
-        self.properties[prop] = value
-        return True
-
-    def get(self, prop: int, /) -> float:
-        return self.properties.get(prop, 0.0)
-
-    def read(self) -> tuple[bool, Any]:
-        picture = next(self._reads, None)
-        if picture is None:
-            self._then()
-        return picture is not None, picture
-
-    def release(self) -> None:
-        self.released += 1
 
 
 def webcam(device: ScriptedDevice, ledger: Ledger, **options: Any) -> WebcamSource:
@@ -57,7 +29,7 @@ def test_pictures_become_frames(ledger: Ledger) -> None:
     source = webcam(device, ledger)
     info = source.open()
     assert (info.width, info.height, info.fps, info.codec) == (1280, 720, 30.0, "mjpg")
-    frames = []
+    frames: list[Frame] = []
     with pytest.raises(SourceError, match="delivers no pictures"):
         frames.extend(source.frames())
     source.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from tests.support.runners import PATIENCE_S
 
@@ -26,6 +26,17 @@ def says(text: str | bytes) -> Answer:
 def says_nothing(connection: socket.socket, stop: threading.Event) -> None:
     """Accept, and stay silent."""
     stop.wait(PATIENCE_S)
+
+
+def http_body_then_silence(kind: str, body: bytes) -> Answer:
+    """Promise twice this content, send it once, and stay silent."""
+
+    def answer(connection: socket.socket, stop: threading.Event) -> None:
+        connection.recv(65536)
+        connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {2 * len(body)}\r\n\r\n".encode() + body)
+        stop.wait(PATIENCE_S)
+
+    return answer
 
 
 def rtsp_status(status: str) -> Answer:
@@ -54,10 +65,8 @@ def serving(answer: Answer) -> Iterator[int]:
     def handle(connection: socket.socket) -> None:
         with connection:
             connection.settimeout(PATIENCE_S)
-            try:
+            with suppress(OSError):  # the client may go when it likes
                 answer(connection, stop)
-            except OSError:
-                pass  # the client has gone, which is its right
 
     def accept() -> None:
         while not stop.is_set():

@@ -1,0 +1,158 @@
+"""A camera on a real RTSP server: connected, cut, frozen, back again, with nothing left behind."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ferstream.capture.factory import SourceOptions, open_source
+from ferstream.capture.source import Source
+from ferstream.capture.stage import CameraRunner
+from ferstream.domain.event import CameraState, CameraStatus
+from ferstream.domain.frame import Frame
+from ferstream.errors import SourceError, SourceTimeoutError
+from ferstream.runtime.backoff import Backoff
+from ferstream.runtime.ledger import Ledger
+from tests.support import clips
+from tests.support.rtsp import SERVER, RtspServer, rtsp_server
+from tests.support.runners import PATIENCE_S
+from tests.support.threads import wait_until
+
+pytestmark = pytest.mark.skipif(not SERVER.exists(), reason="rtsp-server (aio-rtsp-toolkit) is not installed")
+
+OPTIONS = SourceOptions(connect_timeout_s=5.0, read_timeout_s=0.5)
+SIZE = (320, 240)
+X265 = "log-level=none:keyint=10:bframes=0"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("rtsp")
+    clips.write_clip(made / "door.mp4", size=SIZE, frames=50, options={"g": "10", "bf": "0", "tune": "zerolatency"})
+    clips.write_clip(made / "hevc.mp4", codec="libx265", size=SIZE, frames=50, options={"x265-params": X265})
+    return made
+
+
+@pytest.fixture
+def server(folder: Path) -> Iterator[RtspServer]:
+    with rtsp_server(folder) as running:
+        yield running
+
+
+def opened(url: str, ledger: Ledger, options: SourceOptions = OPTIONS) -> Source:
+    return open_source(url, camera="door", observer=ledger, options=options)
+
+
+class Watched:
+    """A camera on the server, and what it did."""
+
+    def __init__(self, url: str) -> None:
+        self.ledger = Ledger()
+        self.frames: list[Frame] = []
+        self.states: list[CameraState] = []
+        self.ended = threading.Event()
+        self.runner = CameraRunner(
+            camera="door",
+            connect=lambda: opened(url, self.ledger),
+            live=True,
+            emit=self.frames.append,
+            on_state=self.states.append,
+            on_end=self.ended.set,
+            observer=self.ledger,
+            backoff=Backoff(floor_s=0.01, cap_s=0.1, rng=random.Random(1)),
+            frozen_after_s=0,
+        )
+
+    def times(self, status: CameraStatus) -> int:
+        """How often it came into a status."""
+        before = [None, *[state.status for state in self.states]]
+        return sum(now is status and was is not status for was, now in itertools.pairwise(before))
+
+    def wait_for(self, status: CameraStatus, times: int = 1) -> None:
+        wait_until(lambda: self.times(status) >= times)
+
+    def finish(self) -> None:
+        self.runner.stop()
+        assert self.runner.join(PATIENCE_S)
+        assert self.ended.is_set()
+
+
+@pytest.mark.parametrize("name", ["door.mp4", "hevc.mp4"])
+def test_frames_arrive(server: RtspServer, name: str) -> None:
+    ledger = Ledger()
+    source = opened(server.url(name), ledger)
+    info = source.open()
+    frames = [frame for frame, _ in zip(source.frames(), range(20), strict=False)]
+    source.close()
+    assert (info.width, info.height) == SIZE
+    times = [frame.info.media_time_ns for frame in frames]
+    assert times == sorted(set(times))
+    assert all(frame.info.live for frame in frames)
+    np.testing.assert_allclose(clips.quarters(frames[5].small), clips.quarters(clips.card(SIZE)[:, :, ::-1]), atol=15)
+
+
+def test_a_wrong_path_is_told(server: RtspServer) -> None:
+    with pytest.raises(SourceError, match="no such stream"):
+        opened(server.url("window.mp4"), Ledger()).open()
+
+
+def test_a_frozen_server_is_a_timeout(server: RtspServer) -> None:
+    source = opened(server.url("door.mp4"), Ledger())
+    source.open()
+    frames = source.frames()
+    next(frames)
+    server.freeze()
+    with pytest.raises(SourceTimeoutError, match=r"no answer within 0.5 s"):
+        list(frames)
+    source.close()
+
+
+@pytest.mark.parametrize("cuts", [5, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
+def test_every_cut_is_mended_and_nothing_is_left_behind(cuts: int, folder: Path, no_new_threads: None) -> None:
+    handles = Path("/proc/self/fd")
+    with rtsp_server(folder) as server:
+        camera = Watched(server.url("door.mp4"))
+        camera.runner.start()
+        camera.wait_for(CameraStatus.ONLINE)
+        before = (threading.active_count(), len(list(handles.iterdir())))
+        for cut in range(1, cuts + 1):
+            server.kill()
+            wait_until(lambda: camera.states[-1].status is not CameraStatus.ONLINE)
+            server.start()
+            camera.wait_for(CameraStatus.ONLINE, times=cut + 1)
+        after = (threading.active_count(), len(list(handles.iterdir())))
+        camera.finish()
+    assert camera.times(CameraStatus.ONLINE) == cuts + 1
+    assert sum(camera.ledger.snapshot().reconnects.values()) >= cuts
+    assert after == before
+    indices = [frame.info.index for frame in camera.frames]
+    assert indices == list(range(len(indices)))
+    times = [frame.info.media_time_ns for frame in camera.frames]
+    assert times == sorted(set(times))
+
+
+def test_a_frozen_server_is_left_and_found_again(server: RtspServer, no_new_threads: None) -> None:
+    camera = Watched(server.url("door.mp4"))
+    camera.runner.start()
+    camera.wait_for(CameraStatus.ONLINE)
+    server.freeze()
+    camera.wait_for(CameraStatus.RECONNECTING)
+    server.thaw()
+    camera.wait_for(CameraStatus.ONLINE, times=2)
+    camera.finish()
+    assert camera.ledger.snapshot().reconnects[("door", "timeout")] >= 1
+
+
+def test_stop_while_the_server_is_frozen(server: RtspServer, no_new_threads: None) -> None:
+    camera = Watched(server.url("door.mp4"))
+    camera.runner.start()
+    camera.wait_for(CameraStatus.ONLINE)
+    server.freeze()
+    camera.finish()
+    assert camera.runner.abandoned == 0

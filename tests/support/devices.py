@@ -1,0 +1,36 @@
+"""A webcam that delivers what a test gave it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import cv2
+
+
+class ScriptedDevice:
+    """Implements what is used of ``cv2.VideoCapture``."""
+
+    def __init__(self, reads: Sequence[Any] = (), *, there: bool = True, then: Callable[[], None] = lambda: None) -> None:
+        self._reads, self._there, self._then = iter(reads), there, then
+        self.properties: dict[int, float] = {cv2.CAP_PROP_FPS: 30.0}
+        self.released = 0
+
+    def isOpened(self) -> bool:
+        return self._there
+
+    def set(self, prop: int, value: float, /) -> bool:
+        self.properties[prop] = value
+        return True
+
+    def get(self, prop: int, /) -> float:
+        return self.properties.get(prop, 0.0)
+
+    def read(self) -> tuple[bool, Any]:
+        picture = next(self._reads, None)
+        if picture is None:
+            self._then()
+        return picture is not None, picture
+
+    def release(self) -> None:
+        self.released += 1
