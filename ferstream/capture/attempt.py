@@ -138,7 +138,9 @@ class Attempt:
     def _read(self) -> Ending:
         source = self._source = self._connect()
         if not self._given_up.is_set():
-            source.open()
+            info = source.open()
+            if info.duration_s is not None:
+                self._frozen = None  # recordings played like a camera may well stand still
             self._pulse_ns = self._clock.monotonic_ns()
             for frame in source.frames():
                 if self._given_up.is_set():

@@ -107,8 +107,11 @@ class FileSource:
         while self._connection is not None and self._first is not None and not self._stop.is_set():
             timeline = MediaTimeline(step_ns=self._connection.step_ns, start_ns=start_ns)
             for decoded in chain((self._first,), self._rest):
-                frame = self._framer.frame(decoded, timeline.at(stamp_ns(decoded)))
-                if frame is not None and not self._too_early(frame, started_ns):
+                media_time_ns = timeline.at(stamp_ns(decoded))
+                if self._too_early(started_ns + media_time_ns):
+                    return
+                frame = self._framer.frame(decoded, media_time_ns)
+                if frame is not None:
                     yield frame
             self._connection.close()
             if not self._loop or self._stop.is_set():
@@ -146,13 +149,12 @@ class FileSource:
     def _utc_ns(self, media_time_ns: int) -> int:
         return self._clock.utc_ns() if self._realtime else self._began_ns + media_time_ns
 
-    def _too_early(self, frame: Frame, started_ns: int) -> bool:
-        """In real time: wait until the frame is due; True when the source was closed meanwhile."""
+    def _too_early(self, due_ns: int) -> bool:
+        """In real time: wait until the frame is due; True when the source was closed."""
         if not self._realtime:
-            return False
-        due_ns = started_ns + frame.info.media_time_ns
+            return self._stop.is_set()
+        self._framer.pulse_ns = due_ns
         wait_ns = due_ns - self._clock.monotonic_ns()
-        self._framer.pulse_ns = max(self._framer.pulse_ns, due_ns)
         return self._stop.wait(wait_ns / 1e9) if wait_ns > 0 else self._stop.is_set()
 
     def _timed(self, seconds: float) -> None:
