@@ -65,7 +65,7 @@ class ConsoleFormatter(logging.Formatter):
         parts = [self._styled(time.strftime("%H:%M:%S", time.localtime(record.created)), "2")] if self._timestamps else []
         parts.append(self._styled(f"{level:<7}", _STYLES.get(level, "")))
         parts.append(visible(redact(message_of(record))))
-        parts += [f"{self._styled(key + '=', '2')}{_plain(value)}" for key, value in fields_of(record).items()]
+        parts += [f"{self._styled(key + '=', '2')}{_plain(value)}" for key, value in fields_of(record).items() if value is not None]
         trouble = trouble_of(self, record)
         lines = [redact(" ".join(parts)), *(f"    {visible(line)}" for line in trouble.splitlines())]
         text = "\n".join(lines).encode("utf-8", "backslashreplace").decode("utf-8")

@@ -16,15 +16,16 @@ _SHORTEST_SECRET = 4
 _PREFIXES = r"(?:access|auth|api|session|refresh)[_-]?"
 _NAMES = rf"pass(?:word|wd|phrase|code)?|pwd|secret|(?:{_PREFIXES})?(?:token|key)|auth|credentials?|signature|sig"
 
-_USERINFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/?#\"'<>]*@")
-_PASSWORD_WITH_SLASH = re.compile(r"(?i)\b((?:rtsps?|https?|mqtts?|wss?)://)[^\s\"'<>:@/]*:[^\s\"'<>]*@")
+
+# Every repetition is bounded or stops at a character that the next start needs, so that time grows with the
+# length of the text and no more: what a camera or a client sends can end up in a log line.
+_USERINFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,15}://)[^\s/?#\"'<>]*@")
+_PASSWORD_WITH_SLASH = re.compile(r"(?i)\b((?:rtsps?|https?|mqtts?|wss?)://)[^\s\"'<>:@/]{0,256}:(?!\d{1,5}/)[^\s\"'<>]{0,256}@")
 _QUERY = re.compile(rf"(?i)([?&;](?:[a-z0-9_.-]*[_.-])?(?:{_NAMES})=)[^&;\s\"'<>#]+")
 _AUTHORIZATION = re.compile(r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?(?:(?:basic|bearer|digest|token)\s+)?)[^\s\"',;]+")
 _BEARER = re.compile(r"(?i)\b((?:bearer|basic)\s+)[a-z0-9._~+/=-]{8,}")
-_OPTION = re.compile(rf"(?i)(--(?:[a-z0-9]+-)*(?:{_NAMES})(?:\s+|=))(?!-)[^\s\"',;]+")
-_ASSIGNED = re.compile(
-    rf"(?i)(?<![a-z])((?:[a-z0-9]+[_-])*(?:{_NAMES})[\"']?\s*[:=]\s*)(\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[^\s\"',;&)\]}}]+)"
-)
+_OPTION = re.compile(rf"(?i)(--(?:[a-z0-9]{{1,20}}-){{0,3}}(?:{_NAMES})(?:\s+|=))(?!-)[^\s\"',;]+")
+_ASSIGNED = re.compile(rf"(?i)(?<![a-z])((?:{_NAMES})[\"']?\s*[:=]\s*)(\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[^\s\"',;&)\]}}]+)")
 
 _lock = threading.Lock()
 _secrets: frozenset[str] = frozenset()

@@ -44,7 +44,9 @@ def test_json_has_time_level_logger_event_and_fields_in_this_order() -> None:
 
 
 def test_console_is_calm_and_readable() -> None:
-    made = record("camera up", fields={"camera": "door", "fps": 24.98765, "where": "a b", "list": [1, "x"], "big": 123456.7})
+    made = record(
+        "camera up", fields={"camera": "door", "fps": 24.98765, "where": "a b", "list": [1, "x"], "big": 123456.7, "reason": None}
+    )
     assert console(made) == 'info    camera up camera=door fps=24.99 where="a b" list=[1, "x"] big=123457'
 
 

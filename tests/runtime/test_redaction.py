@@ -58,6 +58,7 @@ def test_what_looks_like_a_secret_goes(text: str, shown: str) -> None:
         "compass=12 bypass: yes",
         "no bearer of news",
         "see http://h/a and mail x@y",
+        "http://cam:8080/mail/a@b",
         "",
     ],
 )
@@ -94,3 +95,33 @@ def test_values_too_short_to_be_told_from_words_are_left_to_the_patterns() -> No
 def test_a_value_that_is_no_valid_text_can_be_registered() -> None:
     register_secret("ab\udcffcd")
     assert redact("x ab\udcffcd") == "x ***"
+
+
+LONG = [
+    "1",
+    "a_",
+    "a",
+    "-a",
+    "--a-",
+    "a:",
+    "://",
+    "rtsp://",
+    "http://a:",
+    "bearer ",
+    "password",
+    "password='",
+    "?a=b&",
+    "?a_",
+    "x@",
+    " ",
+    "auth: ",
+    '"',
+]
+
+
+@pytest.mark.parametrize("piece", LONG)
+@pytest.mark.parametrize("end", ["", "@", "token=x"])
+@pytest.mark.timeout(20)
+def test_a_long_text_takes_no_longer_for_each_character(piece: str, end: str) -> None:
+    # A pattern that backtracks needs minutes for this; a linear one a tenth of a second.
+    redact(piece * (100_000 // len(piece)) + end)
