@@ -14,18 +14,18 @@ when it hangs, ``watch-NAME`` runs this state machine. A recording is read once:
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from ferstream.capture.attempt import Attempt, Ending, Position
 from ferstream.capture.frozen import FrozenPicture
 from ferstream.capture.source import Source
+from ferstream.capture.status import Status
 from ferstream.domain.event import CameraState, CameraStatus
 from ferstream.domain.frame import Frame
 from ferstream.errors import SourceError
 from ferstream.runtime.backoff import Backoff
 from ferstream.runtime.clock import Clock, SystemClock
 from ferstream.runtime.observer import Observer
-from ferstream.runtime.redaction import redact
 
 NAME = "capture"
 MAX_ABANDONED = 8
@@ -35,17 +35,6 @@ AUTH_WAIT_S = 60.0
 """Between attempts with refused credentials: cameras lock accounts."""
 FPS_EVERY_S = 10.0
 _PATIENCE_S = 1.0
-
-_S = CameraStatus
-TRANSITIONS: Mapping[CameraStatus | None, frozenset[CameraStatus]] = {
-    None: frozenset({_S.CONNECTING, _S.OFFLINE}),
-    _S.CONNECTING: frozenset({_S.ONLINE, _S.STALLED, _S.RECONNECTING, _S.OFFLINE}),
-    _S.ONLINE: frozenset({_S.ONLINE, _S.STALLED, _S.RECONNECTING, _S.OFFLINE}),
-    _S.STALLED: frozenset({_S.RECONNECTING, _S.OFFLINE}),
-    _S.RECONNECTING: frozenset({_S.ONLINE, _S.STALLED, _S.RECONNECTING, _S.OFFLINE}),
-    _S.OFFLINE: frozenset({_S.ONLINE, _S.STALLED, _S.RECONNECTING, _S.OFFLINE}),
-}
-"""Which status may follow which."""
 
 
 class CameraRunner:
@@ -88,17 +77,17 @@ class CameraRunner:
             on_fatal: Told when too many threads hang.
         """
         self._camera, self._connect, self._live = camera, connect, live
-        self._emit, self._on_state, self._on_end = emit, on_state, on_end
+        self._emit, self._on_end = emit, on_end
         self._observer, self._clock = observer, clock or SystemClock()
         self._backoff = backoff or Backoff()
         self._stall_after_s, self._frozen_after_s = stall_after_s, frozen_after_s
         self._connect_within_s, self._grace_s = connect_within_s, grace_s
         self._on_fatal = on_fatal
         self._stop, self._changed = threading.Event(), threading.Condition()
+        self._status = Status(camera=camera, on_state=on_state, observer=observer, clock=self._clock)
         self._position = Position()
         self._attempt: Attempt | None = None
         self._abandoned: list[threading.Thread] = []
-        self._state: CameraState | None = None
         self._failures = 0
         self._failure: SourceError | None = None
         self._thread = threading.Thread(target=self._run, name=f"watch-{camera}", daemon=True)
@@ -113,7 +102,7 @@ class CameraRunner:
     @property
     def state(self) -> CameraState | None:
         """The present state, None before ``start``."""
-        return self._state
+        return self._status.state
 
     @property
     def failure(self) -> SourceError | None:
@@ -151,12 +140,12 @@ class CameraRunner:
             ending = Ending("internal", f"{type(exc).__name__} in the camera's supervision", exc)
             self._fatal(exc)
         finally:
-            self._enter(CameraStatus.OFFLINE, ending.text)
+            self._status.enter(CameraStatus.OFFLINE, ending.text)
             self._on_end()
 
     def _keep_connected(self) -> Ending:
         """Connect again and again; how it ended for good."""
-        self._enter(CameraStatus.CONNECTING, "")
+        self._status.enter(CameraStatus.CONNECTING)
         while not self._stop.is_set():
             ending = self._one_connection()
             if self._stop.is_set() or ending.kind in ("end", "closed"):
@@ -194,7 +183,7 @@ class CameraRunner:
             self._sleep(attempt, told=counted > 0)
             if attempt.frames and not counted:
                 self._failures = 0
-                self._enter(CameraStatus.ONLINE, "")
+                self._status.enter(CameraStatus.ONLINE)
                 counted, counted_ns = attempt.frames, self._clock.monotonic_ns()
             if attempt.ending is not None:
                 return attempt.ending
@@ -202,7 +191,7 @@ class CameraRunner:
             if self._seconds_since(attempt.pulse_ns) > limit_s:
                 return Ending("stalled", f"no picture for {limit_s:g} s")
             if counted and self._seconds_since(counted_ns) >= self._fps_due_s():
-                self._tell_fps((attempt.frames - counted) / self._seconds_since(counted_ns))
+                self._status.rate((attempt.frames - counted) / self._seconds_since(counted_ns))
                 counted, counted_ns = attempt.frames, self._clock.monotonic_ns()
         return Ending("closed", "stopped")
 
@@ -224,38 +213,17 @@ class CameraRunner:
             wait_s += AUTH_WAIT_S
         return self._stop.wait(wait_s)
 
-    # -- states -------------------------------------------------------------------------------
-
     def _enter_failed(self, ending: Ending) -> None:
         self._failures += 1
         if ending.kind in ("stalled", "frozen"):
-            self._enter(CameraStatus.STALLED, ending.text)
+            self._status.enter(CameraStatus.STALLED, ending.text)
         hopeless = self._failures >= OFFLINE_AFTER_FAILURES or ending.kind == "authentication"
-        self._enter(CameraStatus.OFFLINE if hopeless else CameraStatus.RECONNECTING, ending.text)
-
-    def _enter(self, status: CameraStatus, reason: str, fps: float = 0.0) -> None:
-        previous = self._state
-        if status not in TRANSITIONS[previous.status if previous else None]:
-            raise RuntimeError(f"camera {self._camera}: {status} cannot follow {previous.status if previous else 'nothing'}")
-        reason = redact(reason)
-        kept = previous is not None and (previous.status, previous.reason) == (status, reason)
-        if kept and previous is not None and previous.fps == fps:
-            return
-        since_ns = previous.since_ns if kept and previous is not None else self._clock.utc_ns()
-        self._state = CameraState(self._camera, status, reason, since_ns, fps)
-        self._observer.camera_up(self._camera, status is CameraStatus.ONLINE)
-        self._on_state(self._state)
-
-    def _tell_fps(self, fps: float) -> None:
-        told = self._state.fps if self._state else 0.0
-        if abs(fps - told) > 0.1 * told:
-            self._enter(CameraStatus.ONLINE, "", round(fps, 1))
+        self._status.enter(CameraStatus.OFFLINE if hopeless else CameraStatus.RECONNECTING, ending.text)
 
     def _fps_due_s(self) -> float:
         """The first rate comes soon, later ones seldom."""
-        return FPS_EVERY_S if self._state and self._state.fps else FPS_EVERY_S / 5
-
-    # -- small things -------------------------------------------------------------------------
+        told = self._status.state is not None and self._status.state.fps > 0
+        return FPS_EVERY_S if told else FPS_EVERY_S / 5
 
     def _fatal(self, error: BaseException) -> None:
         if self._on_fatal is not None:

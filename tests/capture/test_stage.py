@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ferstream.capture.source import Source
-from ferstream.capture.stage import MAX_ABANDONED, TRANSITIONS, CameraRunner
+from ferstream.capture.stage import MAX_ABANDONED, CameraRunner
 from ferstream.domain.event import CameraState, CameraStatus
 from ferstream.domain.frame import Frame, Luma
 from ferstream.errors import ClosedError, SourceAuthError, SourceError, SourceTimeoutError
@@ -341,11 +341,3 @@ def test_a_still_recording_is_not_frozen() -> None:
     still = [replace(picture, info=replace(picture.info, live=False)) for picture in pictures(10, moving=False)]
     camera = Camera([ScriptedSource(still)], live=False, options={"frozen_after_s": 1.0}).start().run_out()
     assert len(camera.frames) == 50
-
-
-# -- the table -----------------------------------------------------------------------------------
-
-
-def test_every_status_that_can_be_left_can_end() -> None:
-    assert all(S.OFFLINE in following for following in TRANSITIONS.values())
-    assert S.CONNECTING not in set().union(*(following for status, following in TRANSITIONS.items() if status is not None))
