@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from ferstream.publishing.address import BrokerAddress
     from ferstream.publishing.gaps import GapFinder
-    from ferstream.publishing.mqtt import BrokerAddress
 
 GAPS_FOUND = 1
 """Exit status when numbers are missing."""
@@ -66,7 +66,7 @@ def _address(url: str, username: str | None, password_file: Path | None, ca_file
     from urllib.parse import urlsplit
 
     from ferstream.errors import ConfigError
-    from ferstream.publishing.mqtt import DEFAULT_PORTS, BrokerAddress
+    from ferstream.publishing.address import DEFAULT_PORTS, BrokerAddress
 
     parts = urlsplit(url)
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 
 from ferstream.publishing.encode import Message
-from ferstream.publishing.mqtt import Outgoing
+from ferstream.publishing.packets import Outgoing
 from ferstream.publishing.payload import STATE
 from ferstream.publishing.topics import Topics
 

@@ -13,14 +13,15 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from ferstream.errors import BrokerAuthError, BrokerError, FerstreamError
 from ferstream.publishing import reasons
+from ferstream.publishing.address import BrokerAddress
 from ferstream.publishing.board import Board
 from ferstream.publishing.lanes import Item
-from ferstream.publishing.mqtt import Answer, BrokerAddress, Connection, Incoming, Outgoing, Will
+from ferstream.publishing.mqtt import Connection
 from ferstream.publishing.outbox import Outbox
+from ferstream.publishing.packets import Answer, Incoming, Outgoing, Will
 from ferstream.publishing.topics import Topics
 from ferstream.runtime.backoff import Backoff
 from ferstream.runtime.observer import Observer
@@ -31,6 +32,8 @@ MESSAGE_EXPIRY_S = 3600
 WILL_DELAY_S = 5
 ACK_TIMEOUT_S = 30.0
 """A broker that answers pings but acknowledges nothing for so long is left."""
+HEADER_BYTES = 512
+"""Topic and properties of an event, generously."""
 STEP_S = 0.5
 GOODBYE_S = 2.0
 _NAME = "mqtt"
@@ -214,24 +217,25 @@ class Link:
         room = window - len(self._flight)
         if room <= 0:
             return
-        for item in self._outbox.take(room):
-            payload = item.payload
-            if payload is None:  # dropped since
-                continue
-            too_large = connection.maximum_packet_bytes is not None and item.size + 512 > connection.maximum_packet_bytes
-            if too_large:
-                self._outbox.reject(item, "rejected")
-                self._observer.tally("mqtt_publish", "rejected")
-                continue
-            if item.sent:
-                self._observer.tally("mqtt_publish", "resent")
+        items = [item for item in self._outbox.take(room) if self._fits(item, connection.maximum_packet_bytes)]
+        resent = sum(item.sent for item in items)
+        if resent:
+            self._observer.tally("mqtt_publish", "resent", resent)
+        for item, mid in zip(items, connection.publish_all([self._outgoing(item) for item in items]), strict=True):
             item.sent = True
-            self._flight[connection.publish(self._outgoing(item, payload))] = item
+            self._flight[mid] = item
 
-    def _outgoing(self, item: Item, payload: bytes) -> Outgoing:
+    def _fits(self, item: Item, maximum_bytes: int | None) -> bool:
+        if maximum_bytes is None or item.size + HEADER_BYTES <= maximum_bytes:
+            return True
+        self._outbox.reject(item, "rejected")
+        self._observer.tally("mqtt_publish", "rejected")
+        return False
+
+    def _outgoing(self, item: Item) -> Outgoing:
         return Outgoing(
             topic=self._topics.of(item.camera, item.schema),
-            payload=payload,
+            payload=item.payload or b"",
             expiry_s=MESSAGE_EXPIRY_S,
             user={"schema": item.schema, "seq": str(item.seq), "boot_id": item.boot_id},
         )
@@ -287,17 +291,3 @@ class Link:
             heard.update(answer.mid for answer in answers)
             self._settle(answers)
         connection.disconnect()
-
-
-class Supplier(Protocol):
-    """What telemetry reads of a link."""
-
-    @property
-    def connected(self) -> bool:
-        """Whether the broker has accepted us."""
-        ...
-
-    @property
-    def reason(self) -> str:
-        """Why not, in words."""
-        ...

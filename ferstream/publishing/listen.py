@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from ferstream.errors import BrokerAuthError, BrokerError, ConfigError
-from ferstream.publishing.mqtt import BrokerAddress, Connection, Incoming
+from ferstream.publishing.address import BrokerAddress
+from ferstream.publishing.mqtt import Connection
+from ferstream.publishing.packets import Incoming
 from ferstream.runtime.backoff import Backoff
 
 SESSION_S = 3600
@@ -52,7 +54,7 @@ def listen(
 
     while not over():
         try:
-            _listen_once(address, {topic: qos for topic in topics}, on_message, over, stand)
+            _listen_once(address, dict.fromkeys(topics, qos), on_message, over, stand)
         except (BrokerAuthError, ConfigError):
             raise
         except BrokerError as exc:

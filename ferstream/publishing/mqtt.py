@@ -8,14 +8,13 @@ only note what happened. Errors leave as ``BrokerError`` with the reason in word
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import ssl
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, Literal
+from collections.abc import Sequence
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
@@ -24,120 +23,29 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from ferstream.errors import BrokerAuthError, BrokerError, ConfigError
+from ferstream.errors import BrokerAuthError, BrokerError
 from ferstream.publishing import reasons
+from ferstream.publishing.address import DEFAULT_PORTS, TLS_SCHEMES, BrokerAddress, tls_context
+from ferstream.publishing.packets import FAILURE, Answer, Incoming, Outgoing, Will, pack_properties
 
-DEFAULT_PORTS: Final = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
+__all__ = ["DEFAULT_PORTS", "Answer", "BrokerAddress", "Connection", "Incoming", "Outgoing", "Will", "tls_context"]
+
 CONNECT_TIMEOUT_S: Final = 5.0
 MAX_PACKETS_IN_FLIGHT: Final = 65_535
-_FAILURE: Final = 0x80
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BrokerAddress:
-    """Where the broker is and how to be let in.
+class _PackedProperties(Properties):  # type: ignore[misc]  # untyped in paho
+    """Properties that are bytes already."""
 
-    Attributes:
-        url: ``mqtt://``, ``mqtts://``, ``ws://`` or ``wss://`` with host, port and (WebSocket) path; no credentials.
-        client_id: Must be unique at the broker.
-        username: None connects without one.
-        password: Never part of ``repr`` or of a message.
-        ca_file: Certificates to trust, PEM; None = the system's.
-        cert_file: Client certificate, PEM.
-        key_file: Its key, PEM.
-        insecure: Do not verify the broker's certificate.
-        protocol: 5, or 4 for MQTT 3.1.1.
-        keepalive_s: A silent broker is given up after two of these.
-        session_expiry_s: How long the broker keeps the session; longer than the will's delay (MQTT 5).
-        resume: Go on with the session the broker kept (subscribers; a publisher begins anew).
-    """
+    def __init__(self, packed: bytes) -> None:
+        # paho's own __init__ builds tables that are needed to pack and unpack only.
+        object.__setattr__(self, "packetType", PacketTypes.PUBLISH)
+        object.__setattr__(self, "packed", packed)
 
-    url: str
-    client_id: str
-    username: str | None = None
-    password: str | None = None
-    ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
-    insecure: bool = False
-    protocol: Literal[4, 5] = 5
-    keepalive_s: int = 30
-    session_expiry_s: int = 60
-    resume: bool = False
-
-    def __repr__(self) -> str:
-        """Host and client id only."""
-        return f"BrokerAddress({self.label}, client_id={self.client_id!r})"
-
-    @property
-    def scheme(self) -> str:
-        """First part of the URL."""
-        return urlsplit(self.url).scheme
-
-    @property
-    def host(self) -> str:
-        """Host name or address."""
-        return urlsplit(self.url).hostname or ""
-
-    @property
-    def port(self) -> int:
-        """Port of the URL, else the scheme's."""
-        return urlsplit(self.url).port or DEFAULT_PORTS[self.scheme]
-
-    @property
-    def label(self) -> str:
-        """``scheme://host:port``: safe to show."""
-        return f"{self.scheme}://{self.host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
-    """A message to publish.
-
-    Attributes:
-        expiry_s: Message Expiry Interval, None = never (MQTT 5).
-        user: User properties (MQTT 5).
-        content_type: MIME type (MQTT 5).
-    """
-
-    topic: str
-    payload: bytes
-    qos: Literal[0, 1] = 1
-    retain: bool = False
-    expiry_s: int | None = None
-    user: Mapping[str, str] | None = None
-    content_type: str = "application/json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Will:
-    """What the broker publishes when we vanish: retained, QoS 1."""
-
-    topic: str
-    payload: bytes
-    delay_s: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """A message received."""
-
-    topic: str
-    payload: bytes
-    retain: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The broker's PUBACK: ``code`` below 0x80 is success."""
-
-    mid: int
-    code: int
-
-    @property
-    def ok(self) -> bool:
-        """Whether the message is the broker's now."""
-        return self.code < _FAILURE
+    def pack(self) -> bytes:
+        """Give them to paho."""
+        packed: bytes = self.__dict__["packed"]
+        return packed
 
 
 class Connection:
@@ -179,6 +87,7 @@ class Connection:
             )
         except Exception as exc:
             raise _unreachable(where, timeout_s, exc) from exc
+        self._socket_option(socket.TCP_NODELAY, 1)
         while self._connack is None:
             left = deadline - time.monotonic()
             if left <= 0:
@@ -224,11 +133,26 @@ class Connection:
         Raises:
             BrokerError: The connection is lost.
         """
-        properties = self._message_properties(message) if self._v5 else None
+        properties = _PackedProperties(pack_properties(message)) if self._v5 else None
         info = self._client.publish(message.topic, message.payload, message.qos, message.retain, properties)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise BrokerError(self._lost_reason())
         return int(info.mid)
+
+    def publish_all(self, messages: Sequence[Outgoing]) -> list[int]:
+        """Hand several messages to the socket, in as few TCP segments as they fill.
+
+        Raises:
+            BrokerError: The connection is lost.
+        """
+        cork = len(messages) > 1
+        if cork:
+            self._socket_option(socket.TCP_CORK, 1)
+        try:
+            return [self.publish(message) for message in messages]
+        finally:
+            if cork:
+                self._socket_option(socket.TCP_CORK, 0)
 
     def subscribe(self, topic: str, qos: int = 1) -> int:
         """Ask for a topic; ``subscribed`` tells what became of it.
@@ -255,6 +179,12 @@ class Connection:
         answers, self._answers = self._answers, []
         incoming, self._incoming = self._incoming, []
         return answers, incoming
+
+    def _socket_option(self, option: int, value: int) -> None:
+        sock = self._client.socket()
+        if isinstance(sock, socket.socket):  # not through a WebSocket
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
     def _turn(self, timeout_s: float, wake: int | None) -> None:
         sock = self._client.socket()
@@ -306,7 +236,7 @@ class Connection:
         client.on_subscribe = self._on_subscribe
         if address.username is not None:
             client.username_pw_set(address.username, address.password)
-        if address.scheme in ("mqtts", "wss"):
+        if address.scheme in TLS_SCHEMES:
             client.tls_set_context(tls_context(address))
             if address.insecure:
                 client.tls_insecure_set(True)
@@ -331,16 +261,6 @@ class Connection:
             properties.PayloadFormatIndicator = 1
             properties.ContentType = "text/plain"
         self._client.will_set(will.topic, will.payload, 1, True, properties)
-
-    def _message_properties(self, message: Outgoing) -> Properties:
-        properties = Properties(PacketTypes.PUBLISH)
-        properties.PayloadFormatIndicator = 1
-        properties.ContentType = message.content_type
-        if message.expiry_s is not None:
-            properties.MessageExpiryInterval = message.expiry_s
-        if message.user:
-            properties.UserProperty = list(message.user.items())
-        return properties
 
     # -- what paho reports; these only take notes --------------------------------------------
 
@@ -376,7 +296,7 @@ class Connection:
 
     def _check_connack(self, where: str) -> None:
         code = self._connack[0] if self._connack else 0
-        if code >= _FAILURE:
+        if code >= FAILURE:
             kind = BrokerAuthError if code in reasons.NOT_AUTHORISED else BrokerError
             raise kind(f"{where} refused the connection: {reasons.words(reasons.CONNECT_REFUSED, code)}")
         if self._granted("MaximumQoS", 1) < 1:
@@ -386,34 +306,6 @@ class Connection:
         if self._lost is None:
             self._lost = "the connection was lost"
         return f"{self._address.label}: {self._lost}"
-
-
-def tls_context(address: BrokerAddress) -> ssl.SSLContext:
-    """TLS as asked for; the broker's certificate is verified unless ``insecure``.
-
-    Raises:
-        ConfigError: A file cannot be read or is no certificate or key.
-    """
-    try:
-        context = ssl.create_default_context(cafile=address.ca_file and str(address.ca_file))
-    except (OSError, ssl.SSLError) as exc:
-        raise ConfigError(f"mqtt.ca_file {address.ca_file}: {_file_problem(exc)}") from exc
-    if address.insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if address.cert_file is not None:
-        try:
-            context.load_cert_chain(str(address.cert_file), address.key_file and str(address.key_file))
-        except (OSError, ssl.SSLError) as exc:
-            files = f"{address.cert_file} and {address.key_file}" if address.key_file else str(address.cert_file)
-            raise ConfigError(f"mqtt.cert_file, mqtt.key_file: {files}: {_file_problem(exc)}") from exc
-    return context
-
-
-def _file_problem(exc: OSError) -> str:
-    if isinstance(exc, ssl.SSLError):
-        return "no usable PEM certificate or key, or the two do not belong together"
-    return (exc.strerror or "cannot be read").lower()
 
 
 def _unreachable(where: str, timeout_s: float, exc: Exception) -> BrokerError:

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from ferstream.publishing.address import TLS_SCHEMES, BrokerAddress, tls_context
 from ferstream.publishing.board import Board
 from ferstream.publishing.encode import Encoder
 from ferstream.publishing.lanes import Balance
 from ferstream.publishing.link import Link, Wake
-from ferstream.publishing.mqtt import BrokerAddress, tls_context
 from ferstream.publishing.outbox import Outbox
 from ferstream.publishing.payload import STATE, SUMMARY
 from ferstream.publishing.sink import Event
@@ -98,7 +98,7 @@ class MqttSink:
         Raises:
             ConfigError: A certificate cannot be used, or another process uses the outbox.
         """
-        if self._address.scheme in ("mqtts", "wss"):
+        if self._address.scheme in TLS_SCHEMES:
             tls_context(self._address)
         self._outbox.open()
         self._link.start()

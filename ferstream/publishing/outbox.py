@@ -262,13 +262,7 @@ class Outbox:
         if time.monotonic() < self._retry_at:
             return
         try:
-            if not store.is_open:
-                self._open_store(store)
-            if store.vanished():
-                self._start_over(store, "was deleted")
-            while self._spill(store):
-                pass
-            self._load(store)
+            self._work(store)
         except OutboxCorruptError as exc:
             self._corrupt(store, exc)
         except (OutboxError, ConfigError) as exc:
@@ -279,6 +273,15 @@ class Outbox:
             self._degrade(OutboxError(f"internal error: {type(exc).__name__}"))
         else:
             self._recovered()
+
+    def _work(self, store: Store) -> None:
+        if not store.is_open:
+            self._open_store(store)
+        if store.vanished():
+            self._start_over(store, "was deleted")
+        while self._spill(store):
+            pass
+        self._load(store)
 
     def _spill(self, store: Store) -> bool:
         """Write what is old enough and delete what is done; True if there may be more."""

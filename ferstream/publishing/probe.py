@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 
 from ferstream.errors import BrokerError
 from ferstream.publishing import reasons
-from ferstream.publishing.mqtt import BrokerAddress, Connection, Outgoing
+from ferstream.publishing.address import BrokerAddress
+from ferstream.publishing.mqtt import Connection
+from ferstream.publishing.packets import Outgoing
 from ferstream.publishing.topics import Topics
 
 PROBE_TIMEOUT_S = 5.0

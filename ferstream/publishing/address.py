@@ -1,0 +1,99 @@
+"""Where the broker is, how to be let in, and whom to trust."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+from ferstream.errors import ConfigError
+
+DEFAULT_PORTS: Final = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
+TLS_SCHEMES: Final = ("mqtts", "wss")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerAddress:
+    """Where the broker is and how to be let in.
+
+    Attributes:
+        url: ``mqtt://``, ``mqtts://``, ``ws://`` or ``wss://`` with host, port and (WebSocket) path; no credentials.
+        client_id: Must be unique at the broker.
+        username: None connects without one.
+        password: Never part of ``repr`` or of a message.
+        ca_file: Certificates to trust, PEM; None = the system's.
+        cert_file: Client certificate, PEM.
+        key_file: Its key, PEM.
+        insecure: Do not verify the broker's certificate.
+        protocol: 5, or 4 for MQTT 3.1.1.
+        keepalive_s: A silent broker is given up after two of these.
+        session_expiry_s: How long the broker keeps the session; longer than the will's delay (MQTT 5).
+        resume: Go on with the session the broker kept (subscribers; a publisher begins anew).
+    """
+
+    url: str
+    client_id: str
+    username: str | None = None
+    password: str | None = None
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    insecure: bool = False
+    protocol: Literal[4, 5] = 5
+    keepalive_s: int = 30
+    session_expiry_s: int = 60
+    resume: bool = False
+
+    def __repr__(self) -> str:
+        """Host and client id only."""
+        return f"BrokerAddress({self.label}, client_id={self.client_id!r})"
+
+    @property
+    def scheme(self) -> str:
+        """First part of the URL."""
+        return urlsplit(self.url).scheme
+
+    @property
+    def host(self) -> str:
+        """Host name or address."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        """Port of the URL, else the scheme's."""
+        return urlsplit(self.url).port or DEFAULT_PORTS[self.scheme]
+
+    @property
+    def label(self) -> str:
+        """``scheme://host:port``: safe to show."""
+        return f"{self.scheme}://{self.host}:{self.port}"
+
+
+def tls_context(address: BrokerAddress) -> ssl.SSLContext:
+    """TLS as asked for; the broker's certificate is verified unless ``insecure``.
+
+    Raises:
+        ConfigError: A file cannot be read or is no certificate or key.
+    """
+    try:
+        context = ssl.create_default_context(cafile=address.ca_file and str(address.ca_file))
+    except (OSError, ssl.SSLError) as exc:
+        raise ConfigError(f"mqtt.ca_file {address.ca_file}: {_file_problem(exc)}") from exc
+    if address.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if address.cert_file is not None:
+        try:
+            context.load_cert_chain(str(address.cert_file), address.key_file and str(address.key_file))
+        except (OSError, ssl.SSLError) as exc:
+            files = f"{address.cert_file} and {address.key_file}" if address.key_file else str(address.cert_file)
+            raise ConfigError(f"mqtt.cert_file, mqtt.key_file: {files}: {_file_problem(exc)}") from exc
+    return context
+
+
+def _file_problem(exc: OSError) -> str:
+    if isinstance(exc, ssl.SSLError):
+        return "no usable PEM certificate or key, or the two do not belong together"
+    return (exc.strerror or "cannot be read").lower()
