@@ -106,6 +106,13 @@ class RunningDaemon:
             assert time.monotonic() < deadline, f"it did not come about:\n{self.log[-3000:]}"
             pause.wait(0.05)
 
+    def wait_log(self, words: str, timeout_s: float = WAIT_S) -> None:
+        """Look at the log until it holds the words."""
+        deadline, pause = time.monotonic() + timeout_s, threading.Event()
+        while words not in self.log:
+            assert time.monotonic() < deadline, f"never said {words!r}:\n{self.log[-3000:]}"
+            pause.wait(0.05)
+
     def wait_frames(self, camera: str, count: int = 1) -> dict[str, float]:
         """Wait until so many frames of a camera were analysed."""
         name = f'ferstream_frames_total{{camera="{camera}",stage="publishing"}}'

@@ -35,6 +35,7 @@ class Rig:
         self.sink = sink or ScriptedSink()
         self.errors: list[tuple[str, BaseException]] = []
         self.cameras: dict[str, ScriptedRunner] = {}
+        self.left_behind: list[ScriptedRunner] = []
         self.names: set[str] = set()
         work = Work(
             looks=looks or [ScriptedLooker()],
@@ -89,7 +90,7 @@ class Rig:
     def check_ended(self) -> Snapshot:
         """Everything has ended and every frame and face is accounted for."""
         assert not [thread.name for thread in self.pipeline.threads if thread.is_alive()]
-        for runner in self.cameras.values():
+        for runner in (*self.cameras.values(), *self.left_behind):
             assert runner.join(PATIENCE_S)
         snapshot = self.ledger.snapshot()
         in_flight = {camera: snapshot.in_flight(camera) for camera in self.names}
