@@ -6,20 +6,21 @@ import threading
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 import av
 from av.container import InputContainer
 
+from ferstream.capture.credentials import with_password
 from ferstream.capture.framing import Framer, stamp_ns
 from ferstream.capture.libav import Connection
 from ferstream.capture.source import SourceInfo
 from ferstream.capture.timing import LiveTimeline
+from ferstream.capture.translation import timed_out, translated
 from ferstream.domain.frame import Frame
-from ferstream.errors import ConfigError, SourceAuthError, SourceError, SourceFormatError, SourceTimeoutError
+from ferstream.errors import ConfigError, SourceError, SourceFormatError
 from ferstream.runtime.clock import Clock, SystemClock
 from ferstream.runtime.observer import Observer
-from ferstream.runtime.redaction import redact, register_secret
+from ferstream.runtime.redaction import redact
 
 _HTTP_PROTOCOLS = "http,https,tcp,tls,crypto,hls,httpproxy"
 _RTSP_PROTOCOLS = "rtsp,rtsps,rtp,srtp,udp,tcp,tls,crypto,http"
@@ -190,52 +191,3 @@ class StreamSource:
 
     def _damaged(self, count: int) -> None:
         self._observer.frame_dropped(self._camera, "decode", "damaged", count)
-
-
-def translated(exc: av.FFmpegError, shown: str, waited_s: float) -> SourceError:
-    """The error for people; ``shown`` is the redacted address. The only place where libav's errors are read."""
-    if isinstance(exc, av.error.HTTPUnauthorizedError | av.error.HTTPForbiddenError | av.error.PermissionError):
-        return SourceAuthError(f"{shown}: authentication failed; check the user name and password_file")
-    if isinstance(exc, av.error.TimeoutError | av.error.ExitError):
-        return timed_out(shown, waited_s)
-    if isinstance(exc, av.error.HTTPNotFoundError):
-        return SourceError(f"{shown}: the server has no such stream (404); check the path")
-    if isinstance(exc, av.error.ConnectionRefusedError):
-        return SourceError(f"{shown}: connection refused; check host, port and that the server runs")
-    if isinstance(exc, av.error.InvalidDataError | av.error.LookupError):
-        return SourceFormatError(f"{shown}: what the server sends is no video that can be decoded")
-    return SourceError(f"{shown}: cannot be read ({exc.strerror or type(exc).__name__})")
-
-
-def timed_out(shown: str, waited_s: float) -> SourceTimeoutError:
-    """The error for an address that did not answer in time."""
-    return SourceTimeoutError(f"{shown}: no answer within {waited_s:g} s; check the address and the network")
-
-
-def with_password(url: str, password_file: Path | None) -> str:
-    """The URL with the password from a file in it; only ever handed to libav.
-
-    Raises:
-        SourceAuthError: The file cannot be read or is empty, or the URL names no user.
-    """
-    parts = urlsplit(url)
-    if parts.password:
-        register_secret(unquote(parts.password))
-    if password_file is None:
-        return url
-    try:
-        password = password_file.read_text(encoding="utf-8").strip("\r\n")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise SourceAuthError(f"password_file {password_file}: cannot be read ({type(exc).__name__})") from None
-    if not password:
-        raise SourceAuthError(f"password_file {password_file}: is empty; write the password into it")
-    if not parts.username:
-        raise SourceAuthError(f"{redact(url)}: names no user; write {parts.scheme}://user@{parts.hostname}/...")
-    register_secret(password)
-    return _replace_userinfo(parts, parts.username, password)
-
-
-def _replace_userinfo(parts: SplitResult, username: str, password: str) -> str:
-    host = parts.netloc.rpartition("@")[2]
-    userinfo = f"{quote(unquote(username), safe='')}:{quote(password, safe='')}"
-    return parts._replace(netloc=f"{userinfo}@{host}").geturl()

@@ -6,14 +6,12 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import av
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from ferstream.capture.stream import StreamSource, translated, with_password
+from ferstream.capture.stream import StreamSource
+from ferstream.capture.translation import translated
 from ferstream.domain.frame import Frame
 from ferstream.errors import ConfigError, SourceAuthError, SourceError, SourceFormatError, SourceTimeoutError
 from ferstream.runtime.ledger import Ledger
@@ -175,43 +173,3 @@ def test_every_error_of_libav_has_a_translation(name: str) -> None:
 def test_an_unknown_transport_is_a_config_error(make: Make) -> None:
     with pytest.raises(ConfigError, match="udp"):
         make("rtsp://cam/1", transport="pigeon")
-
-
-# -- passwords -----------------------------------------------------------------------------------
-
-
-@given(st.text(min_size=1, max_size=30).filter(lambda text: text.strip("\r\n") == text and text.isprintable()))
-def test_any_password_fits_into_the_url(tmp_path_factory: pytest.TempPathFactory, password: str) -> None:
-    path = tmp_path_factory.mktemp("secret") / "password"
-    path.write_text(password + "\n", encoding="utf-8")
-    url = with_password("rtsp://joe@cam:8554/door?channel=1", path)
-    parts = urlsplit(url)
-    assert unquote(parts.password or "") == password
-    assert (parts.username, parts.hostname, parts.port, parts.path, parts.query) == ("joe", "cam", 8554, "/door", "channel=1")
-
-
-def test_a_password_file_replaces_a_password_in_the_url(tmp_path: Path) -> None:
-    path = tmp_path / "password"
-    path.write_text("new")
-    assert with_password("rtsp://joe:old@cam/door", path) == "rtsp://joe:new@cam/door"
-
-
-def test_without_a_file_the_url_stays() -> None:
-    assert with_password("rtsp://cam/door", None) == "rtsp://cam/door"
-
-
-@pytest.mark.parametrize(
-    ("content", "url", "words"),
-    [
-        (None, "rtsp://joe@cam/1", "cannot be read"),
-        ("", "rtsp://joe@cam/1", "is empty"),
-        ("\n", "rtsp://joe@cam/1", "is empty"),
-        ("secret", "rtsp://cam/1", "names no user"),
-    ],
-)
-def test_a_password_file_that_does_not_help(content: str | None, url: str, words: str, tmp_path: Path) -> None:
-    path = tmp_path / "password"
-    if content is not None:
-        path.write_text(content)
-    with pytest.raises(SourceAuthError, match=words):
-        with_password(url, path)
