@@ -1,7 +1,8 @@
 """The inference stage: one thread classifies batches of all cameras and labels their tracks.
 
 Called by the inference thread only. A classifier that fails costs the faces of its batch, which
-are counted; the ends of tracks still go through, so nothing downstream waits for ever.
+are counted; the ends of tracks still go through, so nothing downstream waits for ever. A live
+frame that grew stale behind a slow classifier is dropped here, so that it catches up at once.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ferstream.domain.track import TrackedFrame
 from ferstream.errors import ClassifierMemoryError, ModelError
 from ferstream.inference.batcher import Item
 from ferstream.inference.classifier import Classifier
+from ferstream.runtime.clock import Clock
 from ferstream.runtime.observer import Observer
 
 NAME = "inference"
@@ -81,30 +83,44 @@ class InferenceHandler:
         *,
         classify: Callable[[Crops], npt.NDArray[np.float32]],
         new_labeller: Callable[[str], Labeller],
+        staleness_s: float,
         observer: Observer,
+        clock: Clock,
         on_error: Callable[[Exception], None],
         on_fatal: Callable[[str, BaseException], None],
     ) -> None:
-        self._classify, self._new_labeller, self._observer = classify, new_labeller, observer
+        self._classify, self._new_labeller, self._observer, self._clock = classify, new_labeller, observer, clock
+        self._staleness_ns = int(staleness_s * 1e9)
         self._on_error, self._on_fatal = on_error, on_fatal
         self._labellers: dict[str, Labeller] = {}
         self._failures = 0
 
     def __call__(self, batch: Sequence[Item]) -> list[Labelled]:
         """Turn a batch of tracked frames into labelled ones, in order."""
-        frames = [item for item in batch if isinstance(item, TrackedFrame)]
+        now_ns = self._clock.monotonic_ns()
+        late = [self._is_stale(item, now_ns) for item in batch]
         before = self._failures
         try:
-            rows = iter(self._probabilities(frames))
+            rows = self._probabilities([item for item, is_late in zip(batch, late, strict=True) if not is_late])
         except Exception as exc:
             self._failed("classifier_errors", exc)
-            return [self._without_faces(item) for item in batch]
-        labelled = [self._finish(item, rows) for item in batch]
-        if self._failures == before:
+            return [self._without_faces(item, "stale" if is_late else "error") for item, is_late in zip(batch, late, strict=True)]
+        left = iter(rows)
+        labelled = [
+            self._without_faces(item, "stale") if is_late else self._finish(item, left) for item, is_late in zip(batch, late, strict=True)
+        ]
+        if rows and self._failures == before:  # frames without faces prove nothing
             self._failures = 0
         return labelled
 
-    def _probabilities(self, frames: Sequence[TrackedFrame]) -> list[list[float]]:
+    def _is_stale(self, item: Item, now_ns: int) -> bool:
+        """Whether a live frame waited too long behind a slow classifier; what ends tracks never does."""
+        if isinstance(item, SourceEnded) or item.closing or not item.info.live:
+            return False
+        return now_ns - item.info.captured_ns > self._staleness_ns
+
+    def _probabilities(self, items: Sequence[Item]) -> list[list[float]]:
+        frames = [item for item in items if isinstance(item, TrackedFrame)]
         crops = [face.face.crop for frame in frames for face in frame.faces if face.face.crop is not None]
         return self._classify(np.stack(crops)).tolist() if crops else []
 
@@ -117,7 +133,7 @@ class InferenceHandler:
             labelled = self._label(item, probabilities)
         except Exception as exc:  # costs this frame, not the others of its batch
             self._failed("labeller_errors", exc)
-            return self._without_faces(item)
+            return self._without_faces(item, "error")
         classified = sum(row is not None for row in probabilities)
         self._observer.faces(camera, "classified", classified)
         self._observer.faces(camera, "skipped", len(probabilities) - classified)
@@ -137,12 +153,13 @@ class InferenceHandler:
         self._labellers.pop(item.camera, None)
         return item
 
-    def _without_faces(self, item: Item) -> Labelled:
+    def _without_faces(self, item: Item, reason: str) -> Labelled:
+        """Drop a frame, but let the ends of its tracks through."""
         if isinstance(item, SourceEnded):
             return self._ended(item)
         camera = item.info.camera
         if not item.closing:
-            self._observer.frame_dropped(camera, NAME, "error")
+            self._observer.frame_dropped(camera, NAME, reason)
         self._observer.faces(camera, "dropped", len(item.faces))
         try:
             return self._label(replace(item, faces=(), closing=True), ())

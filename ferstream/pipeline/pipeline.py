@@ -7,8 +7,8 @@
               drop_oldest   in order                 batches)
               or block)     per camera)
 
-Only the lanes in front of detection ever drop a live frame; everything behind them blocks, so
-overload shows at one place and with one reason. ``start``, ``add_camera``, ``remove_camera``,
+Only the lanes in front of detection overflow; everything behind them blocks. Detection and
+inference drop live frames that have grown stale by the time it is their turn. ``start``, ``add_camera``, ``remove_camera``,
 ``stop`` and ``join`` are for the thread that owns the pipeline; the rest for any thread.
 """
 
@@ -188,7 +188,9 @@ class Pipeline:
         handler = inference.InferenceHandler(
             classify=self._work.classify,
             new_labeller=self._work.new_labeller,
+            staleness_s=self._policy.staleness_s,
             observer=self.ledger,
+            clock=self._clock,
             on_error=lambda exc: self._on_error(inference.NAME, exc),
             on_fatal=self.fatal.report,
         )
