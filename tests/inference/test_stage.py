@@ -22,6 +22,7 @@ from ferstream.runtime.ledger import Ledger
 from ferstream.runtime.stage import Stage
 from tests.support.builders import track, tracked_frame
 from tests.support.classifiers import ScriptedClassifier
+from tests.support.clock import FakeClock
 from tests.support.run_stage import StageRun
 from tests.support.runners import PATIENCE_S, Scripted, ScriptedLabeller
 from tests.support.threads import Task, wait_until
@@ -108,7 +109,7 @@ class Bench:
     def __init__(
         self, classify: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]] | None = None, *, labels_fail_at: Sequence[int] = ()
     ) -> None:
-        self.ledger = Ledger()
+        self.ledger, self.clock = Ledger(), FakeClock()
         self.errors: list[Exception] = []
         self.fatal: list[tuple[str, BaseException]] = []
         self.labellers: list[str] = []
@@ -116,7 +117,9 @@ class Bench:
         self.handler = InferenceHandler(
             classify=classify or Classification(ScriptedClassifier(), max_batch=8, observer=self.ledger),
             new_labeller=self._new_labeller,
+            staleness_s=0.5,
             observer=self.ledger,
+            clock=self.clock,
             on_error=self.errors.append,
             on_fatal=lambda name, exc: self.fatal.append((name, exc)),
         )
@@ -210,6 +213,37 @@ class TestHandler:
             bench.handler([tracked_frame(index)])
         assert len(bench.errors) == len(failures) * 2
         assert bench.fatal == []
+
+    def test_frames_without_faces_do_not_hide_a_broken_classifier(self) -> None:
+        bench = Bench(broken)
+        for index in range(FAILED_BATCHES_IN_A_ROW):
+            bench.handler([tracked_frame(index)])
+            bench.handler([tracked_frame(index, greys=())])
+        assert len(bench.fatal) == 1
+
+    def test_a_live_frame_that_grew_stale_is_dropped_and_its_ends_go_through(self) -> None:
+        classifier = ScriptedClassifier()
+        bench = Bench(Classification(classifier, max_batch=8, observer=Ledger()))
+        captured_ns, gone = bench.clock.monotonic_ns(), track(2, state=TrackState.LEFT)
+        bench.clock.advance(0.6)
+        old = tracked_frame(0, greys=(1, None), ended=(gone,), live=True, captured_ns=captured_ns)
+        fresh = tracked_frame(1, greys=(2,), live=True, captured_ns=captured_ns + 200_000_000)
+        film = tracked_frame(2, greys=(3,), camera="film", captured_ns=captured_ns)
+        last = tracked_frame(3, greys=(), ended=(track(1, state=TrackState.LEFT),), closing=True, live=True, captured_ns=captured_ns)
+        results = bench.handler([old, fresh, film, last])
+        assert [labels_of(result) for result in results] == [[], [LABELS[2]], [LABELS[3]], []]
+        assert [len(result.turns) for result in results if isinstance(result, LabelledFrame)] == [1, 0, 0, 1]
+        assert classifier.calls == [2]
+        assert bench.faces == {"classified": 2, "dropped": 2}
+        assert bench.ledger.snapshot().dropped == {("door", "inference", "stale"): 1}
+
+    def test_a_frame_stays_stale_when_the_classifier_fails_on_the_others(self) -> None:
+        bench = Bench(broken)
+        captured_ns = bench.clock.monotonic_ns()
+        bench.clock.advance(0.6)
+        now_ns = bench.clock.monotonic_ns()
+        bench.handler([tracked_frame(0, live=True, captured_ns=captured_ns), tracked_frame(1, live=True, captured_ns=now_ns)])
+        assert bench.ledger.snapshot().dropped == {("door", "inference", "stale"): 1, ("door", "inference", "error"): 1}
 
     def test_a_failing_labeller_costs_its_frame_and_not_the_rest_of_the_batch(self) -> None:
         bench = Bench(labels_fail_at=[1])

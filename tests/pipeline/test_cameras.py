@@ -120,6 +120,17 @@ class TestStates:
         assert rig.pipeline.stop(timeout_s=PATIENCE_S) == []
         outlet.on_state(camera_state(CameraStatus.ONLINE))  # nobody is left to tell, and that is no error
 
+    def test_a_state_that_no_runner_tells(self) -> None:
+        rig = Rig()
+        rig.pipeline.start()
+        disabled = camera_state(CameraStatus.DISABLED, reason="switched off by a command")
+        rig.pipeline.tell(disabled)
+        assert rig.pipeline.camera_states() == {"door": disabled}
+        assert rig.pipeline.cameras == ()
+        wait_until(lambda: rig.sink.states("door") == [disabled])
+        rig.finish()
+        rig.pipeline.tell(disabled)  # nobody is left to tell, and that is no error
+
     def test_states_pass_while_frames_are_held_up(self) -> None:
         gate = Gate()
         rig = Rig(looks=[ScriptedLooker(gate=gate)])
@@ -151,6 +162,7 @@ class TestComingAndGoing:
         assert rig.pipeline.remove_camera("door", timeout_s=PATIENCE_S)
         assert not rig.cameras["door"].thread.is_alive()
         assert set(rig.pipeline.camera_states()) == {"film"}
+        assert rig.pipeline.cameras == ("film",)
         wait_until(lambda: len(rig.sink.turns("door", TrackChange.LEFT)) == 1)
         go_on.set()
         rig.finish()

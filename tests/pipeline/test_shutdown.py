@@ -219,9 +219,18 @@ class TestAnyMoment:
                 rig.add(f"camera{number}", rng.randint(0, 120), live=rng.random() < 0.5, linger=rng.random() < 0.5)
             moment = rng.randint(0, 100)
             wait_until(lambda rig=rig, moment=moment: self.captured(rig) >= moment or self.all_delivered(rig))  # type: ignore[misc]
+            if rng.random() < 0.3:
+                self.come_and_go(rig, rng)
             rng.choice(self.WAYS)(rig)
             assert rig.pipeline.join(PATIENCE_S), seed
             rig.check_ended()
+
+    def come_and_go(self, rig: Rig, rng: random.Random) -> None:
+        """One camera is taken away, perhaps in too great a hurry, and perhaps comes back."""
+        rig.left_behind.append(rig.cameras["camera0"])
+        rig.pipeline.remove_camera("camera0", timeout_s=rng.choice([0.0, PATIENCE_S]))
+        if rng.random() < 0.7:
+            rig.add("camera0", rig.frames("camera0", rng.randint(0, 60), live=rng.random() < 0.5), live=rng.random() < 0.5)
 
     def captured(self, rig: Rig) -> int:
         return sum(count for (_, stage), count in rig.ledger.snapshot().frames.items() if stage == "capture")

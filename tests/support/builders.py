@@ -75,9 +75,10 @@ def tracked_frame(
     ended: tuple[Track, ...] = (),
     closing: bool = False,
     live: bool = False,
+    captured_ns: int = 0,
 ) -> TrackedFrame:
     """A frame whose n-th face belongs to track n, from 1."""
-    detected = detected_frame(index, greys=greys, camera=camera, live=live)
+    detected = detected_frame(index, greys=greys, camera=camera, live=live, captured_ns=captured_ns)
     faces = tuple(TrackedFace(track(number, camera=camera), crop) for number, crop in enumerate(detected.faces, 1))
     return TrackedFrame(info=detected.info, faces=faces, ended=ended, closing=closing)
 
