@@ -85,8 +85,7 @@ def to_v311(packet: bytes) -> bytes | None:
     if kind in (DISCONNECT, AUTH):
         return None
     if kind == CONNACK:
-        code = body[1] if len(body) > 1 else 0
-        body = bytes((body[0], _CONNACK_CODES.get(code, _SERVER_UNAVAILABLE) if code else 0))
+        body = _connack_to_v311(body)
     elif kind == PUBLISH:
         at = _publish_head(packet[0], body)
         body = body[:at] + body[_after_properties(body, at) :]
@@ -106,6 +105,13 @@ def _connect_to_v5(body: bytes) -> bytes:
     client_end = 10 + _string_end(body[10:])
     will = _NO_PROPERTIES if flags & _WILL else b""
     return body[:6] + b"\x05" + body[7:10] + properties + body[10:client_end] + will + body[client_end:]
+
+
+def _connack_to_v311(body: bytes) -> bytes:
+    if len(body) < 2:
+        raise MalformedPacketError("short CONNACK")
+    code = body[1]
+    return bytes((body[0], _CONNACK_CODES.get(code, _SERVER_UNAVAILABLE) if code else 0))
 
 
 def _publish_head(first: int, body: bytes) -> int:

@@ -79,14 +79,14 @@ class JsonlSink:
 
     def close(self) -> None:
         """Flush and close; stdout stays open."""
-        file, self._file = self._file, None
-        if file is None or self._unread:
-            return
-        with self._translated():
-            if self._path == STDOUT:
-                file.flush()
-            else:
-                file.close()
+        file = self._file
+        if file is not None and not self._unread:
+            with self._translated():
+                if self._path == STDOUT:
+                    file.flush()
+                else:
+                    file.close()
+        self._file = None
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -97,8 +97,14 @@ class JsonlSink:
             if self._stdout is None:
                 _silence_stdout()
         except OSError as exc:
-            self._file = None
+            self._give_up()
             raise OutputError(f"cannot write events to {self._path}: {exc.strerror}") from exc
+
+    def _give_up(self) -> None:
+        file, self._file = self._file, None
+        if file is not None and self._path != STDOUT:
+            with contextlib.suppress(OSError):  # its buffer cannot be written either
+                file.close()
 
 
 def _silence_stdout() -> None:

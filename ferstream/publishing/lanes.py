@@ -136,9 +136,12 @@ class WaitingLanes:
 
     def give_back(self) -> int:
         """Everything in flight waits again, in its old place; returns how many."""
-        items = sorted(self._flight.values(), key=lambda item: item.order, reverse=True)
+        items = sorted(self._flight.values(), key=_order, reverse=True)
         for item in items:
-            self._lane(item.camera).appendleft(item)
+            lane = self._lane(item.camera)
+            lane.appendleft(item)
+            if len(lane) > 1 and lane[1].order < item.order:  # older ones were recovered meanwhile
+                self._lanes[item.camera] = deque(sorted(lane, key=_order))
         self._flight.clear()
         return len(items)
 
@@ -168,7 +171,7 @@ class WaitingLanes:
     def waiting(self) -> list[Item]:
         """All that waits or is in flight, oldest first."""
         items = [item for lane in self._lanes.values() for item in lane]
-        return sorted([*items, *self._flight.values()], key=lambda item: item.order)
+        return sorted([*items, *self._flight.values()], key=_order)
 
     def _lane(self, camera: str) -> deque[Item]:
         lane = self._lanes.get(camera)
@@ -198,3 +201,7 @@ class WaitingLanes:
         item.gone = True
         self._events -= 1
         self._bytes -= item.size
+
+
+def _order(item: Item) -> int:
+    return item.order

@@ -7,6 +7,7 @@ bytes several times faster); property tests prove the two equal.
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -206,8 +207,6 @@ def parse(text: bytes | str) -> Payload:
     Raises:
         ValueError: It is no JSON, has no known ``schema`` or does not fit it.
     """
-    import json
-
     value: Any = json.loads(text)
     name = value.get("schema") if isinstance(value, dict) else None
     if name not in MODELS:
@@ -224,4 +223,8 @@ def json_schema(name: str) -> dict[str, Any]:
         "$id": f"urn:ferstream:{short}:{version}",
     }
     schema["title"] = name
+    for part in (schema, *schema["$defs"].values()):
+        for field in part.get("properties", {}).values():
+            if field.get("default", ...) is None:  # such a key is absent, never null
+                del field["default"]
     return head | schema
