@@ -223,7 +223,7 @@ def json_schema(name: str) -> dict[str, Any]:
         "$id": f"urn:ferstream:{short}:{version}",
     }
     schema["title"] = name
-    for part in (schema, *schema["$defs"].values()):
+    for part in (schema, *schema.get("$defs", {}).values()):
         for field in part.get("properties", {}).values():
             if field.get("default", ...) is None:  # such a key is absent, never null
                 del field["default"]
