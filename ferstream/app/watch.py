@@ -36,6 +36,8 @@ def telemetry_server(
             queues=lambda: _queues(pipeline),
             outbox=lambda: _outbox(sink),
             mqtt_connected=lambda: sink.connected,
+            # 0 is a fact on a CPU; what another device holds is not known here, so its series is absent.
+            gpu_memory_bytes=lambda: 0 if classifier.backend == "openvino:CPU" else None,
         )
     )
     token = settings.http.token

@@ -101,20 +101,20 @@ FRAME_STAGES = ("decode", *STAGES)
 """Stages that a frame leaves."""
 DROP_REASONS: dict[str, tuple[str, ...]] = {
     "decode": ("damaged",),
-    "capture": ("overflow", "stale", "error", "shutdown"),
-    "detection": ("overflow", "stale", "error", "shutdown"),
-    "tracking": ("overflow", "stale", "error", "shutdown"),
-    "inference": ("overflow", "stale", "error", "shutdown"),
-    "publishing": ("overflow", "stale", "error", "shutdown"),
+    "capture": ("overflow", "error", "shutdown"),
+    "detection": ("stale", "error", "shutdown"),
+    "tracking": ("error", "shutdown"),
+    "inference": ("error", "shutdown"),
+    "publishing": ("error", "shutdown"),
 }
 """Why a frame can end in each stage."""
 FACE_FATES = ("classified", "skipped", "dropped")
 """What can become of a face that was found."""
 EMOTIONS = (*LABELS, UNKNOWN)
 """Labels an event can carry."""
-RECONNECT_REASONS = ("error", "authentication", "timeout", "format", "ended", "stalled", "frozen")
+RECONNECT_REASONS = ("error", "authentication", "timeout", "format", "stalled", "frozen", "internal")
 """What can end a connection to a camera."""
 PUBLISH_RESULTS = ("acknowledged", "rejected", "resent")
 """What can become of a message handed to the broker."""
-OUTBOX_DROP_REASONS = ("max_events", "max_bytes", "expired", "rejected", "corrupt")
+OUTBOX_DROP_REASONS = ("max_events", "max_bytes", "rejected", "invalid", "corrupt")
 """Why the outbox can give an event up."""

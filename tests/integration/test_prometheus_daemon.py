@@ -1,0 +1,86 @@
+"""A real Prometheus scrapes a real ferstream: every query of every panel returns data, and nothing of it is alarmed."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.daemon import RunningDaemon
+from tests.support.prometheus import DEPLOY, PanelQuery, Prometheus, executable, panel_queries, until
+
+SETTINGS = """
+[[cameras]]
+name = "door"
+source = "demo:"
+
+[mqtt]
+url = "embedded"
+
+[outbox]
+path = "{folder}/outbox"
+"""
+RULES = sorted((DEPLOY / "prometheus" / "rules").glob("*.yml"))
+DATA_S = 90.0
+
+
+@dataclass(frozen=True)
+class Pair:
+    daemon: RunningDaemon
+    prometheus: Prometheus
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    executable("prometheus")
+    folder = tmp_path_factory.mktemp("daemon")
+    with RunningDaemon(folder, SETTINGS.format(folder=folder)) as daemon:
+        daemon.wait_frames("door", 10)
+        data = tmp_path_factory.mktemp("prometheus")
+        with Prometheus(data, target=f"127.0.0.1:{daemon.port}", rules=RULES) as prometheus:
+            yield Pair(daemon, prometheus)
+
+
+def test_every_query_of_every_panel_returns_data(pair: Pair) -> None:
+    asked = list(panel_queries(job="ferstream", instance=f"127.0.0.1:{pair.daemon.port}", window="15s"))
+    without: list[PanelQuery] = []
+
+    def all_answered() -> bool:
+        without[:] = [query for query in asked if not pair.prometheus.query(query.expr)]
+        return not without
+
+    assert until(all_answered, DATA_S, every_s=1.0), "\n".join(map(str, without))
+
+
+def test_no_alert_is_raised_by_a_healthy_daemon(pair: Pair) -> None:
+    assert until(lambda: pair.prometheus.query("instance_camera_stage:ferstream_frames:rate1m"), DATA_S)
+    assert not pair.prometheus.query('ALERTS{severity=~"page|ticket"}')
+
+
+def test_promtool_finds_nothing_to_criticise(pair: Pair) -> None:
+    text = pair.daemon.page("/metrics")[1]
+    found = subprocess.run([executable("promtool"), "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
+
+
+def test_the_number_of_series_of_a_camera_is_bounded(pair: Pair) -> None:
+    """So that a hundred cameras stay far below what a small Prometheus keeps."""
+    for_one_camera = pair.prometheus.query('count({camera="door"})')
+    assert int(for_one_camera[0]["value"][1]) < 100
+
+
+def test_healthy_and_ready(pair: Pair) -> None:
+    assert pair.daemon.page("/healthz")[0] == 200
+    status, body = pair.daemon.page("/readyz")
+    assert status == 200, body
+    assert all(f'"{check}"' in body for check in ("models", "cameras", "broker", "outbox"))
+
+
+def test_the_folder_holds_no_picture(pair: Pair) -> None:
+    """What the daemon writes is its outbox and its log."""
+    signs = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF")
+    for path in Path(pair.daemon.folder).rglob("*"):
+        assert not path.is_file() or not path.read_bytes().startswith(signs), path
