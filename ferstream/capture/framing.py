@@ -65,18 +65,11 @@ class Framer:
 
     def frame(self, decoded: av.VideoFrame, media_time_ns: int) -> Frame | None:
         """The Frame for a decoded picture, None when ``analysis_fps`` skips it."""
-        info = self.next(media_time_ns, turned_size(decoded))
+        rotation = decoded.rotation
+        info = self.next(media_time_ns, turned_size(decoded, rotation))
         if info is None:
             return None
         started = time.perf_counter()
-        luma, small = picture(decoded, detection_size(info.width, info.height, self._width))
+        luma, small = picture(decoded, detection_size(info.width, info.height, self._width), rotation)
         self._observer.duration("capture", time.perf_counter() - started)
         return Frame(info=info, luma=luma, small=small)
-
-
-def stamp_ns(decoded: av.VideoFrame) -> int | None:
-    """The presentation stamp of a picture in nanoseconds of its stream's time, if it has one."""
-    pts, base = decoded.pts, decoded.time_base
-    if pts is None or base is None or not base:
-        return None
-    return pts * base.numerator * 1_000_000_000 // base.denominator

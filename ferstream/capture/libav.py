@@ -31,6 +31,8 @@ class Connection:
         self._container, self._stream = container, _video_of(container)
         self._stream.codec_context.thread_count = threads
         self._stream.codec_context.thread_type = thread_type
+        base = self._stream.time_base or Fraction(1, av.time_base)
+        self._tick_ns, self._ticks = base.numerator * 1_000_000_000, base.denominator
         self._lock = threading.Lock()
         self._closing = threading.Event()
 
@@ -50,10 +52,15 @@ class Connection:
         rate = self._rate()
         return round(1_000_000_000 / rate) if rate else _DEFAULT_STEP_NS
 
+    def stamp_ns(self, decoded: av.VideoFrame) -> int | None:
+        """The presentation stamp of a picture in nanoseconds of the stream's time, if it has one."""
+        pts = decoded.pts
+        return None if pts is None else pts * self._tick_ns // self._ticks
+
     def info(self, first: av.VideoFrame) -> SourceInfo:
         """What the container and its first picture say of the video."""
         codec, stream = self._stream.codec_context, self._stream
-        width, height = turned_size(first)
+        width, height = turned_size(first, first.rotation)
         duration_s = self._container.duration / av.time_base if self._container.duration else None
         rate = float(self._rate() or 0)
         frames = stream.frames or (round(duration_s * rate) if duration_s and rate else None)

@@ -64,25 +64,26 @@ def _layouts() -> dict[str, _Layout]:
 LAYOUTS = _layouts()
 
 
-def turned_size(frame: av.VideoFrame) -> tuple[int, int]:
-    """Width and height of the picture as displayed, in pixels."""
-    if frame.rotation % 180:
+def turned_size(frame: av.VideoFrame, rotation: int) -> tuple[int, int]:
+    """Width and height of the picture as displayed, in pixels; ``rotation`` is the frame's."""
+    if rotation % 180:
         return frame.height, frame.width
     return frame.width, frame.height
 
 
-def picture(frame: av.VideoFrame, size: tuple[int, int]) -> tuple[Luma, Small]:
+def picture(frame: av.VideoFrame, size: tuple[int, int], rotation: int = 0) -> tuple[Luma, Small]:
     """Split a decoded picture into its grey plane and a small colour picture, both as displayed.
 
     Args:
         frame: A picture in any pixel format libav knows.
         size: (width, height) of the small picture in pixels, even, as displayed.
+        rotation: Degrees counterclockwise to turn it for display (``frame.rotation``; reading it takes its time).
 
     Returns:
         The full-size luma, (height, width) uint8 or uint16, a read-only view wherever no rotation is needed; and
         the small picture, (h, w, 3) uint8 BGR, 0..255, contiguous.
     """
-    rotation = frame.rotation % 360
+    rotation %= 360
     layout = LAYOUTS.get(frame.format.name)
     if layout is None:
         frame = _plain_yuv(frame)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import av
 
-from ferstream.capture.framing import Framer, stamp_ns
+from ferstream.capture.framing import Framer
 from ferstream.capture.libav import Connection
 from ferstream.capture.source import SourceInfo
 from ferstream.capture.timing import MediaTimeline
@@ -107,7 +107,7 @@ class FileSource:
         while self._connection is not None and self._first is not None and not self._stop.is_set():
             timeline = MediaTimeline(step_ns=self._connection.step_ns, start_ns=start_ns)
             for decoded in chain((self._first,), self._rest):
-                media_time_ns = timeline.at(stamp_ns(decoded))
+                media_time_ns = timeline.at(self._connection.stamp_ns(decoded))
                 if self._too_early(started_ns + media_time_ns):
                     return
                 frame = self._framer.frame(decoded, media_time_ns)

@@ -11,7 +11,7 @@ import av
 from av.container import InputContainer
 
 from ferstream.capture.credentials import with_password
-from ferstream.capture.framing import Framer, stamp_ns
+from ferstream.capture.framing import Framer
 from ferstream.capture.libav import Connection
 from ferstream.capture.source import SourceInfo
 from ferstream.capture.timing import LiveTimeline
@@ -153,8 +153,10 @@ class StreamSource:
             raise self._told(exc, started_ns, self._timeout_s[1]) from None
 
     def _stamp_ns(self, decoded: av.VideoFrame) -> int | None:
-        stamped = self._connection is not None and self._connection.format_name not in _WITHOUT_STAMPS
-        return stamp_ns(decoded) if stamped else None
+        connection = self._connection
+        if connection is None or connection.format_name in _WITHOUT_STAMPS:
+            return None
+        return connection.stamp_ns(decoded)
 
     def _too_early(self, early_ns: int) -> bool:
         """Segments and recordings over HTTP come in bursts: play them at their own speed. True when closed meanwhile."""

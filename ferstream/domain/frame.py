@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -81,6 +82,7 @@ class SourceEnded:
 DETECTION_MULTIPLE = 32  # the detector's coarsest stride: its input sides must be multiples
 
 
+@lru_cache(maxsize=64)
 def detection_size(width: int, height: int, target: int) -> tuple[int, int]:
     """Size of ``Frame.small`` for a picture, so that the detector needs neither padding nor a second resize.
 

@@ -154,5 +154,6 @@ def test_detection_size_refuses_nonsense(bad: tuple[int, int, int]) -> None:
         detection_size(*bad)
 
 
-def test_an_unturned_picture_keeps_its_size() -> None:
-    assert turned_size(clips.picture("yuv420p", (96, 64))) == (96, 64)
+@pytest.mark.parametrize("rotation", [0, 90, -90, 180, -180])
+def test_a_quarter_turn_swaps_the_sides(rotation: int) -> None:
+    assert turned_size(clips.picture("yuv420p", (96, 64)), rotation) == ((64, 96) if rotation % 180 else (96, 64))
