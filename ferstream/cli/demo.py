@@ -25,10 +25,11 @@ def demo(
     port: int = typer.Option(9108, "--port", min=0, max=65535, help="Port of the metrics page; a free one if it is taken."),
 ) -> None:
     """Show faces and what they resemble, publish them on a broker of its own, and say where to look."""
-    from ferstream.logs import configure_logging
+    from ferstream.logs import catch_crashes, configure_logging
     from ferstream.settings import load_settings
 
     configure_logging(level="warning", format="console")
+    catch_crashes()
     typer.echo("Starting: models, broker, metrics page ...")
     flags: dict[str, Any] = {
         "node": "demo",

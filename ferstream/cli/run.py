@@ -21,12 +21,13 @@ def run(
 
     SIGHUP reads the settings again. The first Ctrl-C or SIGTERM drains, the second leaves at once.
     """
-    from ferstream.logs import configure_logging
+    from ferstream.logs import catch_crashes, configure_logging
     from ferstream.settings import load_settings
 
     flags = {"log.level": log_level} if log_level else {}
     settings = load_settings(config, flags=flags)
     configure_logging(level=settings.log.level, format=settings.log.format)
+    catch_crashes()
 
     from ferstream.app.daemon import Daemon
 
