@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from ferstream.inference.bundle import Bundle
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -30,6 +32,15 @@ def shared_dir() -> Path:
 def videos_dir(shared_dir: Path) -> Path:
     """The real clips."""
     return shared_dir / "videos"
+
+
+@pytest.fixture(scope="session")
+def full_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A tiny bundle with Keras and OpenVINO files, made once; read only."""
+    pytest.importorskip("keras", reason="the Keras extra is not installed")
+    from tests.support.bundles import tiny_full_bundle
+
+    return tiny_full_bundle(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from ferstream.errors import ModelError
 from ferstream.inference.alignment import FER2013_5PT
 from ferstream.inference.bundle import Bundle
 from ferstream.inference.classifier import Classifier
-from tests.support.bundles import random_crops, tiny_full_bundle
+from tests.support.bundles import random_crops
 from tests.support.classifiers import ScriptedClassifier
 
 Open = Callable[[Bundle], Classifier]
@@ -61,11 +60,9 @@ ALL: dict[str, Open] = {**EXACT, "keras": open_keras}
 REAL = sorted(set(ALL) - {"scripted"})
 
 
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    pytest.importorskip("keras", reason="the Keras extra is not installed")
-    folder: Path = tmp_path_factory.mktemp("models")
-    return tiny_full_bundle(folder)
+@pytest.fixture
+def bundle(full_bundle: Bundle) -> Bundle:
+    return full_bundle
 
 
 @pytest.fixture(params=sorted(ALL))

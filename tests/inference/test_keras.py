@@ -17,14 +17,9 @@ from ferstream.errors import BundleError, ClassifierMemoryError, ModelError
 from ferstream.inference.bundle import Bundle, write_bundle
 from ferstream.inference.classifier import Crops
 from ferstream.inference.keras import KerasClassifier, buckets
-from tests.support.bundles import random_crops, tiny_full_bundle
+from tests.support.bundles import random_crops
 
 pytest.importorskip("keras", reason="the Keras extra is not installed")
-
-
-@pytest.fixture(scope="module")
-def full(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return tiny_full_bundle(tmp_path_factory.mktemp("models"))
 
 
 @given(most=st.integers(1, 5000))
@@ -36,8 +31,8 @@ def test_buckets_are_powers_of_two_that_hold_the_largest_batch(most: int) -> Non
     assert buckets(most, deterministic=True) == sizes[-1:]
 
 
-def test_only_bucket_sizes_reach_the_network(full: Bundle) -> None:
-    classifier = KerasClassifier(bundle=full, max_batch=8)
+def test_only_bucket_sizes_reach_the_network(full_bundle: Bundle) -> None:
+    classifier = KerasClassifier(bundle=full_bundle, max_batch=8)
     inner = classifier._call
     seen: list[int] = []
     assert inner is not None
@@ -52,8 +47,8 @@ def test_only_bucket_sizes_reach_the_network(full: Bundle) -> None:
     assert seen == [1, 4, 8, 8, 8, 4]
 
 
-def test_padding_does_not_keep_the_faces_of_the_last_call(full: Bundle) -> None:
-    classifier = KerasClassifier(bundle=full, max_batch=4, deterministic=True)
+def test_padding_does_not_keep_the_faces_of_the_last_call(full_bundle: Bundle) -> None:
+    classifier = KerasClassifier(bundle=full_bundle, max_batch=4, deterministic=True)
     classifier.classify(random_crops(4))
     classifier.classify(random_crops(1))
     assert not classifier._staging[1:].any()
@@ -62,8 +57,8 @@ def test_padding_does_not_keep_the_faces_of_the_last_call(full: Bundle) -> None:
 @pytest.mark.parametrize(
     "text", ["OOM when allocating tensor with shape[32]", "RESOURCE_EXHAUSTED: out of memory", "CUDA out of memory. Tried"]
 )
-def test_a_gpu_without_memory_is_told_apart(full: Bundle, text: str) -> None:
-    classifier = KerasClassifier(bundle=full, max_batch=1)
+def test_a_gpu_without_memory_is_told_apart(full_bundle: Bundle, text: str) -> None:
+    classifier = KerasClassifier(bundle=full_bundle, max_batch=1)
 
     def fail(_: object) -> None:
         raise RuntimeError(text)
@@ -73,9 +68,9 @@ def test_a_gpu_without_memory_is_told_apart(full: Bundle, text: str) -> None:
         classifier.classify(random_crops(1))
 
 
-def test_tensorflows_own_exception_is_a_memory_error(full: Bundle) -> None:
+def test_tensorflows_own_exception_is_a_memory_error(full_bundle: Bundle) -> None:
     tf = pytest.importorskip("tensorflow")
-    classifier = KerasClassifier(bundle=full, max_batch=1)
+    classifier = KerasClassifier(bundle=full_bundle, max_batch=1)
 
     def fail(_: object) -> None:
         raise tf.errors.ResourceExhaustedError(None, None, "failed to allocate memory")
@@ -85,8 +80,8 @@ def test_tensorflows_own_exception_is_a_memory_error(full: Bundle) -> None:
         classifier.classify(random_crops(1))
 
 
-def test_another_failure_is_a_model_error(full: Bundle) -> None:
-    classifier = KerasClassifier(bundle=full, max_batch=1)
+def test_another_failure_is_a_model_error(full_bundle: Bundle) -> None:
+    classifier = KerasClassifier(bundle=full_bundle, max_batch=1)
 
     def fail(_: object) -> None:
         raise ValueError("graph is broken\nand more")
@@ -104,17 +99,17 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("library", ["jax", "torch"])
-def test_the_other_libraries_give_the_same_numbers(full: Bundle, library: str, tmp_path: Path) -> None:
+def test_the_other_libraries_give_the_same_numbers(full_bundle: Bundle, library: str, tmp_path: Path) -> None:
     pytest.importorskip(library, reason=f"{library} is not installed; it is an alternative to TensorFlow")
     crops = random_crops(5)
     np.save(tmp_path / "crops.npy", crops)
     program = (
         "import numpy as np; from ferstream.inference.bundle import load_bundle; from ferstream.inference.keras import KerasClassifier;"
-        f"c = KerasClassifier(bundle=load_bundle({str(full.directory)!r}), max_batch=4); c.warm_up();"
+        f"c = KerasClassifier(bundle=load_bundle({str(full_bundle.directory)!r}), max_batch=4); c.warm_up();"
         f"np.save({str(tmp_path / 'rows.npy')!r}, c.classify(np.load({str(tmp_path / 'crops.npy')!r}))); print(c.backend)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], env={"KERAS_BACKEND": library}, capture_output=True, text=True, check=True, timeout=100
     )
     assert done.stdout.strip() == f"keras:{library}"
-    assert np.load(tmp_path / "rows.npy") == pytest.approx(KerasClassifier(bundle=full, max_batch=4).classify(crops), abs=1e-4)
+    assert np.load(tmp_path / "rows.npy") == pytest.approx(KerasClassifier(bundle=full_bundle, max_batch=4).classify(crops), abs=1e-4)

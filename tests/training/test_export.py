@@ -19,7 +19,7 @@ from ferstream.training import convert
 from ferstream.training.export import FORMATS, INT8, Exported, export_bundle
 from ferstream.training.layer_table import draw_architecture, layer_rows, write_layer_table
 from ferstream.training.sample_faces import faces_for_export, portrait_faces
-from tests.support.bundles import random_crops, tiny_full_bundle, tiny_openvino_bundle
+from tests.support.bundles import random_crops, tiny_openvino_bundle
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # converters warn of their own future
@@ -28,8 +28,8 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return tiny_full_bundle(tmp_path_factory.mktemp("models"))
+def bundle(full_bundle: Bundle) -> Bundle:
+    return full_bundle
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,115 @@
+"""``predict``, ``export`` and ``import-model`` as people call them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from ferstream.cli import app
+from ferstream.domain.emotion import LABELS
+from ferstream.errors import BundleError, ExitCode, ModelError
+from ferstream.inference.bundle import Bundle, load_bundle
+from tests.support.bundles import random_crops, tiny_network, tiny_openvino_bundle
+from tests.support.pictures import portrait, portrait_path
+
+
+def call(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_openvino_bundle(tmp_path_factory.mktemp("models")).directory
+
+
+class TestPredict:
+    def test_a_portrait_gives_json_and_a_picture(self, model: Path, tmp_path: Path) -> None:
+        done = call("predict", portrait_path(), "--model", model, "--out", tmp_path)
+        assert done.exit_code == 0, done.output
+        (image,) = json.loads((tmp_path / "faces.json").read_text())["images"]
+        (face,) = image["faces"]
+        assert image["file"] == str(portrait_path())
+        assert set(face["probabilities"]) == set(LABELS)
+        assert sum(face["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+        picture = cv2.imread(str(tmp_path / "grace_hopper.faces.png"))
+        assert picture is not None
+        assert "1 face: " in done.stderr
+
+    def test_no_face_says_so_and_is_no_error(self, model: Path, tmp_path: Path) -> None:
+        wall = tmp_path / "wall.png"
+        cv2.imwrite(str(wall), np.full((200, 300, 3), 99, np.uint8))
+        done = call("predict", wall, "--model", model, "--out", tmp_path, "--json", "-")
+        assert done.exit_code == 0, done.output
+        assert json.loads(done.stdout)["images"][0]["faces"] == []
+        assert "no face found" in done.stderr
+        assert not (tmp_path / "faces.json").exists()
+
+    def test_a_face_crop_is_taken_as_it_is(self, model: Path, tmp_path: Path) -> None:
+        crop = tmp_path / "crop.png"
+        cv2.imwrite(str(crop), random_crops(1)[0])
+        done = call("predict", crop, "--no-detect", "--model", model, "--out", tmp_path, "--no-picture", "--json", tmp_path / "x.json")
+        assert done.exit_code == 0, done.output
+        (face,) = json.loads((tmp_path / "x.json").read_text())["images"][0]["faces"]
+        assert face["box"] is None
+        assert face["label"] in LABELS
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["crop.png", "x.json"]
+
+    def test_a_picture_that_cannot_be_read_does_not_stop_the_others(self, model: Path, tmp_path: Path) -> None:
+        (tmp_path / "bad.jpg").write_text("not a picture")
+        done = call("predict", tmp_path / "bad.jpg", portrait_path(), tmp_path / "none.jpg", "--model", model, "--out", tmp_path)
+        assert done.exit_code == ExitCode.SOURCE
+        assert len(json.loads((tmp_path / "faces.json").read_text())["images"]) == 1
+        assert "bad.jpg: is not a picture" in done.stderr
+        assert "none.jpg: cannot be read" in done.stderr
+
+    def test_pictures_of_one_name_do_not_overwrite_each_other(self, model: Path, tmp_path: Path) -> None:
+        for folder in ("a", "b"):
+            (tmp_path / folder).mkdir()
+            cv2.imwrite(str(tmp_path / folder / "same.png"), portrait())
+        done = call("predict", tmp_path / "a" / "same.png", tmp_path / "b" / "same.png", "--model", model, "--out", tmp_path / "out")
+        assert done.exit_code == 0, done.output
+        assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["same-2.faces.png", "same.faces.png"]
+
+    def test_an_unknown_model_is_named(self, tmp_path: Path) -> None:
+        done = call("predict", portrait_path(), "--model", "emotion-huge", "--out", tmp_path)
+        assert isinstance(done.exception, BundleError)
+        assert "'emotion-huge'" in str(done.exception)
+
+    def test_a_folder_that_cannot_be_written_is_named(self, model: Path, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        done = call("predict", portrait_path(), "--model", model, "--out", tmp_path / "file")
+        assert isinstance(done.exception, ModelError)
+        assert "cannot be written" in str(done.exception)
+
+
+@pytest.mark.filterwarnings("ignore")
+class TestNeedingKeras:
+    def test_export_prints_the_difference_of_each_format(self, full_bundle: Bundle, tmp_path: Path) -> None:
+        pytest.importorskip("onnxruntime", reason="the train extra is not installed")
+        done = call("export", full_bundle.directory, "--out", tmp_path, "--format", "onnx", "--format", "table", "--faces", 4)
+        assert done.exit_code == 0, done.output
+        assert "compared with Keras on 4 faces of a sample portrait" in done.stdout
+        assert "largest difference" in done.stdout
+        assert (tmp_path / "layers.md").is_file()
+
+    def test_import_makes_a_bundle_that_loads(self, tmp_path: Path) -> None:
+        pytest.importorskip("keras", reason="the Keras extra is not installed")
+        tiny_network(softmax=True).save(tmp_path / "old.keras")
+        labels = "neutral,happy,surprise,sad,anger,disgust,fear"
+        done = call("import-model", tmp_path / "old.keras", "--name", "emotion-old", "--labels", labels, "--out", tmp_path / "models")
+        assert done.exit_code == 0, done.output
+        assert "outputs were reordered" in done.stdout
+        bundle = load_bundle("emotion-old", [tmp_path / "models"])
+        assert bundle.manifest.recipe["labels"] == labels
+        assert "Not evaluated" in (bundle.directory / "CARD.md").read_text()
+
+    def test_import_refuses_a_pickle(self, tmp_path: Path) -> None:
+        (tmp_path / "model.pkl").write_bytes(b"\x80\x04.")
+        done = call("import-model", tmp_path / "model.pkl", "--name", "x", "--out", tmp_path)
+        assert isinstance(done.exception, ModelError)
+        assert "refused" in str(done.exception)
