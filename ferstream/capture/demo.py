@@ -188,14 +188,16 @@ def _scaled(matrix: Matrix, size: tuple[int, int]) -> Matrix:
 
 
 def _paste(card: Picture, matrix: Matrix, onto: Picture) -> None:
-    cv2.warpAffine(
-        card,
-        matrix,
-        (onto.shape[1], onto.shape[0]),
-        dst=onto,
-        flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_TRANSPARENT,
-    )
+    """Warp a card into the part of the picture that it covers."""
+    height, width = card.shape[:2]
+    corners = np.array([[0, 0, 1], [width, 0, 1], [width, height, 1], [0, height, 1]]) @ matrix.T
+    left, top = np.clip(np.floor(corners.min(axis=0)).astype(int) - 1, 0, None)
+    right, bottom = np.ceil(corners.max(axis=0)).astype(int) + 1
+    part = onto[top:bottom, left:right] if right > 0 and bottom > 0 else onto[:0]
+    if not part.size:
+        return
+    inside = matrix - np.array([[0, 0, left], [0, 0, top]])
+    cv2.warpAffine(card, inside, part.shape[1::-1], dst=part, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_TRANSPARENT)
 
 
 def _backdrop() -> Picture:

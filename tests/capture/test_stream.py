@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -173,3 +174,17 @@ def test_every_error_of_libav_has_a_translation(name: str) -> None:
 def test_an_unknown_transport_is_a_config_error(make: Make) -> None:
     with pytest.raises(ConfigError, match="udp"):
         make("rtsp://cam/1", transport="pigeon")
+
+
+@pytest.mark.parametrize("scheme", ["rtsp", "http"])
+def test_the_password_of_the_file_reaches_the_server_and_nothing_else(make: Make, scheme: str, tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    path.write_text("hunter2!/@:\n")
+    protocol = "RTSP/1.0" if scheme == "rtsp" else "HTTP/1.1"
+    refusal = [f"{protocol} 401 Unauthorized", "CSeq: {cseq}", 'WWW-Authenticate: Basic realm="cam"', "Content-Length: 0", "", ""]
+    asked = http_stub.Transcript("\r\n".join(refusal))
+    with http_stub.serving(asked) as port:
+        text = why(make(f"{scheme}://joe@127.0.0.1:{port}/door", password_file=path), SourceAuthError)
+    expected = b64encode(b"joe:hunter2!/@:").decode()
+    assert f"Authorization: Basic {expected}" in asked.text
+    assert expected not in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -21,6 +22,21 @@ def says(text: str | bytes) -> Answer:
         connection.sendall(content)
 
     return answer
+
+
+class Transcript:
+    """Answers every request of a connection the same way and keeps what was asked; ``{cseq}`` becomes the request's."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self.text = ""
+
+    def __call__(self, connection: socket.socket, stop: threading.Event) -> None:
+        """Serve one connection until the client hangs up."""
+        while request := connection.recv(65536).decode():
+            self.text += request
+            number = re.search(r"CSeq: (\d+)", request)
+            connection.sendall(self._text.format(cseq=number.group(1) if number else 0).encode())
 
 
 def says_nothing(connection: socket.socket, stop: threading.Event) -> None:
