@@ -20,24 +20,23 @@ from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
-from live import answers, free_port, usage
+from harness import free_port, mosquitto, usage
 
 ROOT = Path(__file__).resolve().parent.parent
 VIDEO = ROOT.parent / "shared" / "videos" / "people_walking_1080p.mp4"
 
 
 def once(video: Path, model: str, folder: Path, seconds: float) -> dict[str, Any]:
-    port = free_port()
-    (folder / "mosquitto.conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
+    broker = mosquitto(folder, free_port())
+    port = broker.port
     config = folder / "ferstream.toml"
     config.write_text(
         f'node = "bench"\n[[cameras]]\nname = "cam"\nsource = "{video}"\nrealtime = true\nloop = true\nanalysis_fps = 0\n'
         f'[inference]\nmodel = "{model}"\n[mqtt]\nurl = "mqtt://127.0.0.1:{port}"\n[http]\nlisten = "127.0.0.1:0"\n[outbox]\npath = "memory"\n'
     )
-    broker = subprocess.Popen(["mosquitto", "-c", str(folder / "mosquitto.conf")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     first = threading.Event()
     try:
-        answers(port, broker)
+        broker.start()
         client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
         client.on_message = lambda *_: first.set()
         client.connect("127.0.0.1", port)
@@ -48,14 +47,13 @@ def once(video: Path, model: str, folder: Path, seconds: float) -> dict[str, Any
         heard = first.wait(60)
         first_s = time.monotonic() - started
         threading.Event().wait(seconds)
-        rss_mb = usage(daemon.pid)[1]
+        rss_mb = usage(daemon.pid).rss_mb
         tensorflow = "tensorflow" in Path(f"/proc/{daemon.pid}/maps").read_text()
         daemon.terminate()
         daemon.wait(20)
         client.loop_stop()
     finally:
-        broker.kill()
-        broker.wait()
+        broker.end()
     return {"first_event_s": round(first_s, 2) if heard else None, "rss_mb": round(rss_mb, 1), "tensorflow_loaded": tensorflow}
 
 

@@ -12,6 +12,7 @@ from ferstream.domain.event import CameraState, CameraStatus
 from ferstream.errors import FerstreamError
 from ferstream.pipeline.models import Models
 from ferstream.pipeline.pipeline import Outlet, Pipeline
+from ferstream.runtime.backoff import Backoff
 from ferstream.runtime.clock import Clock
 from ferstream.settings import CameraSettings, Changes
 
@@ -88,6 +89,7 @@ class Cameras:
             clock=self._clock,
             stall_after_s=camera.stall_after_s,
             frozen_after_s=camera.frozen_after_s,
+            backoff=Backoff(floor_s=camera.reconnect_min_s, cap_s=camera.reconnect_max_s),
             on_fatal=self._pipeline.fatal.report,
         )
 

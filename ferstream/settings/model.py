@@ -52,6 +52,10 @@ class CameraSettings(f.Section):
     """Without a frame for so long the camera counts as stalled and is connected anew."""
     frozen_after_s: f.SecondsOrOff = 60.0
     """Identical pictures for so long count as a frozen camera; 0 = off."""
+    reconnect_min_s: f.Seconds = 1.0
+    """Shortest wait before connecting again."""
+    reconnect_max_s: f.Seconds = 60.0
+    """Longest wait before connecting again; waits grow up to it and are drawn at random."""
 
     @model_validator(mode="before")
     @classmethod
