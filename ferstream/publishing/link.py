@@ -164,7 +164,7 @@ class Link:
             connection = Connection(self._address, will=Will(topic=self._topics.availability, payload=OFFLINE, delay_s=WILL_DELAY_S))
             # A name that does not resolve may block longer than any watchdog: no beat is owed meanwhile.
             self._observer.forget_stage(_NAME)
-            connection.connect()
+            connection.connect(given_up=self._stop.is_set)
             began = time.monotonic()
             self._session(connection)
         except FerstreamError as exc:

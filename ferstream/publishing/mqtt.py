@@ -13,7 +13,7 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -32,6 +32,7 @@ __all__ = ["DEFAULT_PORTS", "Answer", "BrokerAddress", "Connection", "Incoming",
 
 CONNECT_TIMEOUT_S: Final = 5.0
 MAX_PACKETS_IN_FLIGHT: Final = 65_535
+_ASK_S: Final = 0.1
 
 
 class _PackedProperties(Properties):  # type: ignore[misc]  # untyped in paho
@@ -69,8 +70,8 @@ class Connection:
 
     # -- life ------------------------------------------------------------------------------
 
-    def connect(self, timeout_s: float = CONNECT_TIMEOUT_S) -> None:
-        """Connect and wait for the broker's word.
+    def connect(self, timeout_s: float = CONNECT_TIMEOUT_S, *, given_up: Callable[[], bool] = lambda: False) -> None:
+        """Connect and wait for the broker's word; ``given_up`` is asked often and ends the wait.
 
         Raises:
             BrokerAuthError: It refuses the credentials or the client.
@@ -90,10 +91,10 @@ class Connection:
         self._socket_option(socket.TCP_NODELAY, 1)
         while self._connack is None:
             left = deadline - time.monotonic()
-            if left <= 0:
+            if left <= 0 or given_up():
                 raise BrokerError(f"{where}: connected, but the broker did not answer within {timeout_s:g} s")
             try:
-                self._turn(left, None)
+                self._turn(min(left, _ASK_S), None)
             except BrokerError as exc:
                 if self._connack is None:
                     raise BrokerError(f"{where} closed the connection without an answer; does it speak MQTT {self._version}?") from exc
@@ -198,15 +199,18 @@ class Connection:
         has_pending = bool(pending and pending())
         ready = dict(poller.poll(0 if has_pending else timeout_s * 1000))
         flags = ready.get(sock.fileno(), 0)
-        code = MQTTErrorCode.MQTT_ERR_SUCCESS
-        if has_pending or flags & ~select.POLLOUT:
-            code = self._client.loop_read()
-        if code == MQTTErrorCode.MQTT_ERR_SUCCESS and flags & select.POLLOUT:
-            code = self._client.loop_write()
-        if code == MQTTErrorCode.MQTT_ERR_SUCCESS:
-            code = self._client.loop_misc()
+        try:
+            code = self._move_bytes(read=has_pending or bool(flags & ~select.POLLOUT), write=bool(flags & select.POLLOUT))
+        except Exception as exc:  # paho meets malformed packets with whatever its parsing stumbles over
+            raise BrokerError(f"{self._address.label}: the broker sent something malformed ({type(exc).__name__})") from exc
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise BrokerError(self._lost_reason())
+
+    def _move_bytes(self, *, read: bool, write: bool) -> MQTTErrorCode:
+        code = self._client.loop_read() if read else MQTTErrorCode.MQTT_ERR_SUCCESS
+        if code == MQTTErrorCode.MQTT_ERR_SUCCESS and write:
+            code = self._client.loop_write()
+        return self._client.loop_misc() if code == MQTTErrorCode.MQTT_ERR_SUCCESS else code
 
     def _flush_socket(self) -> None:
         deadline = time.monotonic() + 1.0

@@ -19,7 +19,8 @@ from ferstream.publishing.topics import Topics
 from ferstream.runtime.backoff import Backoff
 from ferstream.runtime.observer import Observer
 
-STOP_TIMEOUT_S = 5.0
+STOP_TIMEOUT_S = 7.0
+"""More than a connection attempt takes."""
 DELIVER_SHARE = 0.5
 """Share of a flush's time in which events may still reach the broker before they are written to disk."""
 

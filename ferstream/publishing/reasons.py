@@ -18,7 +18,6 @@ CONNECT_REFUSED: dict[int, str] = {
     0x90: "it does not accept the topic of the Last Will (set mqtt.prefix)",
     0x95: "the Last Will is too large for it",
     0x97: "a quota is used up",
-    0x99: "it does not accept the payload format of the Last Will",
     0x9A: "it does not keep retained messages",
     0x9B: "it does not support QoS 1",
     0x9C: "it asks to use another server",

@@ -1,0 +1,278 @@
+"""What the MQTT thread does with a broker's answers, also with those that real brokers give seldom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ferstream.errors import BrokerAuthError, BrokerError
+from ferstream.publishing import reasons
+from ferstream.publishing.encode import Encoder
+from ferstream.publishing.mqtt import BrokerAddress, Connection, Outgoing
+from ferstream.publishing.mqtt_sink import MqttSink
+from ferstream.publishing.topics import Topics
+from ferstream.runtime.ledger import Ledger
+from tests.support.brokers import Gate, until
+from tests.support.builders import face_event
+from tests.support.scripted_broker import (
+    CONNECT,
+    PINGREQ,
+    PUBLISH,
+    ScriptedBroker,
+    connack,
+    disconnect,
+    packet_id,
+    puback,
+    qos_of,
+)
+
+pytestmark = pytest.mark.usefixtures("no_new_threads")
+
+MakeSink = Callable[..., MqttSink]
+
+
+@pytest.fixture
+def make_sink(topics: Topics, encoder: Encoder, observer: Ledger) -> Iterator[MakeSink]:
+    sinks: list[MqttSink] = []
+
+    def make(url: str, **address: Any) -> MqttSink:
+        sink = MqttSink(
+            address=BrokerAddress(url=url, client_id="c", **address),
+            topics=topics,
+            encoder=encoder,
+            observer=observer,
+            backoff=Gate(),
+        )
+        sinks.append(sink)
+        return sink
+
+    yield make
+    for sink in sinks:
+        sink.close()
+
+
+def answering(publish: Callable[[bytes], bytes | None], greeting: bytes = connack()) -> Callable[[int, bytes], bytes | None]:
+    """Greets, answers QoS 1 with ``publish`` and says nothing else."""
+
+    def reply(kind: int, packet: bytes) -> bytes | None:
+        if kind == CONNECT:
+            return greeting
+        if kind == PUBLISH and qos_of(packet):
+            return publish(packet)
+        return b"\xd0\x00" if kind == PINGREQ else b""
+
+    return reply
+
+
+def is_event(packet: bytes) -> bool:
+    return b"/door/face" in packet
+
+
+@pytest.mark.parametrize("code", sorted(reasons.CONNECT_REFUSED))
+def test_every_refusal_is_told_in_words(code: int) -> None:
+    with ScriptedBroker(lambda *_: connack(code)) as broker:
+        connection = Connection(BrokerAddress(url=broker.url, client_id="c"))
+        with pytest.raises(BrokerError) as caught:
+            connection.connect()
+        connection.close()
+    assert str(caught.value) == f"{broker.url} refused the connection: {reasons.CONNECT_REFUSED[code]}"
+    assert isinstance(caught.value, BrokerAuthError) == (code in reasons.NOT_AUTHORISED)
+
+
+@pytest.mark.parametrize(("code", "words"), [(4, "wrong user name or password"), (5, "not authorised"), (2, "client id")])
+def test_refusals_of_mqtt_3(code: int, words: str) -> None:
+    with ScriptedBroker(lambda *_: bytes((0x20, 2, 0, code))) as broker:
+        connection = Connection(BrokerAddress(url=broker.url, client_id="c", protocol=4))
+        with pytest.raises(BrokerError, match=words):
+            connection.connect()
+        connection.close()
+
+
+def test_a_broker_without_qos_1_is_refused_by_us() -> None:
+    with ScriptedBroker(lambda *_: connack(properties=b"\x24\x00")) as broker:
+        connection = Connection(BrokerAddress(url=broker.url, client_id="c"))
+        with pytest.raises(BrokerError, match="does not support QoS 1"):
+            connection.connect()
+        connection.close()
+
+
+@pytest.mark.parametrize("code", sorted(set(reasons.DISCONNECTED) - {0x00, 0x04}))
+def test_every_disconnect_is_told_in_words(code: int) -> None:
+    with ScriptedBroker(lambda *_: connack() + disconnect(code)) as broker:
+        connection = Connection(BrokerAddress(url=broker.url, client_id="c"))
+        with pytest.raises(BrokerError, match=reasons.DISCONNECTED[code].split("(")[0].split("?")[0]):
+            connection.connect()
+            for _ in range(100):
+                connection.step(0.1)
+        connection.close()
+
+
+def test_the_brokers_own_window_is_respected(make_sink: MakeSink) -> None:
+    unanswered: list[bytes] = []
+
+    def publish(packet: bytes) -> bytes:
+        if not is_event(packet):
+            return puback(packet)
+        unanswered.append(packet)
+        return b""
+
+    with ScriptedBroker(answering(publish, connack(properties=b"\x21\x00\x05"))) as broker:
+        sink = make_sink(broker.url)
+        sink.open()
+        for index in range(50):
+            sink.put(face_event(index))
+        until(lambda: len(unanswered) == 5)
+        assert not sink.outbox.wait_empty(0.1)
+        assert len(unanswered) == 5
+        sink.close()
+
+
+def test_what_is_too_large_for_the_broker_is_dropped_and_counted(make_sink: MakeSink, observer: Ledger) -> None:
+    with ScriptedBroker(answering(puback, connack(properties=b"\x27\x00\x00\x02\x80"))) as broker:  # 640 bytes
+        sink = make_sink(broker.url)
+        sink.open()
+        sink.put(face_event())
+        assert sink.outbox.wait_empty(20)
+        assert sink.ledger().dropped == {"rejected": 1}
+        assert observer.snapshot().tallies["outbox_dropped", "rejected"] == 1
+        sink.close()
+
+
+def test_a_quota_that_is_used_up_is_tried_again(make_sink: MakeSink) -> None:
+    refusals = [0x97, 0x97]
+
+    def publish(packet: bytes) -> bytes:
+        return puback(packet, refusals.pop() if is_event(packet) and refusals else 0)
+
+    with ScriptedBroker(answering(publish)) as broker:
+        sink = make_sink(broker.url)
+        sink.open()
+        sink.put(face_event())
+        assert sink.outbox.wait_empty(20)
+        assert sink.ledger().acknowledged == 1
+        assert broker.connections == 3
+        sink.close()
+
+
+def test_no_matching_subscribers_is_no_failure(make_sink: MakeSink) -> None:
+    with ScriptedBroker(answering(lambda packet: puback(packet, 0x10))) as broker:
+        sink = make_sink(broker.url)
+        sink.open()
+        sink.put(face_event())
+        assert sink.outbox.wait_empty(20)
+        assert sink.ledger().acknowledged == 1
+        sink.close()
+
+
+def test_unanswered_events_are_sent_again_in_order_after_a_cut(make_sink: MakeSink, observer: Ledger) -> None:
+    seen: list[bytes] = []
+
+    def publish(packet: bytes) -> bytes | None:
+        if is_event(packet):
+            seen.append(packet)
+            if len(seen) == 4:
+                return None
+            if len(seen) < 4:
+                return b""
+        return puback(packet)
+
+    with ScriptedBroker(answering(publish)) as broker:
+        sink = make_sink(broker.url)
+        for index in range(10):
+            sink.put(face_event(index))
+        sink.open()
+        assert sink.outbox.wait_empty(20)
+        sink.close()
+    numbers = [int(packet.split(b'"seq":')[1].split(b",")[0]) for packet in seen]
+    assert numbers[:4] == [0, 1, 2, 3]
+    assert numbers[-10:] == list(range(10))
+    assert observer.snapshot().tallies["mqtt_publish", "resent"] >= 4
+    assert sink.ledger().acknowledged == 10
+
+
+def test_an_answer_to_nothing_is_ignored(make_sink: MakeSink) -> None:
+    def publish(packet: bytes) -> bytes:
+        strange = b"\x40\x02" + bytes(byte ^ 0x55 for byte in packet_id(packet))
+        return strange + puback(packet) + puback(packet)
+
+    with ScriptedBroker(answering(publish)) as broker:
+        sink = make_sink(broker.url)
+        sink.open()
+        for index in range(20):
+            sink.put(face_event(index))
+        assert sink.outbox.wait_empty(20)
+        assert sink.ledger().acknowledged == 20
+        sink.close()
+
+
+@pytest.mark.parametrize("rubbish", [b"\xff" * 20, b"\x20\x00", b"\x40\x01\x00", b"\x30\x02\x00\x09", b"\xd0\xff\xff\xff\xff"])
+def test_rubbish_from_the_broker_ends_the_connection_not_the_thread(make_sink: MakeSink, rubbish: bytes) -> None:
+    spoken = [rubbish]
+
+    def reply(kind: int, packet: bytes) -> bytes | None:
+        if kind == CONNECT:
+            return connack()
+        if kind == PUBLISH and qos_of(packet):
+            return spoken.pop() if spoken and is_event(packet) else puback(packet)
+        return b""
+
+    with ScriptedBroker(reply) as broker:
+        sink = make_sink(broker.url, keepalive_s=1)
+        sink.open()
+        sink.put(face_event())
+        assert sink.outbox.wait_empty(30)
+        assert sink.link.thread.is_alive()
+        sink.close()
+
+
+def test_a_stop_while_it_waits_to_try_again(make_sink: MakeSink) -> None:
+    sink = make_sink("mqtt://127.0.0.1:9")
+    sink.open()
+    until(lambda: "refused" in sink.reason)
+    sink.close()
+    assert not sink.link.thread.is_alive()
+
+
+def test_a_stop_while_the_broker_says_nothing(make_sink: MakeSink) -> None:
+    with ScriptedBroker(lambda *_: b"") as broker:
+        sink = make_sink(broker.url)
+        sink.open()
+        until(lambda: broker.connections == 1)
+        assert sink.link.stop(2)
+        assert not sink.link.thread.is_alive()
+
+
+def test_an_event_that_cannot_be_encoded_is_counted_once_told(make_sink: MakeSink, caplog: pytest.LogCaptureFixture) -> None:
+    import dataclasses
+
+    from ferstream.domain.face import Box
+
+    sink = make_sink("mqtt://127.0.0.1:9")
+    event = face_event()
+    broken = dataclasses.replace(event, face=dataclasses.replace(event.face, box=Box(float("nan"), 0, 1, 1)))
+    sink.put(broken)
+    sink.put(broken)
+    assert sink.ledger().dropped == {"invalid": 2}
+    assert sink.ledger().holds
+    assert caplog.text.count("could not be encoded") == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=4))
+def test_whatever_a_broker_sends_only_broker_errors_come_out(answers: list[bytes]) -> None:
+    script = [connack(), *answers]
+    with ScriptedBroker(lambda *_: script.pop(0) if script else None) as broker:
+        connection = Connection(BrokerAddress(url=broker.url, client_id="c"))
+        try:
+            connection.connect(2)
+            for _ in range(4):
+                connection.subscribe("a")
+                connection.publish(Outgoing(topic="a", payload=b"x"))
+                connection.step(0.005)
+        except BrokerError:
+            pass
+        connection.close()
