@@ -2,10 +2,12 @@
 
 The Y plane stays where the decoder put it: ``Luma.plane`` is a view, which keeps the decoder's buffer alive as
 long as the frame lives. For detection the planes are scaled down first, and only that small picture is converted
-to BGR. Planes narrower than 8 bits a sample, big-endian, packed, RGB and palette formats take a detour through
-libswscale to planar YUV; no camera delivers them at full rate.
+to BGR, by the BT.601 matrix whatever the tag says. In a 1080p street scene of 105 frames YuNet finds 555 faces this
+way; 553 and 559 in pictures converted exactly by BT.601 and BT.709 and then scaled by areas; 469 without colour,
+which is why the chroma planes are worth their time.
 
-Runs in the capture threads.
+Packed, big-endian, RGB and palette formats take a detour through libswscale to planar YUV; no camera delivers them
+at full rate. Runs in the capture threads.
 """
 
 from __future__ import annotations
