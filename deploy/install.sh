@@ -49,9 +49,10 @@ systemd() {
 }
 
 find_python() {
-  local name
+  local name modules=sys,ensurepip,venv
+  ! command -v uv >/dev/null || modules=sys
   for name in "${PYTHONS[@]}"; do
-    if command -v "$name" >/dev/null && "$name" -c 'import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; then
+    if command -v "$name" >/dev/null && "$name" -c "import $modules; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))" 2>/dev/null; then
       command -v "$name"
       return
     fi
