@@ -1,0 +1,128 @@
+"""The embedded broker as a process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from ferstream.errors import BrokerError
+from ferstream.publishing import broker as module
+from ferstream.publishing.broker import HOST, EmbeddedBroker
+from tests.support.brokers import Subscriber, free_port, until
+
+
+def answers(port: int) -> bool:
+    try:
+        socket.create_connection((HOST, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_takes_the_wished_port_and_gives_it_back() -> None:
+    port = free_port()
+    broker = EmbeddedBroker(port=port)
+    broker.start()
+    assert broker.port == port
+    assert broker.public_url == f"mqtt://127.0.0.1:{port}"
+    assert answers(port) and broker.running
+    broker.stop()
+    broker.stop()
+    assert not answers(port)
+    assert not broker.running
+
+
+def test_another_port_when_the_wished_one_is_taken() -> None:
+    with socket.create_server((HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+        broker = EmbeddedBroker(port=port)
+        broker.start()
+        assert broker.port not in (0, port)
+        broker.stop()
+
+
+def test_listens_on_loopback_only(embedded: EmbeddedBroker) -> None:
+    listening = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    ports = {embedded.port, int(embedded.url.rsplit(":", 1)[1])}
+    addresses = {
+        line.split()[1].split(":")[0] for line in listening if int(line.split()[1].split(":")[1], 16) in ports and line.split()[3] == "0A"
+    }
+    assert addresses == {"0100007F"}
+
+
+def test_leaves_no_file_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    broker = EmbeddedBroker(port=0)
+    broker.start()
+    assert list(tmp_path.iterdir()) == []
+    broker.stop()
+
+
+def test_both_versions_hear_each_other(embedded: EmbeddedBroker) -> None:
+    from paho.mqtt import publish
+    from paho.mqtt.enums import MQTTProtocolVersion
+
+    with Subscriber(embedded.public_url, "x/#", protocol=4) as old, Subscriber(embedded.public_url, "x/#", protocol=5) as new:
+        for version in (MQTTProtocolVersion.MQTTv311, MQTTProtocolVersion.MQTTv5):
+            publish.single(f"x/{version.value}", b"hello", qos=1, hostname=HOST, port=embedded.port, protocol=version)
+        for subscriber in (old, new):
+            subscriber.wait(lambda messages: {m.topic for m in messages} == {"x/4", "x/5"})
+
+
+def test_rubbish_does_not_harm_it(embedded: EmbeddedBroker) -> None:
+    for rubbish in (b"GET / HTTP/1.1\r\n\r\n", b"\x10\xff\xff\xff\xff", b"\x10\x02\x00\x00", b"\x00" * 100):
+        with socket.create_connection((HOST, embedded.port), timeout=5) as connection:
+            connection.sendall(rubbish)
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(100):
+                pass
+    with Subscriber(embedded.public_url, "x/#"):
+        assert embedded.running
+
+
+PARENT = """
+import sys, threading
+from ferstream.publishing.broker import EmbeddedBroker
+broker = EmbeddedBroker(port=0)
+broker.start()
+print(broker.port, flush=True)
+threading.Event().wait()
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_dies_with_its_parent(root_dir: Path, how: signal.Signals) -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT], cwd=root_dir, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        port = int(parent.stdout.readline())
+        assert answers(port)
+        parent.send_signal(how)
+    until(lambda: not answers(port))
+
+
+def test_outlives_a_signal_to_the_whole_group(root_dir: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + PARENT],
+        cwd=root_dir,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as parent:
+        assert parent.stdout is not None
+        port = int(parent.stdout.readline())
+        os.killpg(parent.pid, signal.SIGINT)
+        with Subscriber(f"mqtt://{HOST}:{port}", "x/#"):
+            parent.kill()
+    until(lambda: not answers(port))
+
+
+def test_one_that_does_not_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.sys, "executable", "/bin/false")
+    with pytest.raises(BrokerError, match=r"embedded broker did not start: its process ended at once"):
+        EmbeddedBroker(port=0).start()
