@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from ferstream.settings.coherence import contradictions
 from ferstream.settings.keys import CAMERAS, known_keys
 from ferstream.settings.model import Settings
 from ferstream.settings.overlay import add_environment, add_flags
@@ -102,6 +103,8 @@ def _validate(tree: Tree) -> Settings:
         for error in exc.errors(include_url=False):
             text = explain(error, data=tree.data, known=known)
             tree.problems.append(Problem(tree.origin(error["loc"]), dotted(error["loc"], tree.data), text))
+    else:
+        tree.problems.extend(contradictions(settings, tree))
     tree.problems.extend(_same_names(tree))
     if tree.problems or settings is None:
         raise SettingsError(tree.problems)

@@ -62,7 +62,7 @@ def test_each_value_knows_where_it_came_from(tmp_path: Path) -> None:
         ("FERSTREAM_MQTT__PROTOCOL", "3.1.1", "mqtt.protocol", "3.1.1"),
         ("FERSTREAM_MQTT__COMMANDS", "yes", "mqtt.commands", True),
         ("FERSTREAM_MQTT__COMMANDS", "0", "mqtt.commands", False),
-        ("FERSTREAM_MQTT__CA_FILE", "/a/ca.pem", "mqtt.ca_file", Path("/a/ca.pem")),
+        ("FERSTREAM_OUTBOX__PATH", "/a/box", "outbox.path", "/a/box"),
         ("ferstream_log__level", "debug", "log.level", "debug"),
     ],
 )
@@ -201,6 +201,44 @@ def test_an_ill_typed_variable_is_told_by_its_name(complaints: Complaints) -> No
 
 def test_an_unknown_flag_is_an_error(complaints: Complaints) -> None:
     assert complaints("", {}, {"mqtt.ulr": "x"}) == ["flag mqtt.ulr: mqtt.ulr: unknown key; did you mean mqtt.url?"]
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        (
+            "[mqtt]\nurl = 'mqtt://h'\nca_file = '/ca.pem'",
+            ["f.toml:3: mqtt.ca_file: has no effect: mqtt is not encrypted; write mqtts:// in mqtt.url, or take the key out"],
+        ),
+        (
+            "[mqtt]\nurl = 'ws://h'\ninsecure = true",
+            ["f.toml:3: mqtt.insecure: has no effect: ws is not encrypted; write mqtts:// in mqtt.url, or take the key out"],
+        ),
+        (
+            "[mqtt]\nurl = 'mqtts://h'\nkey_file = '/k.pem'",
+            ["f.toml:3: mqtt.key_file: is the key of a client certificate, but mqtt.cert_file names none"],
+        ),
+        (
+            "[mqtt]\nusername = 'u'",
+            ["f.toml:2: mqtt.username: has no effect: the embedded broker knows no users; set mqtt.url"],
+        ),
+    ],
+)
+def test_keys_that_contradict_each_other_are_told(text: str, lines: list[str], complaints: Complaints) -> None:
+    assert complaints(text) == lines
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "url = 'mqtts://h'\nca_file = '/ca.pem'\ncert_file = '/c.pem'\nkey_file = '/k.pem'",
+        "url = 'WSS://h'\ninsecure = true",
+        "url = 'mqtts://h'\ncert_file = '/both.pem'",
+        "url = 'mqtt://h'\nusername = 'u'",
+    ],
+)
+def test_keys_that_go_together_are_taken(text: str, read: Reader) -> None:
+    assert read(f"[mqtt]\n{text}").mqtt.url.lower().endswith("://h")
 
 
 def test_files_that_cannot_be_read_are_told_in_one_line(tmp_path: Path) -> None:

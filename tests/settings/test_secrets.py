@@ -128,7 +128,9 @@ def test_an_address_open_to_the_network_needs_a_token(complaints: Complaints, re
 
 def test_secret_files_are_named_with_their_keys(tmp_path: Path) -> None:
     file = tmp_path / "f.toml"
-    file.write_text(f'{DOOR}password_file = "a"\n[mqtt]\npassword_file = "b"\nkey_file = "c"\n[http]\ntoken_file = "d"')
+    file.write_text(
+        f'{DOOR}password_file = "a"\n[mqtt]\nurl = "mqtts://h"\npassword_file = "b"\ncert_file = "e"\nkey_file = "c"\n[http]\ntoken_file = "d"'
+    )
     found = dict(secret_files(load(file, environ={}, secrets=False).settings))
     assert found == {
         "cameras.front-door.password_file": tmp_path / "a",
