@@ -157,4 +157,4 @@ class LanesMachine(RuleBasedStateMachine):
 
 
 TestLanesMachine = LanesMachine.TestCase
-TestLanesMachine.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestLanesMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
