@@ -18,7 +18,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def face_event(number: int, camera: str = "door") -> FaceEvent:
 
 
 @contextmanager
-def broker():  # type: ignore[no-untyped-def]
+def broker() -> Iterator[tuple[str, str]]:
     """Yields (name, url)."""
     binary = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin")
     if binary is None:
@@ -88,7 +88,7 @@ def make_sink(url: str, directory: Path | None) -> MqttSink:
     )
 
 
-def paced(put: Callable[[int], None], seconds: float) -> float:
+def paced(put: Callable[[int], object], seconds: float) -> float:
     """Call ``put`` at ``RATE_HZ``; returns CPU in per cent of a core."""
     began, cpu, number = time.monotonic(), time.process_time(), 0
     pause = threading.Event()
@@ -102,7 +102,7 @@ def paced(put: Callable[[int], None], seconds: float) -> float:
 
 def encode_only(seconds: float) -> float:
     encoder = Encoder(node="bench", boot_id="bench", model=ModelRef("emotion-edge", "1.0.0"), clock=SystemClock())
-    return paced(lambda number: encoder.encode(face_event(number)), seconds)  # type: ignore[arg-type, return-value]
+    return paced(lambda number: encoder.encode(face_event(number)), seconds)
 
 
 def bare_paho(url: str, seconds: float) -> float:
@@ -114,7 +114,7 @@ def bare_paho(url: str, seconds: float) -> float:
     client = Client(CallbackAPIVersion.VERSION2, client_id="bare", protocol=MQTTProtocolVersion.MQTTv5)
     client.connect(host, int(port))
     client.loop_start()
-    result = paced(lambda n: client.publish("ferstream/bench/door/face", encoder.encode(face_event(n)).payload, 1), seconds)  # type: ignore[arg-type, return-value]
+    result = paced(lambda n: client.publish("ferstream/bench/door/face", encoder.encode(face_event(n)).payload, 1), seconds)
     client.disconnect()
     client.loop_stop()
     return result

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from ferstream.errors import BrokerError
-from ferstream.publishing import broker as module
 from ferstream.publishing.broker import HOST, EmbeddedBroker
 from tests.support.brokers import Subscriber, free_port, until
 
@@ -123,6 +122,6 @@ def test_outlives_a_signal_to_the_whole_group(root_dir: Path) -> None:
 
 
 def test_one_that_does_not_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.sys, "executable", "/bin/false")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(BrokerError, match=r"embedded broker did not start: its process ended at once"):
         EmbeddedBroker(port=0).start()

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -178,7 +178,7 @@ class TestRefusals:
         assert "secret" not in str(caught.value) + repr(address)
 
     def test_the_right_password(self, locked: Mosquitto, topics: Topics, make_sink: MakeSink) -> None:
-        credentials = {"username": "edge", "password": "right"}
+        credentials: dict[str, Any] = {"username": "edge", "password": "right"}
         result = probe(BrokerAddress(url=locked.url, client_id="c", **credentials), topics)
         assert result.round_trip_s is not None and result.round_trip_s < 5
         sink = make_sink(locked.url, address=credentials)
@@ -188,7 +188,7 @@ class TestRefusals:
         assert sink.ledger().acknowledged == 1
 
     def test_no_right_to_publish(self, locked: Mosquitto, topics: Topics, make_sink: MakeSink, observer: Ledger) -> None:
-        credentials = {"username": "reader", "password": "right"}
+        credentials: dict[str, Any] = {"username": "reader", "password": "right"}
         with pytest.raises(BrokerError, match="refused to publish: not authorised to publish there"):
             probe(BrokerAddress(url=locked.url, client_id="c", **credentials), topics)
         sink = make_sink(locked.url, address=credentials)
@@ -225,8 +225,11 @@ class TestRefusals:
         import http.server
         import threading
 
-        server = http.server.HTTPServer((HOST, 0), http.server.BaseHTTPRequestHandler)
-        server.RequestHandlerClass.log_message = lambda *_: None  # type: ignore[method-assign]
+        class Quiet(http.server.BaseHTTPRequestHandler):
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        server = http.server.HTTPServer((HOST, 0), Quiet)
         thread = threading.Thread(target=server.handle_request)
         thread.start()
         with pytest.raises(BrokerError, match=r"closed the connection without an answer|did not answer"):
@@ -267,7 +270,7 @@ class TestTls:
     def test_with_authority_and_client_certificate(
         self, secure: Mosquitto, certificates: Path, topics: Topics, make_sink: MakeSink
     ) -> None:
-        files = {
+        files: dict[str, Any] = {
             "ca_file": certificates / "ca.pem",
             "cert_file": certificates / "client.pem",
             "key_file": certificates / "client.key",
@@ -310,7 +313,7 @@ class TestTls:
         rubbish.write_text("no certificate")
         for path, problem in ((rubbish, "no usable PEM"), (tmp_path / "absent.pem", "no such file")):
             with pytest.raises(ConfigError, match=f"mqtt.{key}.*{problem}"):
-                probe(BrokerAddress(url="mqtts://localhost", client_id="c", **{key: path}), topics)
+                probe(BrokerAddress(url="mqtts://localhost", client_id="c", **dict[str, Any]({key: path})), topics)
 
 
 class TestWebSocket:

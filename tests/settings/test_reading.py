@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from ferstream.errors import ConfigError, ExitCode
 from ferstream.settings import Settings, load, load_settings
+from ferstream.settings.keys import env_names
+from ferstream.settings.overlay import OTHERS
 from ferstream.settings.problems import SettingsError
 
 from .conftest import Complaints, Reader
@@ -192,6 +195,15 @@ def test_what_is_said_of_a_mistake_in_a_file(text: str, line: str, complaints: C
 )
 def test_an_unknown_variable_is_an_error(name: str, line: str, complaints: Complaints) -> None:
     assert complaints(DOOR, {name: "1"}) == [line]
+
+
+def test_variables_of_the_scripts_in_deploy_are_none_of_our_business(read: Reader, root_dir: Path) -> None:
+    scripts = "".join(file.read_text(errors="replace") for file in (root_dir / "deploy").rglob("*") if file.is_file())
+    used = set(re.findall(r"\bFERSTREAM_[A-Z_]+\b", scripts))
+    settings = {name for name in env_names() if "<" not in name}
+    assert used >= OTHERS
+    assert used - settings - OTHERS == {name for name in used if name.startswith("FERSTREAM_CAMERAS__")}
+    assert read("", dict.fromkeys(OTHERS, "x")) == Settings()
 
 
 def test_an_ill_typed_variable_is_told_by_its_name(complaints: Complaints) -> None:

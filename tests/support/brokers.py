@@ -236,6 +236,5 @@ class Subscriber:
 
 def in_order_but_for_doubles(seqs: list[int]) -> bool:
     """Whether first deliveries come in order."""
-    seen: set[int] = set()
-    first = [seq for seq in seqs if not (seq in seen or seen.add(seq))]
+    first = list(dict.fromkeys(seqs))
     return first == sorted(first)

@@ -23,12 +23,12 @@ class Weights:
 
 def test_the_average_lags_behind_and_arrives() -> None:
     average, model = WeightAverage(decay=0.9, every=1), Weights(0.0)
-    average.update(model, 0)  # type: ignore[arg-type]
+    average.update(model, 0)
     model.arrays[0][:] = 1.0
-    average.update(model, 50)  # type: ignore[arg-type]
+    average.update(model, 50)
     early = float(average.weights[0][0])
     for step in range(51, 150):
-        average.update(model, step)  # type: ignore[arg-type]
+        average.update(model, step)
 
     assert 0.05 < early < 0.2
     assert float(average.weights[0][0]) == pytest.approx(1.0, abs=1e-3)
@@ -38,7 +38,7 @@ def test_the_average_is_in_the_model_only_within_the_block() -> None:
     average, model = WeightAverage(decay=0.9), Weights(1.0)
     average.restore([np.full(3, 0.25, np.float32)])
 
-    with average.applied(model):  # type: ignore[arg-type]
+    with average.applied(model):
         assert model.arrays[0].tolist() == [0.25] * 3
 
     assert model.arrays[0].tolist() == [1.0] * 3
@@ -48,7 +48,7 @@ def test_the_trained_weights_come_back_after_an_error() -> None:
     average, model = WeightAverage(decay=0.9), Weights(1.0)
     average.restore([np.zeros(3, np.float32)])
 
-    with pytest.raises(ZeroDivisionError), average.applied(model):  # type: ignore[arg-type]
+    with pytest.raises(ZeroDivisionError), average.applied(model):
         raise ZeroDivisionError
 
     assert model.arrays[0].tolist() == [1.0] * 3
@@ -56,5 +56,5 @@ def test_the_trained_weights_come_back_after_an_error() -> None:
 
 def test_before_the_first_update_nothing_is_exchanged() -> None:
     model = Weights(2.0)
-    with WeightAverage(decay=0.9).applied(model):  # type: ignore[arg-type]
+    with WeightAverage(decay=0.9).applied(model):
         assert model.arrays[0].tolist() == [2.0] * 3

@@ -21,8 +21,10 @@ def test_an_epoch_is_whole_batches_of_faces_targets_and_weights() -> None:
 
     assert len(made) == len(drawn) == 2
     for faces, targets, weights in drawn:
-        assert (faces.shape, faces.dtype) == ((8, 48, 48, 1), np.uint8)
-        assert (targets.shape, targets.dtype) == ((8, 7), np.float32)
+        assert faces.shape == (8, 48, 48, 1)
+        assert faces.dtype == np.uint8
+        assert targets.shape == (8, 7)
+        assert targets.dtype == np.float32
         assert weights.tolist() == [1.0] * 8
 
 
@@ -44,6 +46,15 @@ def test_an_epoch_depends_on_seed_and_number_alone() -> None:
     resumed = np.concatenate([faces for faces, _, _ in batches(augmentation=Augmentation()).epoch(3)])
 
     np.testing.assert_array_equal(late, resumed)
+
+
+def test_keras_can_drive_it_epoch_by_epoch() -> None:
+    made = batches()
+    first = made[0][0]
+    made.on_epoch_end()
+
+    np.testing.assert_array_equal(made[0][0], next(batches().epoch(1))[0])
+    assert (made[0][0] != first).any()
 
 
 def test_too_few_faces_for_a_batch_are_refused() -> None:

@@ -12,7 +12,7 @@ from tests.training.conftest import make_faces
 pytest.importorskip("keras")
 
 from ferstream.errors import DataError, ModelError
-from ferstream.training import fit as fitting
+from ferstream.training import checkpoint as checkpoints
 from ferstream.training.architectures import ARCHITECTURES, build, mobilenet
 from ferstream.training.checkpoint import load
 from ferstream.training.fit import BEST, LAST, Fit
@@ -73,7 +73,7 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been_killed(tmp_path: Path, step:
 
 
 def test_a_kill_between_the_two_checkpoints_repeats_the_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = fitting.checkpoints.save
+    real = checkpoints.save
 
     def killed_before_last(path: Path, checkpoint: Any) -> None:
         if path.name == LAST:
@@ -81,7 +81,7 @@ def test_a_kill_between_the_two_checkpoints_repeats_the_epoch(tmp_path: Path, mo
         real(path, checkpoint)
 
     with monkeypatch.context() as patched:
-        patched.setattr(fitting.checkpoints, "save", killed_before_last)
+        patched.setattr(checkpoints, "save", killed_before_last)
         with pytest.raises(Killed):
             make(tmp_path).run()
     resumed = make(tmp_path)
@@ -192,7 +192,12 @@ def test_one_sees_frozen_base_layers_thaw(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setitem(ARCHITECTURES, "mobilenet", with_base)
     recipe = replace(RECIPE, arch="mobilenet", frozen_epochs=1, epochs=2, average=0.0, schedule="constant")
     kernels: list[np.ndarray] = []
-    fit = make(tmp_path, recipe, on_epoch=lambda _: kernels.append(fit.network.get_layer("base").get_weights()[0]))
+    fit: Fit
+
+    def keep(_: Any) -> None:
+        kernels.append(fit.network.get_layer("base").get_weights()[0])
+
+    fit = make(tmp_path, recipe, on_epoch=keep)
     start = fit.network.get_layer("base").get_weights()[0]
 
     fit.run()

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("keras")
+
+from ferstream.errors import BundleError
+from ferstream.inference.backends import open_classifier
+from ferstream.inference.bundle import load_bundle
+from ferstream.training.recipe import RECIPES
+from ferstream.training.session import Target, first_rows, train
+from tests.support.bundles import tiny_network
+from tests.training.conftest import make_faces
+
+OPTIONS = {"mobilenet": {"weights": "none"}}
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("arch", list(RECIPES))
+def test_two_epochs_on_500_faces_end_in_a_bundle_that_classifies(tmp_path: Path, arch: str) -> None:
+    faces = make_faces(500, 56)
+    recipe = replace(RECIPES[arch], epochs=2, warmup_epochs=0.5, options=OPTIONS.get(arch, {}))
+    target = Target(directory=tmp_path / f"emotion-{arch}" / "0.1.0", name=f"emotion-{arch}", version="0.1.0", command="ferstream train")
+
+    bundle = train(faces, recipe=recipe, folder=tmp_path / "run", target=target)
+
+    manifest = load_bundle(bundle.directory).manifest
+    assert manifest.recipe["arch"] == arch
+    assert manifest.metrics["PublicTest, fer2013"]["rows"] == 56
+    assert set(manifest.metrics["ms_per_face"]) == {"openvino", "keras"}
+    assert (bundle.directory / "CARD.md").is_file()
+    history = json.loads((tmp_path / "run" / "history.json").read_text())
+    assert [record["epoch"] for record in history] == [1, 2]
+    assert (tmp_path / "run" / "curves.png").stat().st_size > 10_000
+    assert len(list((tmp_path / "run" / "tensorboard").iterdir())) == 2
+    classifier = open_classifier(bundle, backend="openvino")
+    np.testing.assert_allclose(classifier.classify(faces.pixels[:3]).sum(axis=1), 1.0, atol=1e-3)
+    classifier.close()
+
+
+@pytest.fixture
+def _tiny_edge(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ferstream.training.architectures import ARCHITECTURES
+
+    monkeypatch.setitem(ARCHITECTURES, "edge", lambda **_: tiny_network())
+
+
+@pytest.mark.usefixtures("_tiny_edge")
+def test_faces_without_votes_train_on_their_labels_and_a_bundle_is_not_overwritten(tmp_path: Path) -> None:
+    faces = make_faces(56, 28, votes=False)
+    recipe = replace(RECIPES["edge"], epochs=1, batch=14, augmentation=None)
+    target = Target(directory=tmp_path / "mine" / "1.0.0", name="mine", version="1.0.0")
+
+    bundle = train(faces, recipe=recipe, folder=tmp_path / "run", target=target)
+
+    assert set(bundle.manifest.metrics) == {"PublicTest, fer2013", "ms_per_face"}
+    with pytest.raises(BundleError, match="exists already"):
+        train(faces, recipe=recipe, folder=tmp_path / "run", target=target)
+
+
+def test_first_rows_keeps_the_first_of_each_split() -> None:
+    some = first_rows(make_faces(20, 10), 4)
+
+    assert some.usages.tolist() == ["Training"] * 4 + ["PublicTest"] * 4
+    assert some.rows.tolist() == [2, 3, 4, 5, 22, 23, 24, 25]
