@@ -11,10 +11,13 @@ from ferstream.settings.model import DEFAULT_CAMERA
 from ferstream.settings.problems import Origin, Problem, unknown_key, value_at
 from ferstream.settings.tree import Tree
 
+OTHERS = frozenset({"FERSTREAM_HEALTH_URL", "FERSTREAM_HEALTH_TOKEN_FILE", "FERSTREAM_SECRETS"})
+"""Variables of the scripts in deploy/, which share the container's environment and are no settings."""
+
 
 def add_environment(tree: Tree, environ: Mapping[str, str]) -> None:
     """Lay the ``FERSTREAM_`` variables over the tree; an unknown one is a problem."""
-    own = [name for name in environ if name.upper().startswith(ENV_PREFIX)]
+    own = [name for name in environ if name.upper().startswith(ENV_PREFIX) and name not in OTHERS]
     # A camera's source first: it may bring the camera into being.
     for name in sorted(own, key=lambda n: (not n.upper().endswith("__SOURCE"), n)):
         parts = tuple(name[len(ENV_PREFIX) :].lower().split("__"))
