@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
+import keras
 import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
 
 from ferstream.domain.emotion import LABELS
 from ferstream.errors import DataError
+from ferstream.training.augment import Augmentation
+from ferstream.training.dataset import FaceSet
 from ferstream.training.targets import soft_targets
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.random import Generator
-    from numpy.typing import NDArray
-
-    from ferstream.training.augment import Augmentation
-    from ferstream.training.dataset import FaceSet
-
-    Batch = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]
+Batch = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]
 
 MAX_CLASS_WEIGHT = 5.0
 
 
-class TrainingBatches:
-    """Yields (faces (B, 48, 48, 1) uint8, targets (B, 7), weights (B,)); the last part batch waits for the next epoch."""
+class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Batches of (faces (B, 48, 48, 1) uint8, targets (B, 7), weights (B,)), for ``epoch()`` or Keras's own ``fit``.
+
+    What does not fill a batch is left out; the next epoch's order is another one.
+    """
 
     def __init__(
         self,
@@ -42,8 +41,9 @@ class TrainingBatches:
         """Prepare targets and weights.
 
         Raises:
-            DataError: there are fewer faces than one batch.
+            DataError: There are fewer faces than one batch.
         """
+        super().__init__()
         if len(faces) < batch:
             raise DataError(f"{faces.source}: {len(faces)} training faces do not fill one batch of {batch}")
         self._pixels = faces.pixels
@@ -53,6 +53,7 @@ class TrainingBatches:
         self._seed = seed
         self._augmentation = augmentation
         self._mixup = mixup
+        self._epoch = 0
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
@@ -60,10 +61,19 @@ class TrainingBatches:
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """Yield the batches of ``epoch``, 0-based; depends on the seed and the epoch alone."""
-        order = np.random.default_rng((self._seed, epoch)).permutation(len(self._pixels))
+        self._epoch = epoch
         for index in range(len(self)):
-            random = np.random.default_rng((self._seed, epoch, index + 1))
-            yield self._make(order[index * self._batch : (index + 1) * self._batch], random)
+            yield self[index]
+
+    def __getitem__(self, index: int) -> Batch:
+        """Return one batch of the epoch at hand."""
+        order = np.random.default_rng((self._seed, self._epoch)).permutation(len(self._pixels))
+        random = np.random.default_rng((self._seed, self._epoch, index + 1))
+        return self._make(order[index * self._batch : (index + 1) * self._batch], random)
+
+    def on_epoch_end(self) -> None:
+        """Go to the next epoch, when Keras's ``fit`` drives."""
+        self._epoch += 1
 
     def _make(self, chosen: NDArray[np.int64], random: Generator) -> Batch:
         faces = self._pixels[chosen]

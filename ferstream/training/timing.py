@@ -17,7 +17,7 @@ from ferstream.inference.classifier import Classifier
 from ferstream.training.quiet import import_keras
 
 _FACES = 32
-_ROUNDS = 12
+_ROUNDS = 6
 _DIGITS = 3
 
 
