@@ -40,3 +40,33 @@ unit: $(STAMP) ## All quick tests.
 
 clean: ## Remove what was built.
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache dist build
+
+# -- slow, run by hand ------------------------------------------------------------------------------
+
+.PHONY: bench soak faults train sbom audit
+CLIPS ?= ../shared/videos
+
+bench: $(STAMP) ## Speed against the bare kernels, live latency, start-up, outbox; on recordings in CLIPS.
+	mkdir -p bench/results
+	for clip in people_walking_1080p sad_to_happy; do $(BIN)/ferstream bench $(CLIPS)/$$clip.mp4 --turns 5 --json bench/results/$$clip.json || exit; done
+	$(BIN)/python bench/live.py --seconds 60 --json bench/results/live_1080p25.json
+	$(BIN)/python bench/live.py --cameras 4 --size 1280x720 --fps 10 --seconds 300 --json bench/results/four_720p.json
+	$(BIN)/python bench/startup.py --json bench/results/startup.json
+
+soak: $(STAMP) ## 30 minutes of four cameras, broker restarts, cuts and reloads; writes numbers and a plot.
+	mkdir -p bench/results
+	$(BIN)/python bench/soak.py --minutes 30 --json bench/results/soak.json --plot bench/results/soak.png
+
+faults: $(STAMP) debian ## Fault injection in full: outages, 200 cuts, random settings, damaged files, fuzzed requests.
+	mkdir -p bench/results
+	FERSTREAM_FAULTS=full $(BIN)/pytest tests --timeout 1800 -m "slow or not slow" -k "fault or fuzz or damaged or random or outbox or reconnect or redact" $(ARGS)
+	$(BIN)/python bench/outage.py --how SIGKILL --json bench/results/outage_sigkill.json
+	$(BIN)/python bench/outage.py --how SIGTERM --json bench/results/outage_sigterm.json
+	$(BIN)/python bench/cuts.py --cuts 200 --json bench/results/cuts.json
+
+sbom: $(STAMP) ## List every dependency with version and hash, CycloneDX.
+	$$(command -v uv || echo .tools/bin/uv) export --locked --all-extras --no-dev --format cyclonedx1.5 --output-file sbom.cdx.json
+
+audit: $(STAMP) ## Known faults of the locked dependencies; asks the package index.
+	$$(command -v uv || echo .tools/bin/uv) export --locked --all-extras --no-dev --no-emit-project --output-file /tmp/ferstream-requirements.txt -q
+	$$(command -v uvx || echo ".tools/bin/uv tool run") pip-audit --disable-pip -r /tmp/ferstream-requirements.txt

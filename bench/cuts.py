@@ -18,7 +18,22 @@ import time
 from pathlib import Path
 from typing import Any
 
-from harness import PAUSE, camera, clip_of, daemon, free_port, mosquitto, rtsp_server, save, say, scrape, subscriber, total, usage, write_settings
+from harness import (
+    PAUSE,
+    camera,
+    clip_of,
+    daemon,
+    free_port,
+    mosquitto,
+    rtsp_server,
+    save,
+    say,
+    scrape,
+    subscriber,
+    total,
+    usage,
+    write_settings,
+)
 
 BACK_WITHIN_S = 90.0
 SETTLE_CUTS = 10
@@ -60,7 +75,9 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
                 if cut >= SETTLE_CUTS - 1:
                     weights.append(usage(running.pid))
                 if cut % 10 == 9:
-                    say(f"{cut + 1} cuts, back after {back_s[-1]:.1f} s, {weights[-1].rss_mb:.0f} MB, {weights[-1].threads} threads, {weights[-1].files} files")
+                    say(
+                        f"{cut + 1} cuts, back after {back_s[-1]:.1f} s, {weights[-1].rss_mb:.0f} MB, {weights[-1].threads} threads, {weights[-1].files} files"
+                    )
             metrics = scrape(http)
             code = running.end(signal.SIGTERM)
             PAUSE.wait(0.5)

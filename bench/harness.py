@@ -85,7 +85,17 @@ class Server:
 
 def rtsp_server(folder: Path, port: int) -> Server:
     """Serves the files of ``folder``/media as ``rtsp://127.0.0.1:port/<file>?play_count=0``."""
-    command = [str(BIN / "rtsp-server"), "--dir", str(folder / "media"), "--host", "127.0.0.1", "--port", str(port)]
+    command = [
+        str(BIN / "rtsp-server"),
+        "--dir",
+        str(folder / "media"),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--control-port",
+        str(free_port()),
+    ]
     return Server(command, port, folder / "rtsp.log")
 
 

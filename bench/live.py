@@ -103,7 +103,9 @@ def watch(options: argparse.Namespace, running: Server, http: int, heard: Heard)
         "frames_captured": grown("ferstream_frames_total", stage="capture"),
         "frames_analysed": grown("ferstream_frames_total", stage="publishing"),
         "frames_dropped": dropped,
-        "frames_in_flight_change": grown("ferstream_frames_total", stage="capture") - grown("ferstream_frames_total", stage="publishing") - dropped,
+        "frames_in_flight_change": grown("ferstream_frames_total", stage="capture")
+        - grown("ferstream_frames_total", stage="publishing")
+        - dropped,
         "faces": grown("ferstream_faces_total"),
         "events_heard": len(heard.latencies_ms),
         "latency_ms": {f"p{round(100 * q)}": round(percentile(heard.latencies_ms, q), 2) for q in (0.5, 0.9, 0.99, 1.0)},

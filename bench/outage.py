@@ -51,7 +51,9 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             PAUSE.wait(5)
             at_kill = scrape(http)
             rate = (total(at_kill, "ferstream_events_total") - total(before, "ferstream_events_total")) / (time.monotonic() - before_at)
-            say(f"{options.how}: {total(at_kill, 'ferstream_events_total'):.0f} face events made, {at_kill.get('ferstream_outbox_events', 0):.0f} in the outbox")
+            say(
+                f"{options.how}: {total(at_kill, 'ferstream_events_total'):.0f} face events made, {at_kill.get('ferstream_outbox_events', 0):.0f} in the outbox"
+            )
             code = running.end(getattr(signal, options.how))
             running.start(60)
             PAUSE.wait(max(0.0, options.down - (time.monotonic() - down_at)))

@@ -31,7 +31,11 @@ def main() -> None:
     for turn in range(options.turns):
         print(f"turn {turn + 1} of {options.turns}", file=sys.stderr)
         theirs.append(last_json([options.peer, str(HERE / "peer_roboflow_run.py"), str(options.video), options.model]))
-        ours.append(last_json([sys.executable, "-m", "ferstream", "bench", str(options.video), "--model", options.model, "--turns", "1", "--json", "-"]))
+        ours.append(
+            last_json(
+                [sys.executable, "-m", "ferstream", "bench", str(options.video), "--model", options.model, "--turns", "1", "--json", "-"]
+            )
+        )
     fps = statistics.median(run["fps"] for run in ours)
     peer_fps = statistics.median(run["fps"] for run in theirs)
     report = {

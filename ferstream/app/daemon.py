@@ -115,9 +115,7 @@ class Daemon:
     # -- start --------------------------------------------------------------------------------
 
     def _models(self, stack: ExitStack) -> Models:
-        models = Models(
-            detection=detection_plan(self._settings), inference=inference_plan(self._settings, deterministic=False)
-        )
+        models = Models(detection=detection_plan(self._settings), inference=inference_plan(self._settings, deterministic=False))
         stack.callback(models.close)
         return models
 
@@ -149,15 +147,11 @@ class Daemon:
         pipeline = Pipeline(work=work, policy=policy(settings), ledger=ledger, clock=self._clock, on_error=_log_error)
         return pipeline, sink, broker
 
-    def _telemetry(
-        self, pipeline: Pipeline, cameras: Cameras, models: Models, sink: MqttSink, stack: ExitStack
-    ) -> TelemetryServer | None:
+    def _telemetry(self, pipeline: Pipeline, cameras: Cameras, models: Models, sink: MqttSink, stack: ExitStack) -> TelemetryServer | None:
         heartbeats = heartbeats_of(self._settings, pipeline)
         server = None
         if self._settings.http.enabled:
-            server = telemetry_server(
-                self._settings, pipeline=pipeline, cameras=cameras, models=models, sink=sink, heartbeats=heartbeats
-            )
+            server = telemetry_server(self._settings, pipeline=pipeline, cameras=cameras, models=models, sink=sink, heartbeats=heartbeats)
             server.start()
             stack.callback(server.stop)
         watchdog = watchdog_of(self._settings, heartbeats=heartbeats, notifier=self._notifier, on_stuck=self._on_stuck)

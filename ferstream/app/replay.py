@@ -11,8 +11,8 @@ import os
 import re
 import secrets
 import threading
-from contextlib import ExitStack
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,6 +39,8 @@ from ferstream.tracking.smoothing import SmoothingLabeller
 
 NODE = RUN = "replay"
 NO_FILE = Path(os.devnull)
+CHANNEL_ITEMS = 16
+"""Frames that may wait between stages: kept full, so that no core waits for another stage's turn."""
 PROGRESS_S = 0.1
 """Between two looks at how far it is."""
 
@@ -168,13 +170,11 @@ class Replayer:
             looks=self.models.lookers(),
             new_tracker=lambda camera: ByteTracker(camera=camera, run=RUN, lifespan_s=tracking.lifespan_s),
             classify=self.models.classification(max_batch=inference.max_batch, observer=ledger),
-            new_labeller=lambda camera: SmoothingLabeller(
-                time_constant_s=tracking.smoothing_s, min_confidence=inference.min_confidence
-            ),
+            new_labeller=lambda camera: SmoothingLabeller(time_constant_s=tracking.smoothing_s, min_confidence=inference.min_confidence),
             sinks=self.sinks,
             allow=FaceRateLimit(max_hz=self.max_hz_per_face).allows,
         )
-        policy = Policy(max_batch=inference.max_batch, max_wait_s=0.0, summary_interval_s=0.0)
+        policy = Policy(max_batch=inference.max_batch, max_wait_s=0.0, summary_interval_s=0.0, channel_items=CHANNEL_ITEMS)
         return Pipeline(work=work, policy=policy, ledger=ledger, clock=SystemClock(), on_error=self._report)
 
     @staticmethod

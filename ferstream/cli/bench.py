@@ -54,9 +54,7 @@ def _print(report: Any) -> None:
     table.add_column("bare kernels, one thread", justify="right")
     table.add_column("ratio", justify="right")
     table.add_row("frames/s", f"{report.fps:.1f}", f"{report.kernel_fps:.1f}", f"{report.speedup:.2f}")
-    table.add_row(
-        "CPU ms/frame", f"{report.cpu_ms_per_frame:.2f}", f"{report.kernel_cpu_ms_per_frame:.2f}", f"{1 / report.efficiency:.2f}"
-    )
+    table.add_row("CPU ms/frame", f"{report.cpu_ms_per_frame:.2f}", f"{report.kernel_cpu_ms_per_frame:.2f}", f"{1 / report.efficiency:.2f}")
     console = Console()
     console.print(table)
     console.print("efficiency " + f"{report.efficiency:.3f}" + ", latency ms " + _pairs(report.latency_ms))

@@ -32,9 +32,7 @@ def replay(
     from ferstream.app.replay import ReplayOptions, replay_all
     from ferstream.errors import ExitCode
 
-    options = ReplayOptions(
-        videos=tuple(videos), events=events, config=config, model=model, fps=fps, speed=speed, max_hz=max_hz, mqtt=mqtt
-    )
+    options = ReplayOptions(videos=tuple(videos), events=events, config=config, model=model, fps=fps, speed=speed, max_hz=max_hz, mqtt=mqtt)
     with _progress(quiet) as on_progress:
         outcomes = replay_all(options, on_progress=on_progress)
     for outcome in outcomes:

@@ -47,8 +47,12 @@ LIVE_LANE_FRAMES = 2
 """Frames of a live camera that may wait; more would only be older."""
 RECORDING_LANE_FRAMES = 8
 """Decoded frames of a recording that may wait (3 MB each at 1080p); enough to keep two workers busy."""
-CHANNEL_ITEMS = 16
-"""Items between later stages: a few kilobytes each."""
+CHANNEL_ITEMS = 2
+"""Items between later stages while cameras are live. Few on purpose: what waits here grows old, and behind a slow
+classifier a long queue would hold nothing but frames past the staleness budget; kept short, overload shows at the
+lanes, where the freshest frame wins. Recordings lose nothing by waiting and have more, see ``Policy``."""
+PUBLISH_ITEMS = 16
+"""Labelled frames that may wait for publishing, which never waits itself."""
 STATE_ITEMS = 256
 """Camera states that may wait for publishing."""
 LAST_WAIT_S = 1.0
@@ -109,6 +113,7 @@ class Policy:
         max_batch: Faces per batch.
         max_wait_s: Longest wait for a batch to fill.
         summary_interval_s: Between summaries; 0 = none.
+        channel_items: Items that may wait between detection, tracking and inference.
         per_face: Whether face and track events are published at all.
         min_group_size: Without ``per_face``: summaries of fewer tracks are suppressed.
     """
@@ -117,6 +122,7 @@ class Policy:
     max_batch: int = 32
     max_wait_s: float = 0.005
     summary_interval_s: float = 10.0
+    channel_items: int = CHANNEL_ITEMS
     per_face: bool = True
     min_group_size: int = 0
 
@@ -138,10 +144,10 @@ class Pipeline:
         self._states: dict[str, CameraState] = {}
         self._lock = threading.Lock()
         self._frames: Lanes[Frame | SourceEnded] = Lanes()
-        self._detected: Channel[DetectedFrame | SourceEnded] = Channel(capacity=CHANNEL_ITEMS)
-        self._tracked: Channel[TrackedItem] = Channel(capacity=CHANNEL_ITEMS)
+        self._detected: Channel[DetectedFrame | SourceEnded] = Channel(capacity=policy.channel_items)
+        self._tracked: Channel[TrackedItem] = Channel(capacity=policy.channel_items)
         self._publish: Lanes[publishing.Item] = Lanes()
-        self._labelled = self._publish.open("frames", capacity=CHANNEL_ITEMS, overflow=Overflow.BLOCK)
+        self._labelled = self._publish.open("frames", capacity=PUBLISH_ITEMS, overflow=Overflow.BLOCK)
         self._state_lane = self._publish.open("states", capacity=STATE_ITEMS, overflow=Overflow.DROP_OLDEST)
         self._stages: tuple[Stage[object, object], ...] = (
             self._detection(),  # type: ignore[assignment]
@@ -157,9 +163,7 @@ class Pipeline:
             emit=lambda item: self._hand_over(detection.NAME, self._detected.put, (item,)), lanes=self._frames
         )
         handlers = [
-            detection.DetectionHandler(
-                look=look, staleness_s=self._policy.staleness_s, observer=self.ledger, clock=self._clock
-            )
+            detection.DetectionHandler(look=look, staleness_s=self._policy.staleness_s, observer=self.ledger, clock=self._clock)
             for look in self._work.looks
         ]
 
@@ -167,9 +171,7 @@ class Pipeline:
             self._failed(detection.NAME, (ticket[2],), exc)
             ordered.skip(ticket)
 
-        hooks = StageHooks(
-            take=ordered.take, emit=ordered.put, on_failed=failed, on_end=self._detected.close, on_fatal=self.fatal.report
-        )
+        hooks = StageHooks(take=ordered.take, emit=ordered.put, on_failed=failed, on_end=self._detected.close, on_fatal=self.fatal.report)
         return Stage(name=detection.NAME, handlers=handlers, hooks=hooks, observer=self.ledger)
 
     def _tracking(self) -> Stage[DetectedFrame | SourceEnded, tuple[TrackedItem, ...]]:

@@ -191,7 +191,8 @@ def test_run_ends_by_itself_and_a_finished_recording_is_no_trouble(tmp_path: Pat
     clip = write_clip(tmp_path / "a.mp4", frames=5)
     file = tmp_path / "f.toml"
     file.write_text(
-        f'[[cameras]]\nname = "clip"\nsource = "{clip}"\n[http]\nlisten = "127.0.0.1:0"\n[outbox]\npath = "memory"\n[log]\nformat = "json"\n'
+        f'[[cameras]]\nname = "clip"\nsource = "{clip}"\n[http]\nlisten = "127.0.0.1:0"\n'
+        '[outbox]\npath = "memory"\n[log]\nformat = "json"\n'
     )
     done = ferstream("run", "-c", file, "--seconds", 3)
     assert done.returncode == 0, done.stderr

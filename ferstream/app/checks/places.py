@@ -59,13 +59,13 @@ def check_outbox(settings: Settings) -> Iterator[Finding]:
     if folder is None:
         yield skipped("outbox", "outbox.path is memory: events do not survive a restart")
         return
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     try:
+        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
         with tempfile.TemporaryFile(dir=there):
             free = shutil.disk_usage(there).free
     except OSError as exc:
         advice = "make it a folder that the user that runs ferstream may write to, or set outbox.path"
-        yield failed("outbox", f"outbox.path: {there} cannot be written: {(exc.strerror or str(exc)).lower()}", advice, ExitCode.USAGE)
+        yield failed("outbox", f"outbox.path: {folder} cannot be written: {(exc.strerror or str(exc)).lower()}", advice, ExitCode.USAGE)
         return
     if free < settings.outbox.max_bytes:
         detail = (
