@@ -1,4 +1,4 @@
-"""Who may ask and how often: the address rule, the token, the rate limit. No I/O of its own but the token file."""
+"""Who may ask and how often: the address rule, the token, the rate limit. No I/O."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hmac
 import ipaddress
 from collections import OrderedDict
 from dataclasses import dataclass
-from pathlib import Path
 
 from ferstream.errors import ConfigError
 from ferstream.runtime.clock import Clock, SystemClock
@@ -51,32 +50,21 @@ def parse_listen(listen: str, *, key: str = "http.listen") -> Address:
     return Address(bare, int(port))
 
 
-def read_token(path: Path, *, key: str = "http.token_file") -> str:
-    """Read the token, one line of at least 16 printable ASCII characters.
-
-    Raises:
-        ConfigError: The file cannot be read or holds no usable token. The message never holds the token.
-    """
-    try:
-        token = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not ASCII text"
-        raise ConfigError(f"{key} = {path}: cannot be read ({reason})") from error
-    if len(token) < MIN_TOKEN_CHARS or not token.isprintable() or " " in token:
-        raise ConfigError(
-            f"{key} = {path}: want one line of at least {MIN_TOKEN_CHARS} characters without spaces, e.g. from: openssl rand -hex 32"
-        )
-    return token
-
-
 def require_token(address: Address, token: str | None, *, key: str = "http.listen") -> None:
-    """Refuse an address that others can reach while anybody could read it.
+    """Refuse an address that others can reach while anybody could read it, and a token that could be guessed.
 
     Raises:
-        ConfigError: The address is not loopback and there is no token.
+        ConfigError: The address is not loopback and there is no token, or the token is short or not plain ASCII.
+            The message never holds the token.
     """
-    if token is None and not address.loopback:
-        raise ConfigError(f"{key} = {address} can be reached from other machines: set http.token_file, or listen on 127.0.0.1")
+    if token is None:
+        if not address.loopback:
+            raise ConfigError(f"{key} = {address} can be reached from other machines: set http.token_file, or listen on 127.0.0.1")
+    elif len(token) < MIN_TOKEN_CHARS or not all("!" <= char <= "~" for char in token):
+        raise ConfigError(
+            f"the token of the metrics page must have at least {MIN_TOKEN_CHARS} ASCII characters and no space; "
+            "make one with: openssl rand -hex 32"
+        )
 
 
 def authorised(header: str | None, token: str | None) -> bool:
