@@ -90,7 +90,7 @@ def sharpness(crop: Crop) -> float:
         crop: (48, 48) uint8 in the canonical geometry.
 
     Returns:
-        0 for a flat crop, about 0.2 for a smear, 0.3 to 1.3 for faces; the mean of FER2013 is 1.05.
+        0 for a flat crop, about 0.2 for a smear, 0.3 to 1.3 for faces; the median of FER2013 is 1.05.
     """
     _, detail = cv2.meanStdDev(cv2.Laplacian(crop, cv2.CV_16S), mask=_INNER_FACE)
     _, contrast = cv2.meanStdDev(crop, mask=_INNER_FACE)
