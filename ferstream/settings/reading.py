@@ -91,7 +91,15 @@ def load(
 
 def find_file() -> Path | None:
     """Return the file that is read when none is given."""
-    return next((path for path in (LOCAL_FILE, SYSTEM_FILE) if path.is_file()), None)
+    return next((path for path in (LOCAL_FILE, SYSTEM_FILE) if _may_be_there(path)), None)
+
+
+def _may_be_there(path: Path) -> bool:
+    """False only when it is certain: a file that this user may not see must not be passed over in silence."""
+    try:
+        return path.is_file()
+    except PermissionError:
+        return True
 
 
 def _validate(tree: Tree) -> Settings:

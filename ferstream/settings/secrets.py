@@ -90,20 +90,21 @@ def read_secret(file: Path | None, credentials: Path | None, name: str) -> Secre
     Raises:
         ValueError: The file cannot be read, is empty, or is no text; the message never holds its content.
     """
-    if file is None:
-        if credentials is None or not (credentials / name).is_file():
-            return None
-        file = credentials / name
+    if file is None and credentials is None:
+        return None
+    wanted = file or (credentials or Path()) / name
     try:
-        with file.open("rb") as stream:
+        if file is None and not wanted.is_file():
+            return None
+        with wanted.open("rb") as stream:
             raw = stream.read(_LONGEST_SECRET + 1)
         text = raw.decode("utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
-        raise ValueError(f"{file} is not UTF-8 text") from None
+        raise ValueError(f"{wanted} is not UTF-8 text") from None
     except OSError as exc:
-        raise ValueError(f"{file} cannot be read: {exc.strerror or exc}") from exc
+        raise ValueError(f"{wanted} cannot be read: {exc.strerror or exc}") from exc
     if not text or len(raw) > _LONGEST_SECRET:
-        raise ValueError(f"{file} is {'too large for a secret' if text else 'empty'}")
+        raise ValueError(f"{wanted} is {'too large for a secret' if text else 'empty'}")
     return SecretStr(text)
 
 

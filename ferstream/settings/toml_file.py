@@ -46,6 +46,8 @@ def _read_text(path: Path) -> str:
         raise _unreadable(path, "no such file; copy config/ferstream.toml there, or give another with -c FILE") from exc
     except IsADirectoryError as exc:
         raise _unreadable(path, "is a directory, expected a TOML file") from exc
+    except PermissionError as exc:
+        raise _unreadable(path, "this user may not read it; run as its owner, or give another file with -c FILE") from exc
     except UnicodeDecodeError as exc:
         raise _unreadable(path, f"is not UTF-8 text (byte {exc.start}), expected a TOML file") from exc
     except (OSError, ValueError) as exc:

@@ -38,6 +38,17 @@ def test_the_local_file_comes_before_the_system_file(monkeypatch: pytest.MonkeyP
     assert load_settings(environ={}).node == "local"
 
 
+def test_a_file_that_may_not_be_seen_is_not_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse(self: Path, *_: object) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Path, "is_file", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ConfigError, match="this user may not read it; run as its owner, or give another file with -c FILE"):
+        load_settings(environ={})
+
+
 def test_flags_win_over_the_environment_and_that_over_the_file(read: Reader) -> None:
     text = "[detection]\nwidth = 320\nscore = 0.5\nmin_face_px = 30\n"
     environ = {"FERSTREAM_DETECTION__SCORE": "0.6", "FERSTREAM_DETECTION__MIN_FACE_PX": "40"}

@@ -128,9 +128,8 @@ def test_an_address_open_to_the_network_needs_a_token(complaints: Complaints, re
 
 def test_secret_files_are_named_with_their_keys(tmp_path: Path) -> None:
     file = tmp_path / "f.toml"
-    file.write_text(
-        f'{DOOR}password_file = "a"\n[mqtt]\nurl = "mqtts://h"\npassword_file = "b"\ncert_file = "e"\nkey_file = "c"\n[http]\ntoken_file = "d"'
-    )
+    mqtt = '[mqtt]\nurl = "mqtts://h"\npassword_file = "b"\ncert_file = "e"\nkey_file = "c"\n'
+    file.write_text(f'{DOOR}password_file = "a"\n{mqtt}[http]\ntoken_file = "d"')
     found = dict(secret_files(load(file, environ={}, secrets=False).settings))
     assert found == {
         "cameras.front-door.password_file": tmp_path / "a",
@@ -152,3 +151,15 @@ def test_the_process_environment_is_read_when_none_is_given(monkeypatch: pytest.
     monkeypatch.setenv("FERSTREAM_NODE", "from-env")
     (tmp_path / "f.toml").write_text("")
     assert load_settings(tmp_path / "f.toml").node == "from-env"
+
+
+def test_a_credential_that_may_not_be_seen_is_told(monkeypatch: pytest.MonkeyPatch, complaints: Complaints, tmp_path: Path) -> None:
+    def refuse(self: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    (line,) = complaints(DOOR + "[http]\nenabled = false\n[mqtt]\npassword_file = 'none'", {"FERSTREAM_HTTP__TOKEN": "token"})
+    assert line == "f.toml:7: mqtt.password_file: none cannot be read: No such file or directory"
+    lines = complaints(DOOR, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert len(lines) == 3
+    assert all(line.endswith("cannot be read: Permission denied") for line in lines)
