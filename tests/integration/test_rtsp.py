@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import resource
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from ferstream.errors import SourceError, SourceTimeoutError
 from ferstream.runtime.backoff import Backoff
 from ferstream.runtime.ledger import Ledger
 from tests.support import clips
+from tests.support.proxy import Proxy
 from tests.support.rtsp import SERVER, RtspServer, rtsp_server
 from tests.support.runners import PATIENCE_S
 from tests.support.threads import wait_until
@@ -135,6 +137,56 @@ def test_every_cut_is_mended_and_nothing_is_left_behind(cuts: int, folder: Path,
     assert indices == list(range(len(indices)))
     times = [frame.info.media_time_ns for frame in camera.frames]
     assert times == sorted(set(times))
+
+
+def test_garbage_in_the_stream_is_survived(server: RtspServer, no_new_threads: None) -> None:
+    with Proxy(server.port) as proxy:
+        camera = Watched(server.url("door.mp4", port=proxy.port))
+        camera.runner.start()
+        camera.wait_for(CameraStatus.ONLINE)
+        for one_in in (20_000, 2_000, 200):
+            proxy.garble_one_in = one_in
+            seen = len(camera.states) + sum(camera.ledger.snapshot().dropped.values())
+            wait_until(lambda seen=seen: len(camera.states) + sum(camera.ledger.snapshot().dropped.values()) > seen)  # type: ignore[misc]
+        proxy.garble_one_in = 0
+        proxy.cut()
+        good = len(camera.frames)
+        wait_until(lambda: len(camera.frames) > good + 10)
+        camera.finish()
+    times = [frame.info.media_time_ns for frame in camera.frames]
+    assert times == sorted(set(times))
+    assert camera.runner.abandoned == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_cuts_at_random_moments(server: RtspServer, no_new_threads: None) -> None:
+    chance, pause, handles = random.Random(7), threading.Event(), Path("/proc/self/fd")
+
+    def in_use() -> tuple[int, int]:
+        return threading.active_count(), len(list(handles.iterdir()))
+
+    with Proxy(server.port) as proxy:
+        camera = Watched(server.url("door.mp4", port=proxy.port))
+        camera.runner.start()
+        camera.wait_for(CameraStatus.ONLINE)
+        before, memory_before = in_use(), resident_bytes()
+        for _ in range(200):
+            pause.wait(chance.uniform(0.1, 5.0))
+            times = camera.times(CameraStatus.ONLINE)
+            proxy.cut()
+            wait_until(lambda times=times: camera.times(CameraStatus.ONLINE) > times)  # type: ignore[misc]
+            camera.frames.clear()
+        wait_until(lambda: in_use() == before)
+        memory_after = resident_bytes()
+        camera.finish()
+    assert camera.times(CameraStatus.ONLINE) >= 201
+    assert memory_after < memory_before * 1.05 + 2**20
+
+
+def resident_bytes() -> int:
+    """Memory of this process that is in RAM."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def test_a_frozen_server_is_left_and_found_again(server: RtspServer, no_new_threads: None) -> None:

@@ -26,9 +26,9 @@ class RtspServer:
         self._process: subprocess.Popen[bytes] | None = None
         self.port, self._control_port = free_port(), free_port()
 
-    def url(self, name: str, *, userinfo: str = "") -> str:
-        """The address of a clip, played over and over."""
-        return f"rtsp://{userinfo}127.0.0.1:{self.port}/{name}?play_count=0"
+    def url(self, name: str, *, port: int | None = None) -> str:
+        """The address of a clip, played over and over; ``port`` of a proxy before the server, if any."""
+        return f"rtsp://127.0.0.1:{port or self.port}/{name}?play_count=0"
 
     def start(self) -> None:
         """Start it and wait until it answers; more than once."""
