@@ -3,7 +3,7 @@
 They are painted on the small picture before detection and on every face crop, and a face whose box
 centre lies in one is dropped. The paint is mid grey, about the mean of what the networks were trained
 on. Measured with three masks on three clips, faces found beside the masks were as many with grey as
-with black (1,112 and 1,118) and fewer with white (1,094); a crop half painted stays nearest to its
+with black (1,113 and 1,119) and fewer with white (1,101); a crop half painted stays nearest to its
 former contrast with grey.
 """
 
