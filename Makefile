@@ -69,4 +69,4 @@ sbom: $(STAMP) ## List every dependency with version and hash, CycloneDX.
 
 audit: $(STAMP) ## Known faults of the locked dependencies; asks the package index.
 	$$(command -v uv || echo .tools/bin/uv) export --locked --all-extras --no-dev --no-emit-project --output-file /tmp/ferstream-requirements.txt -q
-	$$(command -v uvx || echo ".tools/bin/uv tool run") pip-audit --disable-pip -r /tmp/ferstream-requirements.txt
+	$$(command -v uvx || echo ".tools/bin/uv tool run") pip-audit --strict --disable-pip -r /tmp/ferstream-requirements.txt
