@@ -132,7 +132,5 @@ class ByteTracker:
 
 
 def _corners(boxes: Sequence[Box], widen: float) -> npt.NDArray[np.float32]:
-    corners = [
-        (box.x - widen * box.w, box.y - widen * box.h, box.x + (1 + widen) * box.w, box.y + (1 + widen) * box.h) for box in boxes
-    ]
+    corners = [(box.x - widen * box.w, box.y - widen * box.h, box.x + (1 + widen) * box.w, box.y + (1 + widen) * box.h) for box in boxes]
     return np.array(corners, np.float32).reshape(-1, 4)

@@ -152,5 +152,3 @@ def _turn(info: FrameInfo, track: Track, change: TrackChange, memory: _Memory, p
     total = memory.seen.total()
     shares = {label: memory.seen[label] / total for label in (*LABELS, UNKNOWN) if memory.seen[label]}
     return TrackEvent(info, track, change, memory.smoothed, previous, dwell_ns=track.age_ns, shares=shares)
-
-
