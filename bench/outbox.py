@@ -153,7 +153,7 @@ def drain(url: str, directory: Path, backlog: int) -> dict[str, float]:
         while live < (time.monotonic() - began) * 200:
             up.put(face_event(live, camera="live"))
             live += 1
-        lanes = up.outbox._queue._lanes.get("live")  # how long the oldest live event has waited
+        lanes = up.outbox._custody._lanes._lanes.get("live")  # how long the oldest live event has waited
         oldest = lanes[0].made_ns if lanes else None
         if oldest is not None:
             waits.append((time.monotonic_ns() - oldest) / 1e6)

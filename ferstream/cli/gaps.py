@@ -94,8 +94,12 @@ def _subscribe(finder: GapFinder, address: BrokerAddress, topic: str, seconds: f
 
     from ferstream.publishing.listen import listen
 
+    last: list[str] = []
+
     def hint(text: str) -> None:
-        typer.echo(text, err=True)
+        if last[-1:] != [text]:
+            typer.echo(text, err=True)
+            last.append(text)
 
     try:
         listen(

@@ -81,6 +81,7 @@ class Store:
                 raise
 
     def _open(self) -> list[StoredHead]:
+        self.path.touch(mode=0o600)  # before SQLite does: the journal takes the rights of the file
         db = self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=0.2)
         db.execute("PRAGMA locking_mode=EXCLUSIVE")
         db.execute("PRAGMA auto_vacuum=INCREMENTAL")
@@ -95,7 +96,6 @@ class Store:
         db.execute(_TABLE)
         db.execute(f"PRAGMA user_version={_VERSION}")
         db.execute("COMMIT")
-        self.path.chmod(0o600)
         self._inode = _identity(self.path)
         heads = db.execute("SELECT id, camera, schema, boot_id, seq, crc, length(payload) FROM events ORDER BY id")
         return [StoredHead(*row) for row in heads]

@@ -213,7 +213,7 @@ class TestOnDisk:
         for seq in range(9000):
             outbox.append(message(seq, size=100))
         assert outbox.flush(WAIT_S) == 0
-        waiting = outbox._queue.waiting()
+        waiting = outbox._custody._lanes.waiting()
         assert sum(item.payload is not None for item in waiting) < 6000
         payloads: list[bytes] = []
         ready.until(lambda: _keep(outbox.take(500), payloads, outbox) >= 9000)
