@@ -64,7 +64,8 @@ class YuNetModel:
         self._core = openvino.Core()
         self._lock = threading.Lock()
         self._compiled: dict[tuple[int, int], Any] = {}
-        _check_is_yunet(self._read(), weights)
+        self._model = self._read()
+        _check_is_yunet(self._model, weights)
 
     def request(self, width: int, height: int) -> Request:
         """Make a request for pictures of ``width`` x ``height`` pixels, both multiples of 32.
@@ -90,7 +91,7 @@ class YuNetModel:
 
     def _compile(self, width: int, height: int) -> Any:
         try:
-            model = self._read()
+            model = self._model.clone()
             model.reshape([1, 3, height, width])
             return self._core.compile_model(_with_byte_input(model), self._device, self._properties())
         except RuntimeError as exc:
