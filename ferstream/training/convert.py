@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +25,8 @@ def to_openvino(served: keras.Model, path: Path) -> Path:
     Raises:
         ModelError: OpenVINO does not know an operation of the model.
     """
+    if keras.backend.backend() != "tensorflow":
+        return _on_tensorflow(served, path)
     import openvino
 
     openvino.save_model(openvino_model(served), path, compress_to_fp16=True)
@@ -90,6 +95,21 @@ def openvino_model(served: keras.Model) -> openvino.Model:
     return model
 
 
+def _on_tensorflow(served: keras.Model, path: Path) -> Path:
+    """Convert in a process of its own where Keras runs on TensorFlow: OpenVINO reads nothing that Keras writes on JAX or torch."""
+    with tempfile.TemporaryDirectory(prefix="ferstream-export-") as scratch:
+        saved = Path(scratch) / "model.keras"
+        served.save(saved)
+        command = [sys.executable, "-m", __name__, str(saved), str(path)]
+        done = subprocess.run(command, env={**os.environ, "KERAS_BACKEND": "tensorflow"}, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = done.stderr.strip().splitlines()[-1:] or [f"exit {done.returncode}"]
+        raise ModelError(
+            f"model {served.name}: cannot be converted for OpenVINO, which needs TensorFlow beside {keras.backend.backend()}: {reason[0]}"
+        )
+    return path
+
+
 def _export(served: keras.Model, path: Path, form: str) -> None:
     # Exporters refuse a model that was loaded and never called.
     served(np.zeros((1, CROP_PX, CROP_PX, 1), np.uint8), training=False)
@@ -98,3 +118,7 @@ def _export(served: keras.Model, path: Path, form: str) -> None:
     except (ImportError, ValueError, RuntimeError, NotImplementedError) as exc:
         msg = f"model {served.name}: Keras on {keras.backend.backend()} cannot write {form}: {str(exc).splitlines()[0]}"
         raise ModelError(msg) from exc
+
+
+if __name__ == "__main__":
+    to_openvino(keras.saving.load_model(sys.argv[1], compile=False), Path(sys.argv[2]))
