@@ -22,7 +22,10 @@ def bench(
     from ferstream.app.bench import bench_video
     from ferstream.app.plans import cores
     from ferstream.app.replay import NO_FILE
+    from ferstream.logs import configure_logging
     from ferstream.settings import load_settings
+
+    configure_logging(level="warning", format="console")
 
     flags = {} if model is None else {"inference.model": model}
     settings = load_settings(config or NO_FILE, environ={} if config is None else None, flags=flags)

@@ -26,7 +26,9 @@ def check(config: ConfigFile = None, as_json: AsJson = False) -> None:
     Ends with the exit code of the first failure, 0 if there is none.
     """
     from ferstream.app.checks import findings, read_settings
+    from ferstream.logs import configure_logging
 
+    configure_logging(level="critical", format="console")  # what fails is told as a finding, once
     settings, found = read_settings(config)
     if not as_json:
         _print(found)

@@ -31,7 +31,9 @@ def replay(
     """
     from ferstream.app.replay import ReplayOptions, replay_all
     from ferstream.errors import ExitCode
+    from ferstream.logs import configure_logging
 
+    configure_logging(level="warning", format="console")  # to stderr: stdout may be the events
     options = ReplayOptions(videos=tuple(videos), events=events, config=config, model=model, fps=fps, speed=speed, max_hz=max_hz, mqtt=mqtt)
     with _progress(quiet) as on_progress:
         outcomes = replay_all(options, on_progress=on_progress)

@@ -17,10 +17,10 @@ from typer.testing import CliRunner, Result
 
 from ferstream.cli import app
 from ferstream.errors import ExitCode
-from ferstream.runtime.redaction import forget_secrets
 from tests.support.brokers import Mosquitto, free_port
 from tests.support.bundles import tiny_openvino_bundle
 from tests.support.clips import write_clip, write_sound
+from tests.support.logs import logging_restored
 
 SECRET = "zirkelkasten"
 
@@ -44,8 +44,8 @@ def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
     for name in [name for name in os.environ if name.startswith("FERSTREAM_") or name == "CREDENTIALS_DIRECTORY"]:
         monkeypatch.delenv(name)
-    yield
-    forget_secrets()
+    with logging_restored():
+        yield
 
 
 @pytest.fixture
