@@ -89,9 +89,16 @@ def _maker(source: str) -> _Maker:
 def _scheme(source: str) -> str:
     """The part before the colon; empty for a path (also one like ``C:video.mp4`` or ``a/b:c``)."""
     head, colon, _ = source.partition(":")
-    if not colon or "/" in head or len(head) == 1 or Path(source).exists():
+    if not colon or "/" in head or len(head) == 1 or _is_file(source):
         return ""
     return head.lower()
+
+
+def _is_file(source: str) -> bool:
+    try:
+        return Path(source).is_file()
+    except OSError:  # a name that no file can have, such as a very long address
+        return False
 
 
 def _stream(source: str, camera: str, observer: Observer, options: SourceOptions, clock: Clock) -> Source:
@@ -136,9 +143,21 @@ def _file(source: str, camera: str, observer: Observer, options: SourceOptions, 
 
 def _path(source: str) -> Path:
     if _scheme(source) != "file":
-        return Path(source).expanduser()
+        return _at_home(source)
     rest = source[len("file:") :]
-    return Path(unquote(urlsplit(source).path)) if rest.startswith("//") else Path(rest).expanduser()
+    if not rest.startswith("//"):
+        return _at_home(rest)
+    try:
+        return Path(unquote(urlsplit(source).path))
+    except ValueError:
+        raise ConfigError(f'source "{source}" is no address of a file; write file:///path or just the path') from None
+
+
+def _at_home(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # no such user: then it is a name like any other
+        return Path(path)
 
 
 def _webcam(source: str, camera: str, observer: Observer, options: SourceOptions, clock: Clock) -> Source:

@@ -13,6 +13,8 @@ from ferstream.domain.frame import Frame, FrameInfo, detection_size
 from ferstream.runtime.clock import Clock
 from ferstream.runtime.observer import Observer
 
+_DAMAGE_GRACE_NS = 30_000_000_000
+
 
 class Framer:
     """The identity of a source's frames: numbers them, gives them times, picks those to analyse."""
@@ -43,12 +45,13 @@ class Framer:
         self._observer, self._clock, self._utc_ns = observer, clock, utc_ns
         self._sampler = Sampler(fps=analysis_fps)
         self._index = -1
+        self._good_ns = 0
         self.pulse_ns = 0
 
     def next(self, media_time_ns: int, size: tuple[int, int]) -> FrameInfo | None:
         """Count a decoded frame; its identity if it is to be analysed."""
         self._index += 1
-        self.pulse_ns = now_ns = self._clock.monotonic_ns()
+        self.pulse_ns = self._good_ns = now_ns = self._clock.monotonic_ns()
         self._observer.frame(self._camera, "decode")
         if not self._sampler.take(media_time_ns):
             return None
@@ -62,6 +65,20 @@ class Framer:
             height=size[1],
             live=self._live,
         )
+
+    def decoding_took(self, seconds: float) -> None:
+        """Record the work of decoding one packet."""
+        self._observer.duration("decode", seconds)
+
+    def damaged(self, count: int = 1) -> None:
+        """Count pictures that could not be decoded.
+
+        For a while they are a sign of life too: a lost packet spoils every picture up to the next key frame.
+        """
+        self._observer.frame_dropped(self._camera, "decode", "damaged", count)
+        now_ns = self._clock.monotonic_ns()
+        if now_ns - self._good_ns < _DAMAGE_GRACE_NS:
+            self.pulse_ns = now_ns
 
     def frame(self, decoded: av.VideoFrame, media_time_ns: int) -> Frame | None:
         """The Frame for a decoded picture, None when ``analysis_fps`` skips it."""

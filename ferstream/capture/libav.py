@@ -96,7 +96,7 @@ class Connection:
         """The pictures of one packet after the other."""
         packets = self._container.demux(self._stream)
         in_a_row = 0
-        while in_a_row <= _MAX_DAMAGED_IN_A_ROW:
+        while strict or in_a_row <= _MAX_DAMAGED_IN_A_ROW:
             with self._lock:
                 if self._closing.is_set():
                     return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from collections.abc import Iterator
 from datetime import datetime
@@ -128,7 +129,7 @@ class FileSource:
     def _begun(self) -> tuple[Connection, av.VideoFrame, Iterator[av.VideoFrame]]:
         """Open the file and decode its first picture, which proves that it is one."""
         connection = self._connection = self._connected()
-        rest = connection.frames(timed=self._timed, damaged=self._damaged, strict=False)
+        rest = connection.frames(timed=self._framer.decoding_took, damaged=self._framer.damaged, strict=False)
         first = next(rest, None)
         if first is None:
             connection.close()
@@ -157,22 +158,22 @@ class FileSource:
         wait_ns = due_ns - self._clock.monotonic_ns()
         return self._stop.wait(wait_ns / 1e9) if wait_ns > 0 else self._stop.is_set()
 
-    def _timed(self, seconds: float) -> None:
-        self._observer.duration("decode", seconds)
-
-    def _damaged(self, count: int) -> None:
-        self._observer.frame_dropped(self._camera, "decode", "damaged", count)
-
 
 def _check_file(path: Path) -> None:
     """Say what libav would only call invalid."""
-    if not path.exists():
-        raise SourceError(f"{path}: no such file; check the path")
-    if path.is_dir():
+    try:
+        found = path.stat()
+    except PermissionError:
+        raise SourceError(f"{path}: no permission to look into its directory; open it for this user") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise SourceError(f"{path}: no such file; check the path") from None
+    except (OSError, ValueError) as exc:
+        raise SourceError(f"{str(path)[:200]!r}: cannot be the name of a file ({type(exc).__name__}); check the path") from None
+    if stat.S_ISDIR(found.st_mode):
         raise SourceError(f"{path}: is a directory; name a video file in it")
     if not os.access(path, os.R_OK):
         raise SourceError(f"{path}: no permission to read it; make it readable for this user")
-    if path.is_file() and path.stat().st_size == 0:
+    if stat.S_ISREG(found.st_mode) and found.st_size == 0:
         raise SourceFormatError(f"{path}: is empty; record or copy it again")
 
 

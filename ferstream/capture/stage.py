@@ -140,8 +140,10 @@ class CameraRunner:
             ending = Ending("internal", f"{type(exc).__name__} in the camera's supervision", exc)
             self._fatal(exc)
         finally:
-            self._status.enter(CameraStatus.OFFLINE, ending.text)
-            self._on_end()
+            try:
+                self._status.enter(CameraStatus.OFFLINE, ending.text)
+            finally:
+                self._on_end()
 
     def _keep_connected(self) -> Ending:
         """Connect again and again; how it ended for good."""

@@ -110,7 +110,7 @@ class StreamSource:
             raise SourceFormatError(f"{self._shown}: {exc}") from None
         if self._stop.is_set():
             self._connection.close()
-        pictures = self._connection.frames(timed=self._timed, damaged=self._damaged, strict=True)
+        pictures = self._connection.frames(timed=self._framer.decoding_took, damaged=self._framer.damaged, strict=True)
         first = self._read(pictures)
         if first is None:
             raise SourceFormatError(f"{self._shown}: ended before its first picture")
@@ -187,9 +187,3 @@ class StreamSource:
         if isinstance(exc, av.error.InvalidDataError) and self._clock.monotonic_ns() - started_ns >= limit_s * 0.99e9:
             return timed_out(self._shown, limit_s)
         return translated(exc, self._shown, limit_s)
-
-    def _timed(self, seconds: float) -> None:
-        self._observer.duration("decode", seconds)
-
-    def _damaged(self, count: int) -> None:
-        self._observer.frame_dropped(self._camera, "decode", "damaged", count)

@@ -165,7 +165,7 @@ class WebcamSource:
                 return None
             started = time.perf_counter()
             got, picture = self._capture.read()
-            self._observer.duration("decode", time.perf_counter() - started)
+            self._framer.decoding_took(time.perf_counter() - started)
             if self._stop.is_set():
                 self._release()
                 return None

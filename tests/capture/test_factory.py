@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ferstream.capture.demo import DemoSource
@@ -51,6 +51,7 @@ def test_sources(source: str, kind: type, live: bool, ledger: Ledger) -> None:
         ("rtsp://", "names no host"),
         ("rtsp:///door", "names no host"),
         ("rtsp://[::1/door", "is no address"),
+        ("file://[/a.mp4", "is no address of a file"),
     ],
 )
 def test_nonsense(source: str, words: str, ledger: Ledger) -> None:
@@ -83,6 +84,11 @@ def test_options_reach_the_source(ledger: Ledger, long_clip: Path) -> None:
     assert frames[0].small.shape == (32, 64, 3)
 
 
+def test_a_very_long_address_is_one(ledger: Ledger) -> None:
+    assert isinstance(open_source("rtsp://cam/" + "x" * 5000, camera="door", observer=ledger), StreamSource)
+
+
+@example("~0")
 @given(st.text(max_size=40))
 def test_anything_is_a_source_or_a_config_error(text: str) -> None:
     try:

@@ -89,6 +89,24 @@ def test_odd_sizes(pixel_format: str, size: tuple[int, int]) -> None:
     assert small.shape[:2] == detection_size(*size, 64)[::-1]
 
 
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv420p10le", "nv12", "gray"])
+@pytest.mark.parametrize("size", [(1920, 1080), (3840, 2160), (1001, 701)])
+def test_large_pictures_are_scaled_without_losing_their_greys(pixel_format: str, size: tuple[int, int]) -> None:
+    small_size = detection_size(*size, 320)
+    luma, small = picture(clips.picture(pixel_format, size), small_size)
+    expected = cv2.resize(cv2.cvtColor(clips.card(size), cv2.COLOR_RGB2GRAY), small_size, interpolation=cv2.INTER_AREA)
+    grey = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY).astype(float)
+    assert luma.plane.shape == size[::-1]
+    assert np.abs(grey - expected).mean() < 3
+
+
+def test_fine_texture_becomes_grey_not_moire() -> None:
+    stripes = np.zeros((720, 1280), np.uint8)
+    stripes[:, ::2] = 255
+    _, small = picture(av.VideoFrame.from_ndarray(stripes, format="gray"), (640, 352))
+    assert np.abs(small.astype(float) - 127.5).max() < 2
+
+
 def test_the_luma_is_a_view_that_nobody_may_write() -> None:
     frame = clips.picture("yuv420p")
     luma, small = picture(frame, (96, 64))

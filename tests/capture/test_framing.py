@@ -1,0 +1,52 @@
+"""What is counted of every picture, and what counts as a sign of life."""
+
+from __future__ import annotations
+
+import pytest
+
+from ferstream.capture.framing import Framer
+from ferstream.runtime.ledger import Ledger
+from tests.support.clips import picture
+from tests.support.clock import FakeClock
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def framer(clock: FakeClock, ledger: Ledger) -> Framer:
+    return Framer(camera="door", width=64, analysis_fps=10, live=True, observer=ledger, clock=clock, utc_ns=lambda media_ns: media_ns + 5)
+
+
+def test_a_skipped_frame_is_counted_and_costs_nothing(framer: Framer, ledger: Ledger) -> None:
+    frames = [framer.frame(picture("yuv420p"), media_ns) for media_ns in (0, 20_000_000, 100_000_000)]
+    assert [frame is not None for frame in frames] == [True, False, True]
+    assert frames[2] is not None
+    assert (frames[2].info.index, frames[2].info.captured_at_ns) == (2, 100_000_005)
+    snapshot = ledger.snapshot()
+    assert snapshot.frames == {("door", "decode"): 3}
+    assert snapshot.durations["capture"].count == 2
+
+
+def test_damage_is_counted(framer: Framer, ledger: Ledger) -> None:
+    framer.damaged(2)
+    framer.damaged()
+    assert ledger.snapshot().dropped == {("door", "decode", "damaged"): 3}
+
+
+def test_damage_is_a_sign_of_life_for_a_while(framer: Framer, clock: FakeClock) -> None:
+    framer.frame(picture("yuv420p"), 0)
+    clock.advance(29)
+    framer.damaged()
+    assert framer.pulse_ns == clock.monotonic_ns()
+    last = framer.pulse_ns
+    clock.advance(2)
+    framer.damaged()
+    assert framer.pulse_ns == last
+
+
+def test_damage_before_any_picture_is_none(framer: Framer) -> None:
+    framer.damaged()
+    assert framer.pulse_ns == 0
