@@ -1,103 +1,183 @@
-"""The broker is down for minutes while events are made, and the daemon dies in the middle.
+"""A broker outage with the publisher killed in the middle: what does a subscriber miss?
 
-    python bench/outage.py --down 300 --how SIGKILL        at most one second of events may be missing
-    python bench/outage.py --down 300 --how SIGTERM        none
+    python bench/outage.py [--minutes 5] [--rate 200] [--signal KILL|TERM] [--json FILE]
 
-Two 1080p recordings played as cameras make over 200 events a second. How many the first process had made when it was killed is read
-from its metrics just before; what a subscriber with a lasting session heard in the end is compared with it.
+Mosquitto is started and stopped; a child process publishes through the real sink and outbox; halfway through the
+outage the child gets the signal and is started again. At the end the subscriber's numbers are held against
+the child's own count.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import signal
+import subprocess
+import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
-from harness import CLIP, PAUSE, daemon, free_port, mosquitto, save, say, scrape, subscriber, total, write_settings
+from ferstream.domain.emotion import Emotion, Verdict
+from ferstream.domain.event import FaceEvent
+from ferstream.domain.face import Box, Face
+from ferstream.domain.frame import FrameInfo
+from ferstream.domain.track import Track, TrackState
+from ferstream.publishing.address import BrokerAddress
+from ferstream.publishing.encode import Encoder, ModelRef
+from ferstream.publishing.gaps import GapFinder
+from ferstream.publishing.listen import listen
+from ferstream.publishing.mqtt_sink import MqttSink
+from ferstream.publishing.packets import Incoming
+from ferstream.publishing.topics import Topics
+from ferstream.runtime.clock import SystemClock
+from ferstream.runtime.ledger import Ledger
+
+PORT = 18990
+URL = f"mqtt://127.0.0.1:{PORT}"
+CAMERAS = 4
+UP_S = 10.0
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--down", type=float, default=300.0, help="seconds without a broker")
-    parser.add_argument("--how", choices=["SIGKILL", "SIGTERM"], default="SIGKILL")
-    parser.add_argument("--cameras", type=int, default=2)
-    parser.add_argument("--model", default="emotion-edge")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="ferstream-outage-") as name:
-        save(measure(options, Path(name)), options.json)
+def face_event(number: int) -> FaceEvent:
+    """A face event of one of four cameras."""
+    camera = f"cam{number % CAMERAS}"
+    info = FrameInfo(camera, number, number * 5_000_000, time.monotonic_ns(), time.time_ns(), 1920, 1080, True)
+    emotion = Emotion(Verdict("happy", 0.93), Verdict("happy", 0.91), (0.01, 0.01, 0.01, 0.9312, 0.01, 0.01, 0.0188))
+    points = ((1.23, 1.21), (33.4, 2.32), (20.1, 3.43), (5.2, 4.54), (31.9, 5.65))
+    return FaceEvent(info, Track(f"{camera}-1", TrackState.PRESENT, number), Face(Box(1.5, 200.4, 80.5, 91.2), 0.98, points), emotion)
 
 
-def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    broker, http = mosquitto(folder, free_port()), free_port()
-    cameras = "".join(
-        f'[[cameras]]\nname = "cam{n}"\nsource = "{CLIP}"\nrealtime = true\nloop = true\nanalysis_fps = 0\n' for n in range(options.cameras)
+def publish(folder: Path, rate: float, boot_id: str) -> None:
+    """Be the child: publish until SIGTERM, printing the count of events now and then."""
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    sink = MqttSink(
+        address=BrokerAddress(url=URL, client_id="outage"),
+        topics=Topics(prefix="ferstream", node="outage"),
+        encoder=Encoder(node="outage", boot_id=boot_id, model=ModelRef("m", "1"), clock=SystemClock()),
+        observer=Ledger(),
+        outbox_directory=folder,
     )
-    write_settings(folder, cameras=cameras, broker=broker.port, http=http, model=options.model)
-    running = daemon(folder, http)
-    try:
-        broker.start()
-        with subscriber(broker.port) as heard:
-            running.start()
-            PAUSE.wait(10)
-            say("broker down")
-            broker.end(signal.SIGTERM)
-            down_at = time.monotonic()
-            PAUSE.wait(options.down / 2 - 5)
-            before, before_at = scrape(http), time.monotonic()
-            PAUSE.wait(5)
-            at_kill = scrape(http)
-            rate = (total(at_kill, "ferstream_events_total") - total(before, "ferstream_events_total")) / (time.monotonic() - before_at)
-            say(
-                f"{options.how}: {total(at_kill, 'ferstream_events_total'):.0f} face events made, {at_kill.get('ferstream_outbox_events', 0):.0f} in the outbox"
-            )
-            code = running.end(getattr(signal, options.how))
-            running.start(60)
-            PAUSE.wait(max(0.0, options.down - (time.monotonic() - down_at)))
-            say(f"broker up, {scrape(http).get('ferstream_outbox_events', 0):.0f} in the outbox")
-            broker.start()
-            up_at = time.monotonic()
-            drained_s = wait_empty(http, up_at)
-            final = scrape(http)
-            running.end(signal.SIGTERM)
-            PAUSE.wait(3)
-    finally:
-        for server in (running, broker):
-            server.end()
-    boots = list(dict.fromkeys(boot for boot, _, _ in heard.seqs))
-    first = {key: seqs for key, seqs in heard.seqs.items() if key[0] == boots[0]}
-    made = total(at_kill, "ferstream_events_total")
-    faces_heard = sum(len(set(seqs)) for key, seqs in first.items() if key[2] == "ferstream.face/1")
+    sink.open()
+    began, number = time.monotonic(), 0
+    while not stop.wait(max(0.0, began + number / rate - time.monotonic())):
+        sink.put(face_event(number))
+        number += 1
+        print(number, sink.outbox.events, flush=True)
+    sink.flush(5)
+    sink.close()
+    print(number, sink.outbox.events, flush=True)
+
+
+class Child:
+    """A publisher process and its newest count."""
+
+    def __init__(self, folder: Path, rate: float, boot_id: str) -> None:
+        words = [sys.executable, __file__, "--child", str(folder), boot_id, "--rate", str(rate)]
+        self.process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        self.made = self.waiting = 0
+        self._thread = threading.Thread(target=self._read)
+        self._thread.start()
+
+    def _read(self) -> None:
+        for line in self.process.stdout or ():
+            self.made, self.waiting = map(int, line.split())
+
+    def end(self, how: signal.Signals) -> int:
+        """Send the signal; events made in all."""
+        self.process.send_signal(how)
+        self.process.wait(20)
+        self._thread.join(10)
+        return self.made
+
+
+def mosquitto(folder: Path) -> subprocess.Popen[bytes]:
+    """Start a broker."""
+    config = folder / "mosquitto.conf"
+    config.write_text(f"listener {PORT} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n")
+    return subprocess.Popen(["/usr/sbin/mosquitto", "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def run(minutes: float, rate: float, how: signal.Signals) -> dict[str, Any]:
+    """Do it; the report."""
+    finder, stop, ready, pause = GapFinder(), threading.Event(), threading.Semaphore(0), threading.Event()
+
+    def take(message: Incoming) -> None:
+        if message.topic.endswith("/face"):
+            finder.add(json.loads(message.payload))
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        broker = mosquitto(folder)
+        pause.wait(1)
+        listener = threading.Thread(
+            target=listen,
+            args=(BrokerAddress(url=URL, client_id="listener"), ("ferstream/#",)),
+            kwargs={"on_message": take, "stop": stop, "on_ready": ready.release},
+        )
+        listener.start()
+        ready.acquire()
+        child = Child(folder / "outbox", rate, "first")
+        pause.wait(UP_S)
+        broker.kill()
+        broker.wait()
+        pause.wait(minutes * 30)
+        first = child.end(how)
+        child = Child(folder / "outbox", rate, "second")
+        pause.wait(minutes * 30)
+        backlog = child.waiting
+        broker = mosquitto(folder)
+        ready.acquire()
+        began = time.monotonic()
+        while child.waiting > rate and time.monotonic() - began < 300:
+            pause.wait(0.1)
+        caught_up_s = time.monotonic() - began
+        pause.wait(UP_S)
+        second = child.end(signal.SIGTERM)
+        pause.wait(2)
+        left = child.waiting
+        stop.set()
+        listener.join()
+        broker.kill()
+        broker.wait()
+    made = {"first": first, "second": second}
+    received = {boot: sum(s.received - s.doubles for (b, _, _), s in finder.streams.items() if b == boot) for boot in made}
     return {
-        "down_s": options.down,
-        "how": options.how,
-        "exit_code_of_first": code,
-        "events_per_s": round(rate, 1),
-        "faces_made_before_the_kill_at_least": made,
-        "faces_heard_of_first_boot": faces_heard,
-        "missing_at_the_kill": max(0.0, made - faces_heard),
-        "missing_at_the_kill_s": round(max(0.0, made - faces_heard) / rate, 3),
-        "missing_inside_series": heard.missing(),
-        "doubles": heard.doubles(),
-        "disordered": heard.disordered(),
-        "outbox_dropped": total(final, "ferstream_outbox_dropped_total"),
-        "drained_s": round(drained_s, 1),
-        "boots": len(boots),
+        "minutes": minutes,
+        "rate_hz": rate,
+        "signal": how.name,
+        "made": made,
+        "received": received,
+        "missing_at_the_kill": first - received["first"],
+        "missing_otherwise": finder.missing + second - received["second"],
+        "missing_at_the_kill_s": round((first - received["first"]) / rate, 3),
+        "late": finder.late,
+        "doubles": sum(s.doubles for s in finder.streams.values()),
+        "backlog_events": backlog,
+        "caught_up_s": round(caught_up_s, 1),
+        "outbox_at_the_end": left,
     }
 
 
-def wait_empty(http: int, since: float) -> float:
-    """Wait until the outbox holds no more than what is under way; seconds it took."""
-    while True:
-        metrics = scrape(http)
-        if metrics.get("ferstream_outbox_events", 1e9) < 100 and metrics.get("ferstream_mqtt_connected") == 1:
-            return time.monotonic() - since
-        if time.monotonic() - since > 300:
-            raise SystemExit("the outbox does not drain")
-        PAUSE.wait(0.2)
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--rate", type=float, default=200.0)
+    parser.add_argument("--signal", choices=("KILL", "TERM"), default="KILL")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        publish(Path(options.child[0]), options.rate, options.child[1])
+        return
+    text = json.dumps(run(options.minutes, options.rate, signal.Signals[f"SIG{options.signal}"]), indent=2)
+    print(text)
+    if options.json:
+        options.json.write_text(text + "\n")
 
 
 if __name__ == "__main__":

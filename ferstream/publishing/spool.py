@@ -17,7 +17,7 @@ from ferstream.publishing.custody import Custody, Lost
 from ferstream.publishing.lanes import Item
 from ferstream.publishing.store import NewRow, Store, StoredHead
 
-TICK_S = 0.2
+TICK_S = 0.1
 BATCH_EVENTS = 5000
 _NAME = "outbox"
 
