@@ -1,0 +1,11 @@
+"""Track numbers of two starts cannot be told to belong to the same face."""
+
+from __future__ import annotations
+
+from ferstream.app.plans import random_run
+
+
+def test_the_middle_of_a_track_id_is_drawn_anew_at_every_start() -> None:
+    drawn = {random_run() for _ in range(50)}
+    assert len(drawn) > 45
+    assert all(len(run) >= 4 for run in drawn)
