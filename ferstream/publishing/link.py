@@ -12,6 +12,7 @@ import logging
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from ferstream.errors import BrokerAuthError, BrokerError, FerstreamError
@@ -21,7 +22,7 @@ from ferstream.publishing.board import Board
 from ferstream.publishing.lanes import Item
 from ferstream.publishing.mqtt import Connection
 from ferstream.publishing.outbox import Outbox
-from ferstream.publishing.packets import Answer, Incoming, Outgoing, Will
+from ferstream.publishing.packets import FAILURE, Answer, Incoming, Outgoing, Will
 from ferstream.publishing.topics import Topics
 from ferstream.runtime.backoff import Backoff
 from ferstream.runtime.observer import Observer
@@ -105,7 +106,9 @@ class Link:
         self._connected = False
         self._reason = "not connected yet"
         self._connects = 0
-        self._flight: dict[int, Item] = {}
+        self._commands: int | None = None
+        self._flight: dict[int, Item | None] = {}  # None: no event, but availability or a retained value
+        self._retained: deque[Outgoing] = deque()
         self._thread = threading.Thread(target=self._run, name=_NAME, daemon=True)
 
     @property
@@ -176,6 +179,7 @@ class Link:
             if connection is not None:
                 connection.close()
             self._flight.clear()
+            self._retained.clear()
             self._outbox.give_back()
 
     def _failed(self, exc: FerstreamError) -> None:
@@ -193,14 +197,15 @@ class Link:
         while not self._stop.is_set():
             self._observer.beat(_NAME)
             self._wake.clear()
-            self._publish_board(connection, changed_only=True)
+            self._retained.extend(self._board.changed())
+            self._send_retained(connection, window)
             self._fill(connection, window)
             answers, incoming = connection.step(STEP_S, self._wake.fileno())
             if self._settle(answers) or not self._flight:
                 heard_at = time.monotonic()
             elif time.monotonic() - heard_at > ACK_TIMEOUT_S:
                 raise BrokerError(f"{self._address.label}: nothing acknowledged for {ACK_TIMEOUT_S:g} s")
-            self._obey(incoming)
+            self._obey(connection, incoming)
         self._goodbye(connection)
 
     def _greet(self, connection: Connection) -> None:
@@ -208,10 +213,10 @@ class Link:
         self._connected, self._reason = True, ""
         _LOG.info("mqtt: connected to %s", self._address.label)
         self._observer.tally("mqtt_connects")
-        connection.publish(Outgoing(topic=self._topics.availability, payload=ONLINE, retain=True, content_type="text/plain"))
-        self._publish_board(connection, changed_only=False)
+        self._retained.append(self._availability(ONLINE))
+        self._retained.extend(self._board.everything())
         if self._on_command is not None:
-            connection.subscribe(self._topics.commands)
+            self._commands = connection.subscribe(self._topics.commands)
 
     def _fill(self, connection: Connection, window: int) -> None:
         room = window - len(self._flight)
@@ -221,9 +226,10 @@ class Link:
         resent = sum(item.sent for item in items)
         if resent:
             self._observer.tally("mqtt_publish", "resent", resent)
-        for item, mid in zip(items, connection.publish_all([self._outgoing(item) for item in items]), strict=True):
+        for item in items:
             item.sent = True
-            self._flight[mid] = item
+        mids = connection.publish_all([self._outgoing(item) for item in items])
+        self._flight.update(zip(mids, items, strict=True))
 
     def _fits(self, item: Item, maximum_bytes: int | None) -> bool:
         if maximum_bytes is None or item.size + HEADER_BYTES <= maximum_bytes:
@@ -240,16 +246,23 @@ class Link:
             user={"schema": item.schema, "seq": str(item.seq), "boot_id": item.boot_id},
         )
 
-    def _publish_board(self, connection: Connection, *, changed_only: bool) -> None:
-        for message in self._board.changed() if changed_only else self._board.everything():
-            connection.publish(message)
+    def _availability(self, word: bytes) -> Outgoing:
+        return Outgoing(topic=self._topics.availability, payload=word, retain=True, content_type="text/plain")
+
+    def _send_retained(self, connection: Connection, window: int) -> None:
+        """Send waiting retained values; those with QoS 1 count in the broker's window like events do."""
+        while self._retained and len(self._flight) < window:
+            message = self._retained.popleft()
+            mid = connection.publish(message)
+            if message.qos:
+                self._flight[mid] = None
 
     def _settle(self, answers: Sequence[Answer]) -> bool:
         """Book the broker's answers; True if there was one for an event."""
         done = []
         for answer in answers:
             item = self._flight.pop(answer.mid, None)
-            if item is None:  # availability or a retained value
+            if item is None:
                 continue
             if answer.ok:
                 done.append(item)
@@ -271,7 +284,11 @@ class Link:
             _LOG.error("mqtt: %s refuses events for %s: %s", self._address.label, topic, why)
             self._reason = why
 
-    def _obey(self, incoming: Sequence[Incoming]) -> None:
+    def _obey(self, connection: Connection, incoming: Sequence[Incoming]) -> None:
+        if self._commands is not None and (granted := connection.subscribed(self._commands)) is not None:
+            self._commands = None
+            if granted >= FAILURE:
+                _LOG.error("mqtt: %s does not let this user read %s", self._address.label, self._topics.commands)
         for message in incoming:
             camera = self._topics.command_camera(message.topic)
             if camera is None or self._on_command is None:
@@ -283,8 +300,9 @@ class Link:
 
     def _goodbye(self, connection: Connection) -> None:
         deadline = time.monotonic() + GOODBYE_S
-        self._publish_board(connection, changed_only=True)
-        last = connection.publish(Outgoing(topic=self._topics.availability, payload=STOPPED, retain=True, content_type="text/plain"))
+        self._retained.extend(self._board.changed())
+        self._send_retained(connection, connection.receive_maximum)
+        last = connection.publish(self._availability(STOPPED))
         heard: set[int] = set()
         while last not in heard and (left := deadline - time.monotonic()) > 0:
             answers, _ = connection.step(left)

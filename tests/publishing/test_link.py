@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ferstream.domain.event import CameraState, CameraStatus
 from ferstream.errors import BrokerAuthError, BrokerError
 from ferstream.publishing import reasons
 from ferstream.publishing.encode import Encoder
@@ -128,6 +129,33 @@ def test_the_brokers_own_window_is_respected(make_sink: MakeSink) -> None:
         until(lambda: len(unanswered) == 5)
         assert not sink.outbox.wait_empty(0.1)
         assert len(unanswered) == 5
+        sink.close()
+
+
+def test_states_count_in_the_brokers_window_too(make_sink: MakeSink) -> None:
+    waiting: list[bytes] = []
+    most = 0
+
+    def publish(packet: bytes) -> bytes:
+        nonlocal most
+        waiting.append(packet)
+        most = max(most, len(waiting))
+        if len(waiting) < 4:
+            return b""
+        answers = b"".join(map(puback, waiting))
+        waiting.clear()
+        return answers
+
+    with ScriptedBroker(answering(publish, connack(properties=b"\x21\x00\x04"))) as broker:
+        sink = make_sink(broker.url)
+        for number in range(21):
+            sink.put(CameraState(f"cam{number}", CameraStatus.ONLINE, "", 0))
+        for index in range(18):
+            sink.put(face_event(index))
+        sink.open()
+        assert sink.outbox.wait_empty(20)  # 1 + 21 + 18 messages: answered in fours
+        assert most == 4
+        assert len([packet for packet in broker.packets if b"/state" in packet]) == 21
         sink.close()
 
 
