@@ -54,7 +54,8 @@ class WeightAverage:
         if not self._average:
             yield
             return
-        trained = model.get_weights()
+        # Copies: on torch get_weights() gives views, and setting weights writes into them.
+        trained = [np.array(weight) for weight in model.get_weights()]
         model.set_weights(self._average)
         try:
             yield

@@ -121,6 +121,8 @@ class Fit:
 
     def _epoch(self, epoch: int) -> None:
         self._enter(tuning=epoch >= self._recipe.frozen_epochs)
+        # Dropout on torch draws from the process's generator: seed it, or a resumed run sees other noise.
+        keras.utils.set_random_seed(self._recipe.seed + epoch)
         started, first, rate = time.monotonic(), epoch * len(self._batches), 0.0
         sums = np.zeros(2)
         for index, (faces, targets, weights) in enumerate(self._batches.epoch(epoch)):
@@ -140,7 +142,7 @@ class Fit:
     def _finish(self, epoch: int, loss: float, accuracy: float, rate: float, started: float) -> None:
         with self._averaged():
             scores = validate(self.network, self._validation, label_weight=self._recipe.label_weight)
-            weights = self.network.get_weights()
+            weights = [np.array(weight) for weight in self.network.get_weights()]
         self._plateau.observe(scores.loss)
         self.history.append(
             EpochRecord(

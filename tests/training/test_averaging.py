@@ -9,16 +9,17 @@ from ferstream.training.averaging import WeightAverage
 
 
 class Weights:
-    """Stands in for a model: an array that is read and set."""
+    """Stands in for a model: an array that is read and set in place, as on torch."""
 
     def __init__(self, value: float) -> None:
         self.arrays = [np.full(3, value, np.float32)]
 
     def get_weights(self) -> list[Any]:
-        return [array.copy() for array in self.arrays]
+        return list(self.arrays)
 
     def set_weights(self, arrays: list[Any]) -> None:
-        self.arrays = [np.array(array) for array in arrays]
+        for ours, array in zip(self.arrays, arrays, strict=True):
+            ours[:] = array
 
 
 def test_the_average_lags_behind_and_arrives() -> None:
