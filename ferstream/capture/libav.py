@@ -22,6 +22,7 @@ from ferstream.errors import SourceFormatError
 
 _MAX_DAMAGED_IN_A_ROW = 256
 _DEFAULT_STEP_NS = 40_000_000
+_END_TOLERANCE_NS = 1_000_000_000
 
 
 class Connection:
@@ -56,6 +57,27 @@ class Connection:
         """The presentation stamp of a picture in nanoseconds of the stream's time, if it has one."""
         pts = decoded.pts
         return None if pts is None else pts * self._tick_ns // self._ticks
+
+    def missing(self, shown_ns: int, last: av.VideoFrame) -> int:
+        """About how many pictures a recording lost at its end.
+
+        The container tells how long the video is; one that ends more than a second and 5 % early was cut off.
+
+        Args:
+            shown_ns: Media time of the last picture.
+            last: The last picture.
+        """
+        length_ns = self._length_ns()
+        last_ns = max(self.step_ns, (last.duration or 0) * self._tick_ns // self._ticks)
+        gap_ns = length_ns - shown_ns - last_ns
+        return gap_ns // self.step_ns if gap_ns > max(_END_TOLERANCE_NS, length_ns // 20) else 0
+
+    def _length_ns(self) -> int:
+        """Length of the video, 0 when unknown; that of the container counts only if there is nothing else in it."""
+        if self._stream.duration:
+            return self._stream.duration * self._tick_ns // self._ticks
+        alone = len(self._container.streams) == 1
+        return self._container.duration * (1_000_000_000 // av.time_base) if alone and self._container.duration else 0
 
     def info(self, first: av.VideoFrame) -> SourceInfo:
         """What the container and its first picture say of the video."""

@@ -114,6 +114,9 @@ class FileSource:
                 frame = self._framer.frame(decoded, media_time_ns)
                 if frame is not None:
                     yield frame
+            lost = self._connection.missing(media_time_ns - start_ns, decoded)
+            if lost:
+                self._framer.damaged(lost)
             self._connection.close()
             if not self._loop or self._stop.is_set():
                 return

@@ -54,10 +54,11 @@ def write_clip(
     stamps_ms: Iterable[int] | None = None,
     tags: Mapping[str, str] | None = None,
     options: Mapping[str, str] | None = None,
+    muxing: Mapping[str, str] | None = None,
     still: bool = False,
 ) -> Path:
-    """Encode test cards; ``stamps_ms`` gives their times (else 25 a second). Returns the path."""
-    with av.open(str(path), "w") as container:
+    """Encode test cards; ``stamps_ms`` gives their times (else 25 a second), ``muxing`` is for the container. Returns the path."""
+    with av.open(str(path), "w", options=dict(muxing or {})) as container:
         container.metadata.update(tags or {})
         stream = container.add_stream(codec, rate=RATE, options=dict(options or {}))
         assert isinstance(stream, VideoStream)
