@@ -15,11 +15,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import openvino
 
 from ferstream.detection.decode import ALIGN_PX, STRIDES, Floats, Grid, decode_boxes, decode_landmarks, grid_for, likely, suppress
 from ferstream.domain.face import Box, Face
 from ferstream.errors import ModelError
+from ferstream.runtime.lean import without
+
+with without("openvino.tools.ovc"):  # the model converter: half of the import's time, never used here
+    import openvino
 
 Picture = npt.NDArray[np.uint8]
 _CHANNELS = (1, 1, 4, 10)

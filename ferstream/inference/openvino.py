@@ -10,11 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import openvino
 
 from ferstream.errors import BundleError, ClassifierMemoryError, ModelError
 from ferstream.inference.bundle import OPENVINO_BIN, OPENVINO_XML, Bundle
 from ferstream.inference.classifier import CROP_PX, Crops, Probabilities, check_crops
+from ferstream.runtime.lean import without
+
+with without("openvino.tools.ovc"):  # the model converter: half of the import's time, never used here
+    import openvino
 
 _MEMORY_SIGNS = ("out of memory", "out_of_memory", "out_of_resources", "bad_alloc", "not enough memory")
 
