@@ -198,6 +198,18 @@ class TestAggregateOnly:
         (summary,) = desk.sink.summaries("door")
         assert (summary.counts, summary.faces_now) == (counts, now)
 
+    def test_who_has_left_does_not_hide_the_last_one_in_the_next_interval(self) -> None:
+        desk = Desk(per_face=False, min_group_size=3)
+        gone = tuple(track_event(number=number, change=TrackChange.LEFT) for number in (2, 3))
+        desk.publish(labelled_frame(0, labels=("happy",) * 3, turns=gone))
+        desk.clock.advance(10)
+        desk.publish(labelled_frame(1, labels=("sad",)))
+        desk.clock.advance(10)
+        desk.publish.tick()
+        first, second = desk.sink.summaries("door")
+        assert (first.counts, first.faces_now) == ({"happy": 3}, 1)
+        assert (second.counts, second.faces_now) == ({}, 0)
+
     def test_with_single_faces_the_size_of_a_group_does_not_matter(self) -> None:
         desk = Desk(per_face=True, min_group_size=3)
         desk.publish(labelled_frame(labels=("happy",)))
