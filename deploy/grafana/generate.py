@@ -51,8 +51,8 @@ def fleet() -> Json:
         ),
         stat(
             "Cameras down",
-            "Configured cameras that deliver nothing.",
-            Query(f"count(ferstream_camera_up{ALL}) - sum(ferstream_camera_up{ALL})"),
+            "Cameras that should deliver frames and do not.",
+            Query(f"count((ferstream_camera_up{ALL} == 0) and (ferstream_camera_enabled{ALL} == 1)) or vector(0)"),
             quarter,
             steps=[(None, "green"), (1, "red")],
         ),

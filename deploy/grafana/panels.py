@@ -107,7 +107,7 @@ def timeline(title: str, description: str, queries: Sequence[Query], size: Size,
 
 
 def table(title: str, description: str, columns: Sequence[tuple[str, str, str]], size: Size, *, by: str) -> Json:
-    """One row for each value of the label ``by``; columns are (heading, expression, unit)."""
+    """One row for each value of the label ``by``; columns are (heading, expression, unit), of the first only its labels are shown."""
     queries = [Query(expr, instant=True, format="table") for _, expr, _ in columns]
     letters = [chr(ord("A") + i) for i in range(len(columns))]
     overrides = [
@@ -117,9 +117,11 @@ def table(title: str, description: str, columns: Sequence[tuple[str, str, str]],
         }
         for letter, (heading, _, unit) in zip(letters, columns, strict=True)
     ]
+    to_node = {"title": "In depth", "url": f"/d/ferstream-node?var-{by}=${{__value.raw}}&${{__url_time_range}}"}
+    overrides.append({"matcher": {"id": "byName", "options": by}, "properties": [{"id": "links", "value": [to_node]}]})
     transformations = [
         {"id": "joinByField", "options": {"byField": by, "mode": "outer"}},
-        {"id": "filterFieldsByName", "options": {"include": {"pattern": f"^({by}|version|model|backend|Value.*)$"}}},
+        {"id": "filterFieldsByName", "options": {"include": {"pattern": f"^({by}|version|model|backend|Value #[B-Z])$"}}},
     ]
     return panel("table", title, description, queries, size, overrides=overrides, transformations=transformations)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ferstream import __version__
-from ferstream.app.cameras import Cameras
+from ferstream.app.cameras import ENDED, Cameras
+from ferstream.domain.event import CameraStatus
 from ferstream.pipeline.models import Models
 from ferstream.pipeline.pipeline import Pipeline
 from ferstream.publishing.mqtt_sink import MqttSink
@@ -32,6 +33,7 @@ def telemetry_server(
         Readings(
             snapshot=pipeline.ledger.snapshot,
             cameras=lambda: cameras.names,
+            at_rest=lambda: _at_rest(pipeline),
             build=lambda: BuildInfo(__version__, f"{classifier.name}/{classifier.version}", classifier.backend),
             queues=lambda: _queues(pipeline),
             outbox=lambda: _outbox(sink),
@@ -81,6 +83,11 @@ def status_line(pipeline: Pipeline, sink: MqttSink, fps: float) -> str:
     waiting = sum(items for items, _ in pipeline.queues().values())
     broker = "connected" if sink.connected else f"not connected ({sink.reason})"
     return f"{fps:.1f} fps, {up} of {len(snapshot.cameras_up)} cameras up, {waiting} queued, broker {broker}, outbox {sink.outbox.events}"
+
+
+def _at_rest(pipeline: Pipeline) -> set[str]:
+    states = pipeline.camera_states().items()
+    return {name for name, state in states if state.status is CameraStatus.DISABLED or state.reason in ENDED}
 
 
 def _queues(pipeline: Pipeline) -> Mapping[str, QueueReading]:

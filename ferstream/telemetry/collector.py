@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import TypeVar
@@ -63,6 +63,7 @@ class Readings:
     Attributes:
         snapshot: ``Ledger.snapshot``.
         cameras: Names of the configured cameras now; their series exist at 0.
+        at_rest: Names of those that are meant to deliver nothing now.
         queues: Reading per stage.
         outbox: Reading, None without an outbox.
         mqtt_connected: Whether the broker accepted us, None without a broker.
@@ -73,6 +74,7 @@ class Readings:
     snapshot: Callable[[], Snapshot]
     cameras: Callable[[], Iterable[str]]
     build: Callable[[], BuildInfo]
+    at_rest: Callable[[], Container[str]] = tuple
     queues: Callable[[], Mapping[str, QueueReading]] = dict
     outbox: Callable[[], OutboxReading | None] = _nothing
     mqtt_connected: Callable[[], bool | None] = _nothing
@@ -96,7 +98,7 @@ class PipelineCollector(Collector):
         yield from _frames(snapshot, cameras)
         yield from _times(snapshot, cameras)
         yield from _queues(self._readings.queues())
-        yield from _cameras(snapshot, cameras)
+        yield from _cameras(snapshot, cameras, self._readings.at_rest())
         yield from _delivery(snapshot, self._readings.mqtt_connected(), self._readings.outbox())
         yield from _process(snapshot, self._readings.gpu_memory_bytes(), self._readings.build())
 
@@ -185,9 +187,10 @@ def _queues(queues: Mapping[str, QueueReading]) -> Iterator[Family]:
     yield _gauge(metrics.QUEUE_CAPACITY, {(stage,): reading.capacity for stage, reading in queues.items()})
 
 
-def _cameras(snapshot: Snapshot, cameras: list[str]) -> Iterator[Family]:
-    # Only these two are for configured cameras alone: a camera that was removed keeps its counts but is not down.
+def _cameras(snapshot: Snapshot, cameras: list[str], at_rest: Container[str]) -> Iterator[Family]:
+    # Only these three are for configured cameras alone: a camera that was removed keeps its counts but is not down.
     yield _gauge(metrics.CAMERA_UP, {(c,): float(snapshot.cameras_up.get(c, False)) for c in cameras})
+    yield _gauge(metrics.CAMERA_ENABLED, {(c,): float(c not in at_rest) for c in cameras})
     yield _gauge(metrics.CAMERA_LAST_FRAME, {(c,): snapshot.last_frame.get(c, 0.0) for c in cameras})
     yield _counter(metrics.CAMERA_RECONNECTS, _zeros(cameras, metrics.RECONNECT_REASONS) | dict(snapshot.reconnects))
     yield _gauge(metrics.STAGE_HEARTBEAT, {(stage,): at for stage, at in snapshot.beats_utc.items()})

@@ -42,6 +42,9 @@ BATCH_FACES = Metric("ferstream_batch_faces", "histogram", "Faces in one batch o
 QUEUE_ITEMS = Metric("ferstream_queue_items", "gauge", "Items waiting in front of a stage.", ("stage",))
 QUEUE_CAPACITY = Metric("ferstream_queue_capacity_items", "gauge", "Items that fit in front of a stage.", ("stage",))
 CAMERA_UP = Metric("ferstream_camera_up", "gauge", "1 while the camera delivers frames, else 0.", ("camera",))
+CAMERA_ENABLED = Metric(
+    "ferstream_camera_enabled", "gauge", "0 while the camera is switched off or its recording is over, else 1.", ("camera",)
+)
 CAMERA_LAST_FRAME = Metric(
     "ferstream_camera_last_frame_timestamp_seconds", "gauge", "Unix time of the last frame captured, 0 before the first.", ("camera",)
 )
@@ -76,6 +79,7 @@ CATALOGUE: tuple[Metric, ...] = (
     QUEUE_ITEMS,
     QUEUE_CAPACITY,
     CAMERA_UP,
+    CAMERA_ENABLED,
     CAMERA_LAST_FRAME,
     CAMERA_RECONNECTS,
     STAGE_HEARTBEAT,

@@ -66,7 +66,7 @@ def test_panels_have_a_title_a_description_a_unit_and_a_place_of_their_own(path:
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_every_variable_of_a_query_is_declared(path: Path) -> None:
     page = load(path)
-    declared = {choice["name"] for choice in page["templating"]["list"]} | {"__rate_interval"}
+    declared = {choice["name"] for choice in page["templating"]["list"]} | {"__rate_interval", "__value", "__url_time_range"}
     used = set(re.findall(r"\$\{?(\w+)", json.dumps([page["panels"], page["annotations"]])))
     assert used <= declared
 

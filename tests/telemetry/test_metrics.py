@@ -18,6 +18,7 @@ histogram ferstream_batch_faces
 gauge     ferstream_queue_items                           stage
 gauge     ferstream_queue_capacity_items                  stage
 gauge     ferstream_camera_up                             camera
+gauge     ferstream_camera_enabled                        camera
 gauge     ferstream_camera_last_frame_timestamp_seconds   camera
 counter   ferstream_camera_reconnects_total               camera reason
 gauge     ferstream_stage_heartbeat_timestamp_seconds     stage
