@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from ferstream.errors import DataError
 from ferstream.inference.backends import open_classifier
 from ferstream.inference.bundle import Bundle, write_bundle
 from ferstream.training import plots, tensorboard
@@ -69,11 +71,14 @@ def train(
     """
 
     def after_epoch(history: list[EpochRecord]) -> None:
-        write_history(folder, history)
-        plots.training_curves(history, folder / CURVES)
-        tensorboard.log_epoch(folder, history[-1])
+        with _writing(folder):
+            write_history(folder, history)
+            plots.training_curves(history, folder / CURVES)
+            tensorboard.log_epoch(folder, history[-1])
         on_epoch(history[-1])
 
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     quality = inspect(faces)
     validation = unseen_faces(faces, usage, quality)
     fit = Fit(
@@ -93,6 +98,15 @@ def train(
         "settings": asdict(recipe),
     }
     return finish(network, faces, validation, usage=usage, target=target, how=how)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Tell a full or read-only disk in one line; checkpoints are safe by then."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written: {error.strerror or error}; checkpoints in it are intact") from error
 
 
 def finish(network: keras.Model, faces: FaceSet, validation: FaceSet, *, usage: str, target: Target, how: dict[str, Any]) -> Bundle:

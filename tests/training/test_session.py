@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,11 @@ import pytest
 
 pytest.importorskip("keras")
 
-from ferstream.errors import BundleError
+from ferstream.errors import BundleError, DataError
 from ferstream.inference.backends import open_classifier
 from ferstream.inference.bundle import load_bundle
+from ferstream.training.checkpoint import load
+from ferstream.training.fit import LAST
 from ferstream.training.recipe import RECIPES
 from ferstream.training.session import Target, first_rows, train
 from tests.support.bundles import tiny_network
@@ -61,6 +64,24 @@ def test_faces_without_votes_train_on_their_labels_and_a_bundle_is_not_overwritt
     assert set(bundle.manifest.metrics) == {"PublicTest, fer2013", "ms_per_face"}
     with pytest.raises(BundleError, match="exists already"):
         train(faces, recipe=recipe, folder=tmp_path / "run", target=target)
+
+
+@pytest.mark.usefixtures("_tiny_edge")
+def test_a_disk_that_fills_up_between_epochs_is_one_line_and_the_run_goes_on_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ferstream.training import session
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    faces = make_faces(28, 14)
+    recipe = replace(RECIPES["edge"], epochs=1, batch=14, augmentation=None)
+    target = Target(directory=tmp_path / "mine" / "1.0.0", name="mine", version="1.0.0")
+    with monkeypatch.context() as patched:
+        patched.setattr(session, "write_history", full)
+        with pytest.raises(DataError, match=r"run: cannot be written: No space left on device; checkpoints in it are intact"):
+            train(faces, recipe=recipe, folder=tmp_path / "run", target=target)
+
+    assert load(tmp_path / "run" / LAST).meta["history"][0]["epoch"] == 1
 
 
 def test_first_rows_keeps_the_first_of_each_split() -> None:
