@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from ferstream import __version__
 from ferstream.app.cameras import ENDED, Cameras
 from ferstream.domain.event import CameraStatus
+from ferstream.inference.memory import accelerator_memory_bytes
 from ferstream.pipeline.models import Models
 from ferstream.pipeline.pipeline import Pipeline
 from ferstream.publishing.mqtt_sink import MqttSink
@@ -38,8 +39,7 @@ def telemetry_server(
             queues=lambda: _queues(pipeline),
             outbox=lambda: _outbox(sink),
             mqtt_connected=lambda: sink.connected,
-            # 0 is a fact on a CPU; what another device holds is not known here, so its series is absent.
-            gpu_memory_bytes=lambda: 0 if classifier.backend == "openvino:CPU" else None,
+            gpu_memory_bytes=lambda: accelerator_memory_bytes(classifier.backend),
         )
     )
     token = settings.http.token
@@ -50,7 +50,7 @@ def telemetry_server(
         ready=readiness(
             (
                 lambda: Check("models", True, f"{classifier.name}/{classifier.version} on {classifier.backend}"),
-                lambda: camera_check(pipeline.ledger.snapshot().cameras_up),
+                lambda: camera_check(_wanted_cameras(pipeline, cameras)),
                 lambda: Check("broker", sink.connected, sink.reason),
                 lambda: Check("outbox", sink.outbox.degraded is None, sink.outbox.degraded or ""),
             )
@@ -88,6 +88,11 @@ def status_line(pipeline: Pipeline, sink: MqttSink, fps: float) -> str:
 def _at_rest(pipeline: Pipeline) -> set[str]:
     states = pipeline.camera_states().items()
     return {name for name, state in states if state.status is CameraStatus.DISABLED or state.reason in ENDED}
+
+
+def _wanted_cameras(pipeline: Pipeline, cameras: Cameras) -> dict[str, bool]:
+    at_rest, up = _at_rest(pipeline), pipeline.ledger.snapshot().cameras_up
+    return {name: up.get(name, False) for name in cameras.names if name not in at_rest}
 
 
 def _queues(pipeline: Pipeline) -> Mapping[str, QueueReading]:
