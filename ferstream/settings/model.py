@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from ferstream.settings import fields as f
 from ferstream.settings.host import host_name, state_directory
@@ -231,8 +232,23 @@ class WatchdogSettings(f.Section):
     """A stage without progress for so long: stacks to the log, exit non-zero; 0 = off."""
 
 
-class Settings(f.Section):
+class Settings(f.Section, BaseSettings):  # type: ignore[misc]  # the two kinds of config are merged by pydantic
     """All settings of one node."""
+
+    # One source, the values handed over: ``reading`` lays file, environment and flags over each other key by
+    # key and keeps where each came from, which the library's own sources forget (ADR 30).
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Leave the environment, ``.env`` and secret folders to ``reading``."""
+        return (init_settings,)
 
     node: f.NodeName = Field(default_factory=host_name)
     """Name of this box in topics and events; the host name if left out."""
