@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -274,3 +275,67 @@ def test_a_hundred_thousand_events_through_a_real_broker_file(make_sink: MakeSin
     assert second.outbox.close()
     assert sorted(chain.from_iterable(numbers.values())) == list(range(50_000, 100_000))
     assert all(values == sorted(values) for values in numbers.values())
+
+
+class TestAtRandom:
+    """Faults in random order; a seed that fails is a test case for ever."""
+
+    @pytest.mark.parametrize("seed", [1, 2])
+    def test_a_few(self, mosquitto: Mosquitto, make_sink: MakeSink, gate: Gate, tmp_path: Path, seed: int) -> None:
+        self.run(mosquitto, make_sink, gate, tmp_path / "outbox", seed, steps=12)
+
+    @pytest.mark.slow
+    @pytest.mark.timeout(600)
+    @pytest.mark.parametrize("seed", range(100, 110))
+    def test_many(self, mosquitto: Mosquitto, make_sink: MakeSink, gate: Gate, tmp_path: Path, seed: int) -> None:
+        self.run(mosquitto, make_sink, gate, tmp_path / "outbox", seed, steps=60)
+
+    def run(self, broker: Mosquitto, make_sink: MakeSink, gate: Gate, folder: Path, seed: int, steps: int) -> None:
+        rng, boots = random.Random(seed), 0
+        made: dict[int, int] = {}
+        sink = make_sink(broker.url, directory=folder, boot_id="boot0")
+        sink.open()
+        with Subscriber(broker.url, qos=0) as subscriber:
+            for _ in range(steps):
+                number = made.get(boots, 0)
+                made[boots] = number + rng.randrange(300)
+                put(sink, range(number, made[boots]))
+                fault = rng.choice(["none", "broker", "frozen", "restart"])
+                if fault == "broker":
+                    connected(sink)
+                    gate.shut()
+                    ready = subscriber.subscriptions
+                    broker.end(rng.choice([signal.SIGKILL, signal.SIGTERM]))
+                    put(sink, range(made[boots], made[boots] + 50))
+                    made[boots] += 50
+                    broker.start()
+                    subscriber.wait_subscribed(ready + 1)
+                    gate.open()
+                elif fault == "frozen":
+                    broker.freeze()
+                    sink.flush(rng.random())
+                    broker.thaw()
+                elif fault == "restart":
+                    assert sink.flush(20) == 0
+                    sink.close()
+                    assert sink.ledger().holds
+                    boots += 1
+                    sink = make_sink(broker.url, directory=folder, boot_id=f"boot{boots}")
+                    sink.open()
+            assert sink.outbox.wait_empty(60)
+            subscriber.wait(lambda _: all(self.numbers(subscriber, boot) >= set(range(n)) for boot, n in made.items()))
+            assert orderly_boots(subscriber, boots)
+
+    def numbers(self, subscriber: Subscriber, boot: int) -> set[int]:
+        events = subscriber.events("cam0") + subscriber.events("cam1")
+        return {event["frame"]["index"] for event in events if event["boot_id"] == f"boot{boot}"}
+
+
+def connected(sink: MqttSink) -> None:
+    until(lambda: sink.connected)
+
+
+def orderly_boots(subscriber: Subscriber, boots: int) -> bool:
+    return all(
+        in_order_but_for_doubles(subscriber.seqs(camera, boot_id=f"boot{boot}")) for camera in ("cam0", "cam1") for boot in range(boots + 1)
+    )
