@@ -7,8 +7,10 @@ but everything it still delivers is thrown away.
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from ferstream.capture.frozen import FrozenPicture
 from ferstream.capture.source import Source
@@ -25,12 +27,12 @@ class Ending:
     Attributes:
         kind: From a small fixed set: end, closed, frozen, internal or the ``reason`` of a SourceError.
         text: One line for people.
-        error: What was raised, if anything was.
+        error: What the source raised, if it did.
     """
 
     kind: str
     text: str
-    error: BaseException | None = None
+    error: SourceError | None = None
 
 
 class Position:
@@ -95,6 +97,7 @@ class Attempt:
         """
         self._camera, self._connect, self._emit, self._position = camera, connect, emit, position
         self._frozen, self._on_change, self._observer, self._clock = frozen, on_change, observer, clock
+        self._token = object()
         self._given_up = threading.Event()
         self._source: Source | None = None
         self._pulse_ns = self.began_ns = clock.monotonic_ns()
@@ -124,12 +127,12 @@ class Attempt:
     def _run(self) -> None:
         try:
             ending = self._read()
-        except ClosedError as exc:
-            ending = Ending("closed", "the pipeline ended", exc)
+        except ClosedError:
+            ending = Ending("closed", "the pipeline ended")
         except SourceError as exc:
-            ending = Ending(exc.reason, str(exc), exc)
+            ending = Ending(exc.reason, str(exc), _bare(exc))
         except BaseException as exc:  # the thread must not die without a word
-            ending = Ending("internal", f"{type(exc).__name__} while reading: {exc}", exc)
+            ending = Ending("internal", f"{type(exc).__name__} while reading: {exc} ({_place(exc)})")
         finally:
             self._close()
         self.ending = ending
@@ -153,7 +156,7 @@ class Attempt:
     def _deliver(self, frame: Frame) -> None:
         self._emitting = True
         try:
-            self._position.hand_on(frame, self, self._counted)
+            self._position.hand_on(frame, self._token, self._counted)
         finally:
             self._emitting = False
         self._pulse_ns = self._clock.monotonic_ns()
@@ -170,3 +173,15 @@ class Attempt:
     def _close(self) -> None:
         if self._source is not None:
             self._source.close()
+
+
+def _bare(error: SourceError) -> SourceError:
+    """Without its traceback, which would keep the connection, its decoder and its last pictures in memory."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
+
+
+def _place(error: BaseException) -> str:
+    """File and line where it was raised."""
+    steps = traceback.extract_tb(error.__traceback__)
+    return f"{Path(steps[-1].filename).name}:{steps[-1].lineno}" if steps else "unknown place"

@@ -88,8 +88,8 @@ class DemoSource:
             live=realtime,
             observer=observer,
             clock=self._clock,
-            utc_ns=lambda media_ns: self._clock.utc_ns() if realtime else media_ns,
         )
+        self._framer.utc_origin_ns = None if realtime else 0
 
     @property
     def pulse_ns(self) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import av
 
@@ -28,7 +27,6 @@ class Framer:
         live: bool,
         observer: Observer,
         clock: Clock,
-        utc_ns: Callable[[int], int],
     ) -> None:
         """Set up.
 
@@ -39,14 +37,15 @@ class Framer:
             live: What ``FrameInfo.live`` will say.
             observer: Receives counts and durations.
             clock: Monotonic time.
-            utc_ns: Gives UTC in nanoseconds for a media time in nanoseconds.
         """
         self._camera, self._width, self._live = camera, width, live
-        self._observer, self._clock, self._utc_ns = observer, clock, utc_ns
+        self._observer, self._clock = observer, clock
         self._sampler = Sampler(fps=analysis_fps)
         self._index = -1
         self._good_ns = 0
         self.pulse_ns = 0
+        self.utc_origin_ns: int | None = None
+        """UTC of media time 0 in nanoseconds; None: the clock tells."""
 
     def next(self, media_time_ns: int, size: tuple[int, int]) -> FrameInfo | None:
         """Count a decoded frame; its identity if it is to be analysed."""
@@ -60,7 +59,7 @@ class Framer:
             index=self._index,
             media_time_ns=media_time_ns,
             captured_ns=now_ns,
-            captured_at_ns=self._utc_ns(media_time_ns),
+            captured_at_ns=self._clock.utc_ns() if self.utc_origin_ns is None else self.utc_origin_ns + media_time_ns,
             width=size[0],
             height=size[1],
             live=self._live,

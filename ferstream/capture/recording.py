@@ -72,7 +72,6 @@ class FileSource:
         self._connection: Connection | None = None
         self._first: av.VideoFrame | None = None
         self._rest: Iterator[av.VideoFrame] = iter(())
-        self._began_ns = 0
         self._framer = Framer(
             camera=camera,
             width=width,
@@ -80,7 +79,6 @@ class FileSource:
             live=realtime,
             observer=observer,
             clock=self._clock,
-            utc_ns=self._utc_ns,
         )
 
     @property
@@ -95,7 +93,7 @@ class FileSource:
             SourceError: It is missing, unreadable, no video, cut off, or has no picture in it.
         """
         connection, self._first, self._rest = self._begun()
-        self._began_ns = _creation_ns(connection.metadata)
+        self._framer.utc_origin_ns = None if self._realtime else _creation_ns(connection.metadata)
         return connection.info(self._first)
 
     def frames(self) -> Iterator[Frame]:
@@ -149,9 +147,6 @@ class FileSource:
             return Connection(container=container, threads=self._threads, thread_type=self._thread_type)
         except SourceFormatError as exc:
             raise SourceFormatError(f"{self._path}: {exc}") from None
-
-    def _utc_ns(self, media_time_ns: int) -> int:
-        return self._clock.utc_ns() if self._realtime else self._began_ns + media_time_ns
 
     def _too_early(self, due_ns: int) -> bool:
         """In real time: wait until the frame is due; True when the source was closed."""

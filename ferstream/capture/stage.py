@@ -86,7 +86,6 @@ class CameraRunner:
         self._stop, self._changed = threading.Event(), threading.Condition()
         self._status = Status(camera=camera, on_state=on_state, observer=observer, clock=self._clock)
         self._position = Position()
-        self._attempt: Attempt | None = None
         self._abandoned: list[threading.Thread] = []
         self._failures = 0
         self._failure: SourceError | None = None
@@ -137,7 +136,7 @@ class CameraRunner:
         try:
             ending = self._keep_connected()
         except BaseException as exc:  # the thread must not die without a word
-            ending = Ending("internal", f"{type(exc).__name__} in the camera's supervision", exc)
+            ending = Ending("internal", f"{type(exc).__name__} in the camera's supervision")
             self._fatal(exc)
         finally:
             try:
@@ -162,7 +161,7 @@ class CameraRunner:
         return Ending("closed", "stopped")
 
     def _one_connection(self) -> Ending:
-        attempt = self._attempt = Attempt(
+        attempt = Attempt(
             camera=self._camera,
             connect=self._connect,
             emit=self._emit,
@@ -248,4 +247,4 @@ class CameraRunner:
 
 
 def _as_source_error(ending: Ending) -> SourceError:
-    return ending.error if isinstance(ending.error, SourceError) else SourceError(ending.text)
+    return ending.error or SourceError(ending.text)

@@ -86,7 +86,6 @@ class StreamSource:
             live=True,
             observer=observer,
             clock=self._clock,
-            utc_ns=lambda _: self._clock.utc_ns(),
         )
 
     @property

@@ -94,7 +94,6 @@ class WebcamSource:
             live=True,
             observer=observer,
             clock=self._clock,
-            utc_ns=lambda _: self._clock.utc_ns(),
         )
 
     @property

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -19,7 +21,7 @@ from ferstream.runtime.backoff import Backoff
 from ferstream.runtime.ledger import Ledger
 from tests.support.builders import frame
 from tests.support.runners import PATIENCE_S
-from tests.support.sources import Hang, ScriptedSource, some_frames
+from tests.support.sources import Hang, ScriptedSource, Step, some_frames
 from tests.support.threads import wait_until
 
 S = CameraStatus
@@ -189,6 +191,28 @@ def test_making_the_source_may_fail_too() -> None:
 def test_the_end_of_a_stream_that_has_one_is_an_end() -> None:
     camera = Camera([ScriptedSource(some_frames(2))]).start().run_out()
     assert camera.states[-1].reason == "end of the recording"
+
+
+def fail() -> None:
+    raise ZeroDivisionError
+
+
+def test_a_broken_connection_is_freed_at_once() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        ends: list[Step] = [SourceError("broke"), fail, SourceTimeoutError("slow")]
+        sources = [ScriptedSource([*some_frames(2), end]) for end in ends]
+        del ends
+        there = [weakref.ref(source) for source in sources]
+        camera = Camera(iter(sources))  # type: ignore[arg-type]
+        del sources
+        camera.start().until(lambda: camera.statuses.count(S.ONLINE) == 3 and len(camera.frames) == 6)
+        camera.until(lambda: camera.ledger.snapshot().reconnects.get(("door", "timeout")) == 1)
+        camera.finish()
+        assert [source() for source in there] == [None, None, None]
+    finally:
+        gc.enable()
 
 
 # -- stopping ------------------------------------------------------------------------------------

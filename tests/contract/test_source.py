@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import islice, pairwise
@@ -111,6 +113,26 @@ def test_frames_outlive_their_source(make: Make) -> None:
     del source
     for frame, plane in zip(frames, before, strict=True):
         np.testing.assert_array_equal(frame.luma.plane, plane)
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """Without the garbage collector: what is not freed by its last reference stays."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def test_it_is_freed_with_its_last_reference(make: Make, no_collector: None) -> None:
+    source = make()
+    source.open()
+    frames = source.frames()
+    next(frames)
+    source.close()
+    there = weakref.ref(source)
+    del source, frames
+    assert there() is None
 
 
 def test_close_is_for_any_time_and_more_than_once(make: Make) -> None:
