@@ -75,6 +75,22 @@ pip_install() {
   fi
 }
 
+# The versions that were tested together, from the lock file; packages that differ by Python version are left to choose.
+write_constraints() {
+  local lock=$HERE/../uv.lock
+  : >"$scratch/constraints.txt"
+  [[ -f $lock ]] || return 0
+  "$1" - "$lock" >"$scratch/constraints.txt" <<'PYTHON'
+import collections, sys, tomllib
+with open(sys.argv[1], "rb") as file:
+    packages = [package for package in tomllib.load(file)["package"] if "registry" in package["source"]]
+times = collections.Counter(package["name"] for package in packages)
+for package in packages:
+    if times[package["name"]] == 1:
+        print(f"{package['name']}=={package['version']}")
+PYTHON
+}
+
 # Prints the path of the wheel to install.
 obtain_wheel() {
   if [[ -n $wheel ]]; then
@@ -107,7 +123,8 @@ install_release() {
     rm -rf -- "$release"
     mkdir -p -- "$opt/releases"
     make_venv "$python" "$release"
-    pip_install "$release" "$package${extra:+[$extra]}"
+    write_constraints "$python"
+    pip_install "$release" --constraint "$scratch/constraints.txt" "$package${extra:+[$extra]}"
     "$release/bin/ferstream" --version >/dev/null || die 'the new release does not run; the old one is untouched'
     touch -- "$release/.complete"
   fi

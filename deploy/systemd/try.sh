@@ -147,6 +147,7 @@ life() {
   pid=$(unit MainPID)
   inside kill -STOP "$pid"
   wait_for "frozen, it is ended and started by systemd's watchdog" running_as "$pid"
+  wait_for 'the stacks of all threads are in the log' inside grep -q 'Fatal Python error: Aborted' /run/ferstream.log
   no_drop_in watchdog
 
   # Made by udev where there are such devices.

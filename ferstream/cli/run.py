@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,8 @@ def run(
     settings = load_settings(config, flags=flags)
     configure_logging(level=settings.log.level, format=settings.log.format)
     catch_crashes()
+    # systemd's watchdog sends SIGABRT, and native code can crash: both leave the stacks of all threads in the log.
+    faulthandler.enable()
 
     from ferstream.app.daemon import Daemon
 
