@@ -33,6 +33,9 @@ def export(
     from ferstream.training.extras import require
 
     require("keras", "tensorflow", "onnxruntime", "nncf", command="ferstream export")
+    from ferstream.training.quiet import import_keras
+
+    import_keras()
     from ferstream.inference.bundle import load_bundle
     from ferstream.training.export import FORMATS, INT8, export_bundle
     from ferstream.training.sample_faces import faces_for_export
@@ -48,6 +51,6 @@ def _line(done: Exported) -> str:
     size = f"{done.size_bytes / 1000:,.0f} kB"
     start = f"{done.form:<14} {size:>10}  "
     if done.largest_difference is None:
-        return f"{start}{'':<46}{done.path}"
+        return f"{start}{'':<48}{done.path}"
     difference = f"largest difference {done.largest_difference:.2e}, same label {done.same_label:.1%}"
-    return f"{start}{difference:<46}{done.path}"
+    return f"{start}{difference:<48}{done.path}"

@@ -28,6 +28,9 @@ def import_model(
     from ferstream.training.extras import require
 
     require("keras", "tensorflow", command="ferstream import-model")
+    from ferstream.training.quiet import import_keras
+
+    import_keras()
     from ferstream.training.import_model import import_network
     from ferstream.training.serving import save_bundle
 

@@ -6,6 +6,7 @@ model; the largest difference of any probability and the share of equal labels a
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,11 @@ import keras
 import numpy as np
 
 from ferstream.errors import ModelError
-from ferstream.inference.bundle import KERAS_FILE, Bundle
+from ferstream.inference.bundle import KERAS_FILE, OPENVINO_BIN, OPENVINO_XML, Bundle, write_bundle
 from ferstream.inference.classifier import Crops, Probabilities
 from ferstream.training import convert, runners
 from ferstream.training.layer_table import draw_architecture, write_layer_table
+from ferstream.training.serving import library_versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +92,35 @@ def export_bundle(
     expected = runners.run_keras(served, faces)
     for form in formats:
         if form == INT8:
-            yield _compared(form, _write_int8(served, out, calibration), runners.run_openvino, faces, expected)
+            yield _compared(form, _write_int8(bundle, served, out, calibration), runners.run_openvino, faces, expected)
             continue
         rule = _FORMATS[form]
         yield _compared(form, rule.write(served, out / rule.file_name), rule.run, faces, expected)
 
 
-def _write_int8(served: keras.Model, out: Path, calibration: Crops | None) -> Path:
+def _write_int8(bundle: Bundle, served: keras.Model, out: Path, calibration: Crops | None) -> Path:
+    """Write a bundle of its own, ``<name>-int8/<version>``: it is another model, with numbers of its own."""
     if calibration is None or not len(calibration):
         raise ModelError(
             "format openvino-int8: needs real faces to calibrate on; give --data with FER2013 or your own faces, or leave this format out"
         )
-    return convert.to_openvino_int8(served, out / "openvino-int8.xml", calibration)
+    said = bundle.manifest
+    name = f"{said.name}-int8"
+    with tempfile.TemporaryDirectory(prefix="ferstream-int8-") as scratch:
+        xml = convert.to_openvino_int8(served, Path(scratch) / OPENVINO_XML, calibration)
+        written = write_bundle(
+            directory=out / name / said.version,
+            files={OPENVINO_XML: xml, OPENVINO_BIN: xml.with_suffix(".bin")},
+            card=f"# {name} {said.version}\n\n`{said.name}` {said.version} in 8 bits (NNCF, after training, {len(calibration)} faces).\n",
+            replace=True,
+            name=name,
+            version=said.version,
+            alignment=said.alignment,
+            temperature=said.temperature,
+            recipe={"quantised_from": f"{said.name}/{said.version}", "calibration_faces": len(calibration)},
+            created_with=library_versions(),
+        )
+    return written.file(OPENVINO_XML)
 
 
 def _compared(form: str, path: Path, run: Run | None, faces: Crops, expected: Probabilities) -> Exported:

@@ -14,7 +14,8 @@ for needed in ("tensorflow", "onnxruntime", "nncf", "tf2onnx"):
     pytest.importorskip(needed, reason="the train extra is not installed")
 
 from ferstream.errors import BundleError, ModelError
-from ferstream.inference.bundle import Bundle
+from ferstream.inference.backends import open_classifier
+from ferstream.inference.bundle import Bundle, load_bundle
 from ferstream.training import convert
 from ferstream.training.export import FORMATS, INT8, Exported, export_bundle
 from ferstream.training.layer_table import draw_architecture, layer_rows, write_layer_table
@@ -52,6 +53,22 @@ def test_what_runs_agrees_with_keras(exported: dict[str, Exported], form: str, m
 def test_int8_is_another_model_than_fp16(exported: dict[str, Exported]) -> None:
     assert "FakeQuantize" in exported[INT8].path.read_text()
     assert "FakeQuantize" not in exported["openvino"].path.read_text()
+
+
+def test_int8_is_a_bundle_that_loads_and_says_where_it_is_from(exported: dict[str, Exported]) -> None:
+    quantised = load_bundle(exported[INT8].path.parent)
+    assert quantised.manifest.name == "tiny-full-int8"
+    assert quantised.manifest.recipe["quantised_from"] == "tiny-full/1.0.0"
+    rows = open_classifier(quantised, backend="openvino").classify(random_crops(3))
+    assert rows.shape == (3, 7)
+
+
+def test_int8_leaves_what_comes_before_the_features_alone(exported: dict[str, Exported]) -> None:
+    import openvino
+
+    model = openvino.Core().read_model(exported[INT8].path)
+    kinds = [operation.get_type_name() for operation in model.get_ordered_ops()]
+    assert "FakeQuantize" not in kinds[: kinds.index("Convolution")]
 
 
 def test_the_json_rebuilds_the_architecture(exported: dict[str, Exported], bundle: Bundle) -> None:
