@@ -305,26 +305,43 @@ def test_damaged_packets_are_skipped_and_counted(read: Read, tmp_path: Path, led
     assert got >= 18
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(name=st.sampled_from(["mp4", "mkv", "avi", "gif", "webm"]), bits=st.lists(st.integers(0, 2**31), min_size=1, max_size=24))
+DAMAGE = {
+    "name": st.sampled_from(["mp4", "mkv", "avi", "gif", "webm"]),
+    "bits": st.lists(st.integers(0, 2**31), min_size=1, max_size=24),
+}
+QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=QUIET)
+@given(**DAMAGE)
 def test_no_damage_is_fatal(name: str, bits: list[int], sound_clips: Path, tmp_path: Path) -> None:
-    path = tmp_path / f"damaged.{name}"
+    read_damaged(name, bits, sound_clips, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@settings(max_examples=10_000, deadline=None, suppress_health_check=QUIET)
+@given(**DAMAGE)
+def test_none_of_ten_thousand_damages_is_fatal(name: str, bits: list[int], sound_clips: Path, tmp_path: Path) -> None:
+    read_damaged(name, bits, sound_clips, tmp_path)
+
+
+def read_damaged(name: str, bits: list[int], sound_clips: Path, folder: Path) -> None:
+    """Flip bits of a sound clip: it gives frames in order, or one line."""
+    path = folder / f"damaged.{name}"
     path.write_bytes(clips.flip_bits((sound_clips / f"fuzz.{name}").read_bytes(), bits))
     ledger = Ledger()
     source = FileSource(path=path, camera="door", observer=ledger)
+    times: list[int] = []
     try:
         source.open()
-        count = 0
-        last = -1
-        for frame in source.frames():
-            assert frame.info.media_time_ns > last
-            last = frame.info.media_time_ns
-            count += 1
-        assert ledger.snapshot().frames.get(("door", "decode"), 0) == count
+        times.extend(frame.info.media_time_ns for frame in source.frames())
     except SourceError as exc:
         assert "\n" not in str(exc)
     finally:
         source.close()
+    assert times == sorted(set(times))
+    assert ledger.snapshot().frames.get(("door", "decode"), 0) == len(times)
 
 
 @pytest.fixture(scope="session")
