@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import uvicorn
 
 _MAX_CONNECTIONS = 64
+_MAX_CONNECTIONS_OF_A_PEER = 16
 _MAX_HEADER_BYTES = 16 * 1024
 _GRACE_S = 2
 
@@ -36,6 +37,7 @@ class TelemetryServer:
         token: What callers must present; needed unless ``listen`` is loopback.
         title: One line on the front page, e.g. the node's name.
         key: The setting that ``listen`` came from, for messages.
+        connection_lifetime_s: A connection is cut after this, whatever it is doing.
 
     Raises:
         ConfigError: ``listen`` is malformed, or open to others without a token.
@@ -51,11 +53,13 @@ class TelemetryServer:
         token: str | None = None,
         title: str = "",
         key: str = "http.listen",
+        connection_lifetime_s: float = 30.0,
     ) -> None:
         self._wanted = parse_listen(listen, key=key)
         require_token(self._wanted, token, key=key)
         self._registry, self._health, self._ready = registry, health, ready
         self._token, self._title, self._key = token, title, key
+        self._lifetime_s = connection_lifetime_s
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self._address: Address | None = None
@@ -132,13 +136,14 @@ class TelemetryServer:
     def _build(self) -> uvicorn.Server:
         import uvicorn
 
+        from ferstream.telemetry.connections import limited_protocol
         from ferstream.telemetry.pages import Guard, build_app
 
         app = build_app(registry=self._registry, health=self._health, ready=self._ready, title=self._title)
         config = uvicorn.Config(
             Guard(app, token=self._token, loopback=self._wanted.loopback, limit=RateLimit()),
             loop="asyncio",
-            http="h11",
+            http=limited_protocol(lifetime_s=self._lifetime_s, per_peer=_MAX_CONNECTIONS_OF_A_PEER),
             ws="none",
             lifespan="off",
             log_config=None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -34,9 +35,18 @@ def server_of(
     token: str | None = None,
     health: Callable[[], Report] = lambda: FINE,
     ready: Callable[[], Report] = lambda: FINE,
+    connection_lifetime_s: float = 30.0,
 ) -> TelemetryServer:
     readings = Readings(snapshot=ledger.snapshot, cameras=lambda: ["door"], build=lambda: BuildInfo("1", "m", "b"))
-    return TelemetryServer(listen=listen, registry=build_registry(readings), health=health, ready=ready, token=token, title="<edge-1>")
+    return TelemetryServer(
+        listen=listen,
+        registry=build_registry(readings),
+        health=health,
+        ready=ready,
+        token=token,
+        title="<edge-1>",
+        connection_lifetime_s=connection_lifetime_s,
+    )
 
 
 @pytest.fixture
@@ -215,6 +225,40 @@ def test_stop_does_not_wait_for_idle_or_dawdling_clients(server: TelemetryServer
     server.stop(timeout_s=10)
     assert not server.alive
     for client in clients:
+        client.close()
+
+
+def test_a_client_that_never_finishes_its_request_is_cut(ledger: Ledger) -> None:
+    server = server_of(ledger, connection_lifetime_s=0.2)
+    server.start()
+    try:
+        with socket.create_connection((server.address.host, server.address.port), timeout=10) as client:
+            client.sendall(b"GET /healthz HTTP/1.1\r\nHo")
+            with contextlib.suppress(ConnectionResetError):
+                assert client.recv(100) == b""
+        assert ask(server, "/healthz")[0] == 200
+    finally:
+        server.stop()
+
+
+def test_one_peer_cannot_hold_all_connections(server: TelemetryServer) -> None:
+    target = (server.address.host, server.address.port)
+    dawdlers = [socket.create_connection(target, timeout=10) for _ in range(40)]
+    for client in dawdlers:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            client.sendall(b"GET")
+    # Another peer: on Linux the whole of 127.0.0.0/8 is this machine.
+    with socket.create_connection(target, timeout=10, source_address=("127.0.0.2", 0)) as other:
+        other.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert other.recv(15) == b"HTTP/1.1 200 OK"
+    cut = 0
+    for client in dawdlers[16:]:
+        client.settimeout(10)
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(10) == b""
+        cut += 1
+    assert cut == 24
+    for client in dawdlers:
         client.close()
 
 
