@@ -125,18 +125,24 @@ class Attempt:
             self._source.close()
 
     def _run(self) -> None:
+        ending = self._ended()
         try:
-            ending = self._read()
-        except ClosedError:
-            ending = Ending("closed", "the pipeline ended")
-        except SourceError as exc:
-            ending = Ending(exc.reason, str(exc), _bare(exc))
-        except BaseException as exc:  # the thread must not die without a word
-            ending = Ending("internal", f"{type(exc).__name__} while reading: {exc} ({_place(exc)})")
+            if self._source is not None:
+                self._source.close()
         finally:
-            self._close()
-        self.ending = ending
-        self._on_change()
+            self.ending = ending
+            self._on_change()
+
+    def _ended(self) -> Ending:
+        """Read to the end, whatever it is; the thread must not die without a word."""
+        try:
+            return self._read()
+        except ClosedError:
+            return Ending("closed", "the pipeline ended")
+        except SourceError as exc:
+            return Ending(exc.reason, str(exc), _bare(exc))
+        except BaseException as exc:
+            return Ending("internal", f"{type(exc).__name__} while reading: {exc} ({_place(exc)})")
 
     def _read(self) -> Ending:
         source = self._source = self._connect()
@@ -169,10 +175,6 @@ class Attempt:
             return
         self._observer.frame(self._camera, "capture")
         self._emit(frame)
-
-    def _close(self) -> None:
-        if self._source is not None:
-            self._source.close()
 
 
 def _bare(error: SourceError) -> SourceError:
