@@ -190,11 +190,16 @@ class CameraRunner:
                 return attempt.ending
             limit_s = self._stall_after_s if attempt.frames else self._connect_within_s
             if self._seconds_since(attempt.pulse_ns) > limit_s:
-                return Ending("stalled", f"no picture for {limit_s:g} s")
+                return self._stalled(f"no picture for {limit_s:g} s")
             if counted and self._seconds_since(counted_ns) >= self._fps_due_s():
                 self._status.rate((attempt.frames - counted) / self._seconds_since(counted_ns))
                 counted, counted_ns = attempt.frames, self._clock.monotonic_ns()
         return Ending("closed", "stopped")
+
+    def _stalled(self, reason: str) -> Ending:
+        """Told at once: closing a source that hangs takes its time."""
+        self._status.enter(CameraStatus.STALLED, reason)
+        return Ending("stalled", reason)
 
     def _let_go(self, attempt: Attempt) -> None:
         """Close the source and wait for its thread; a thread that does not return is abandoned."""
@@ -216,7 +221,7 @@ class CameraRunner:
 
     def _enter_failed(self, ending: Ending) -> None:
         self._failures += 1
-        if ending.kind in ("stalled", "frozen"):
+        if ending.kind == "frozen":
             self._status.enter(CameraStatus.STALLED, ending.text)
         hopeless = self._failures >= OFFLINE_AFTER_FAILURES or ending.kind == "authentication"
         self._status.enter(CameraStatus.OFFLINE if hopeless else CameraStatus.RECONNECTING, ending.text)

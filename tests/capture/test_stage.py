@@ -286,6 +286,16 @@ def test_a_silent_camera_is_stalled_and_connected_anew() -> None:
     assert camera.runner.abandoned == 0
 
 
+def test_a_stall_is_told_before_the_source_is_closed() -> None:
+    hang = Hang()
+    camera = Camera([ScriptedSource([frame(0), hang])], options={"stall_after_s": 0.05}).start()
+    camera.until(lambda: S.STALLED in camera.statuses)
+    assert camera.statuses == [S.CONNECTING, S.ONLINE, S.STALLED]
+    assert camera.ledger.snapshot().cameras_up == {"door": False}
+    hang.release()
+    camera.finish()
+
+
 def test_a_hung_connection_is_given_up_too() -> None:
     hang = Hang()
     options = {"connect_within_s": 0.05, "grace_s": 0.01}
