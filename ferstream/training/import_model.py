@@ -39,7 +39,8 @@ _ALIASES = {
 }
 _PICKLE_OPENING = b"\x80"
 _HDF5_OPENING = b"\x89HDF\r\n\x1a\n"
-_OWN_CODE = frozenset({"Lambda", "__lambda__"})
+_OWN_CODE = frozenset({"Lambda", "__lambda__", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"})
+"""Layers of Keras that carry code or a pickle of their own."""
 _TRUSTED_MODULES = ("keras", "builtins")
 
 
@@ -201,9 +202,9 @@ def _refuse_code(config: dict[str, Any], path: Path) -> None:
     for node in _nodes(config):
         kind, module = node.get("class_name"), node.get("module")
         if kind in _OWN_CODE:
-            raise ModelError(
-                f"{path}: has a Lambda layer, whose Python code would run on loading; refused. Replace it by a Keras layer and save again"
-            )
+            what = str(kind).strip("_").capitalize() if "lambda" in str(kind).lower() else kind
+            msg = f"{path}: has a {what} layer, whose Python code would run on loading; refused. Replace it by a Keras layer and save again"
+            raise ModelError(msg)
         if isinstance(module, str) and module.split(".")[0] not in _TRUSTED_MODULES:
             raise ModelError(
                 f"{path}: needs {module}.{kind}, code that is not part of Keras; refused. Rebuild it from Keras layers and save again"

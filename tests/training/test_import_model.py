@@ -202,11 +202,12 @@ class TestStrangersCode:
         with pytest.raises(ModelError, match="Lambda layer, whose Python code would run on loading; refused"):
             read_network(tmp_path / "model.keras")
 
-    def test_a_lambda_layer_in_json_is_refused(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("kind", ["Lambda", "TorchModuleWrapper"])
+    def test_a_layer_with_code_in_json_is_refused(self, tmp_path: Path, kind: str) -> None:
         config = keras2_json()
-        config["config"]["layers"].insert(1, keras2_layer("Lambda", "evil", function=["4wEAAAA=", None, None], function_type="lambda"))
+        config["config"]["layers"].insert(1, keras2_layer(kind, "evil", function=["4wEAAAA=", None, None], function_type="lambda"))
         (tmp_path / "model.json").write_text(json.dumps(config))
-        with pytest.raises(ModelError, match="Lambda"):
+        with pytest.raises(ModelError, match=f"has a {kind} layer"):
             read_network(tmp_path / "model.json", tmp_path / "model.json")
 
     @pytest.mark.parametrize("module", ["os", "subprocess", "my_project.layers", "keras_evil"])
