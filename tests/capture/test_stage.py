@@ -375,3 +375,22 @@ def test_a_still_recording_is_not_frozen() -> None:
     still = [replace(picture, info=replace(picture.info, live=False)) for picture in pictures(10, moving=False)]
     camera = Camera([ScriptedSource(still)], live=False, options={"frozen_after_s": 1.0}).start().run_out()
     assert len(camera.frames) == 50
+
+
+# -- neighbours ----------------------------------------------------------------------------------
+
+
+def test_a_hung_camera_does_not_hold_up_another() -> None:
+    hang = Hang()
+    hung = Camera([ScriptedSource([frame(0), hang])], options={"stall_after_s": 0.05, "grace_s": 0.01}).start()
+    assert hang.reached.wait(PATIENCE_S)
+    well = Camera([ScriptedSource(some_frames(200), linger=True)]).start()
+    well.until(lambda: len(well.frames) == 200).finish()
+    hang.release()
+    wait_until(lambda: hung.runner.abandoned == 0)
+    hung.finish()
+
+
+def test_two_cameras_of_one_server_do_not_come_back_in_step() -> None:
+    waits = [[Backoff().next_s() for _ in range(8)] for _ in range(2)]
+    assert waits[0] != waits[1]
