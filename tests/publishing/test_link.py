@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.support.scripted_broker import (
     CONNECT,
     PINGREQ,
     PUBLISH,
+    SUBSCRIBE,
     ScriptedBroker,
     connack,
     disconnect,
@@ -304,3 +306,70 @@ def test_whatever_a_broker_sends_only_broker_errors_come_out(answers: list[bytes
         except BrokerError:
             pass
         connection.close()
+
+
+def test_a_command_handler_that_fails_harms_nobody(
+    topics: Topics, encoder: Encoder, observer: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(camera: str, payload: bytes) -> None:
+        raise RuntimeError("broken")
+
+    topic = b"ferstream/edge-1/door/set"
+    command = bytes((0x30, 2 + len(topic) + 1 + 2)) + len(topic).to_bytes(2, "big") + topic + b"\x00ON"
+
+    def reply(kind: int, packet: bytes) -> bytes | None:
+        if kind == CONNECT:
+            return connack()
+        if kind == SUBSCRIBE:
+            return b"\x90\x04" + packet[2:4] + b"\x00\x87" + command
+        return puback(packet) if kind == PUBLISH and qos_of(packet) else b""
+
+    with ScriptedBroker(reply) as broker:
+        sink = MqttSink(
+            address=BrokerAddress(url=broker.url, client_id="c"),
+            topics=topics,
+            encoder=encoder,
+            observer=observer,
+            backoff=Gate(),
+            on_command=fail,
+        )
+        sink.open()
+        until(lambda: "a command for camera door failed" in caplog.text)
+        until(lambda: "does not let this user read ferstream/edge-1/+/set" in caplog.text)
+        sink.put(face_event())
+        assert sink.outbox.wait_empty(20)
+        sink.close()
+
+
+def test_a_broker_that_acknowledges_nothing_is_left(make_sink: MakeSink, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ferstream.publishing import link
+
+    monkeypatch.setattr(link, "ACK_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(link, "STEP_S", 0.02)
+    with ScriptedBroker(answering(lambda _: b"")) as broker:
+        sink = make_sink(broker.url)
+        sink.open()
+        until(lambda: broker.connections >= 2)
+        until(lambda: "nothing acknowledged" in sink.reason or sink.connected)
+        sink.close()
+
+
+def test_a_bug_in_the_thread_is_reported_not_swallowed(topics: Topics, encoder: Encoder, observer: Ledger) -> None:
+    class Broken(Gate):
+        def wait(self, stop: threading.Event) -> bool:
+            raise RuntimeError("a bug")
+
+    fatal: list[tuple[str, BaseException]] = []
+    sink = MqttSink(
+        address=BrokerAddress(url="mqtt://127.0.0.1:9", client_id="c"),
+        topics=topics,
+        encoder=encoder,
+        observer=observer,
+        backoff=Broken(),
+        on_fatal=lambda where, error: fatal.append((where, error)),
+    )
+    sink.open()
+    until(lambda: bool(fatal))
+    assert fatal[0][0] == "mqtt"
+    assert "internal error" in sink.reason
+    sink.close()

@@ -1,0 +1,101 @@
+"""``ferstream gaps`` on a real broker, and the port that serves both versions of MQTT."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from typer.testing import CliRunner
+
+from ferstream.cli import app
+from ferstream.errors import BrokerError
+from ferstream.publishing._broker_child import Front
+from ferstream.publishing.broker import EmbeddedBroker
+from ferstream.publishing.mqtt_sink import MqttSink
+from tests.support.brokers import HOST, Subscriber, await_port, free_port, until
+from tests.support.builders import face_event
+
+pytestmark = pytest.mark.usefixtures("no_new_threads")
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_a_whole_stream(embedded: EmbeddedBroker, make_sink: Callable[..., MqttSink], protocol: str) -> None:
+    sink = make_sink(embedded.url)
+    sink.open()
+    stop = threading.Event()
+
+    def publish() -> None:
+        index = 0
+        while not stop.wait(0.005):
+            sink.put(face_event(index))
+            index += 1
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    words = ["gaps", "--json", "--seconds", "1.5", "--url", embedded.public_url, "--protocol", protocol]
+    result = CliRunner().invoke(app, words)
+    stop.set()
+    thread.join()
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert report["missing"] == 0
+    assert report["streams"][0]["received"] > 10
+    assert f"listening to ferstream/# at {embedded.public_url}" in result.stderr
+
+
+def test_nobody_there() -> None:
+    result = CliRunner().invoke(app, ["gaps", "--seconds", "1", "--url", f"mqtt://{HOST}:{free_port()}"])
+    assert isinstance(result.exception, BrokerError)
+
+
+@pytest.fixture
+def front(embedded: EmbeddedBroker) -> Iterator[int]:
+    """The front of the embedded broker in this process."""
+    port, back = free_port(), int(embedded.url.rsplit(":", 1)[1])
+    started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = []
+
+    async def serve() -> None:
+        serving = asyncio.create_task(Front(back_port=back).serve(port))
+        started.append((asyncio.get_running_loop(), serving))
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    await_port(port, alive=thread.is_alive)
+    yield port
+    loop, serving = started[0]
+    loop.call_soon_threadsafe(serving.cancel)
+    thread.join(10)
+
+
+def test_the_front_serves_both_versions(front: int, make_sink: Callable[..., MqttSink]) -> None:
+    url = f"mqtt://{HOST}:{front}"
+    with Subscriber(url, "ferstream/#", protocol=4) as old, Subscriber(url, "ferstream/#", protocol=5) as new:
+        for protocol in (4, 5):
+            sink = make_sink(url, boot_id=f"v{protocol}", address={"protocol": protocol})
+            sink.open()
+            for index in range(200):
+                sink.put(face_event(index))
+            assert sink.flush(20) == 0
+            sink.close()
+        for subscriber in (old, new):
+            for boot_id in ("v4", "v5"):
+                until(lambda s=subscriber, b=boot_id: s.seqs(boot_id=b) == list(range(200)))  # type: ignore[misc]
+
+
+def test_the_front_refuses_what_is_no_mqtt_of_these_versions(front: int) -> None:
+    import socket
+
+    for hello, answer in (
+        (bytes.fromhex("100d 0004 4d515454 07 02 003c 0001 78"), bytes.fromhex("20020001")),
+        (b"GET / HTTP/1.1\r\n\r\n", b""),
+    ):
+        with socket.create_connection((HOST, front), timeout=5) as connection:
+            connection.sendall(hello)
+            connection.shutdown(socket.SHUT_WR)
+            assert connection.recv(100) == answer
