@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -19,60 +17,12 @@ from hypothesis import strategies as st
 
 from ferstream.domain.emotion import LABELS
 from ferstream.errors import ModelError
-from ferstream.training.import_model import import_network, label_order, read_network
+from ferstream.training.import_model import import_network, label_order
 from tests.support.bundles import random_crops
+from tests.support.old_models import keras2_json, old_network, write_keras2_weights
 
 OLD_ORDER = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear")
 TO_OURS = [4, 5, 6, 1, 3, 2, 0]
-
-
-def old_network(*, size: int = 48, channels: int = 1, outputs: int = 7, scaling: bool = False) -> Any:
-    keras.utils.set_random_seed(3)
-    layers: list[Any] = [keras.Input((size, size, channels))]
-    if scaling:
-        layers.append(keras.layers.Rescaling(1 / 255))
-    layers += [
-        keras.layers.Conv2D(4, 5, strides=4, activation="relu", name="conv2d_1"),
-        keras.layers.BatchNormalization(name="batch_normalization_1"),
-        keras.layers.Flatten(name="flatten_1"),
-        keras.layers.Dense(outputs, activation="softmax", name="dense_1"),
-    ]
-    return keras.Sequential(layers, name="sequential_1")
-
-
-def keras2_layer(kind: str, name: str, **config: Any) -> dict[str, Any]:
-    return {"class_name": kind, "config": {"name": name, "trainable": True, **config}}
-
-
-def keras2_json() -> dict[str, Any]:
-    """``old_network`` as Keras 2.2 wrote it: no module names, the input shape on the first layer."""
-    layers = [
-        keras2_layer(
-            "Conv2D", "conv2d_1", batch_input_shape=[None, 48, 48, 1], filters=4, kernel_size=[5, 5], strides=[4, 4], activation="relu"
-        ),
-        keras2_layer("BatchNormalization", "batch_normalization_1", axis=-1, momentum=0.99, epsilon=0.001),
-        keras2_layer("Flatten", "flatten_1", data_format="channels_last"),
-        keras2_layer("Dense", "dense_1", units=7, activation="softmax", use_bias=True),
-    ]
-    return {
-        "class_name": "Sequential",
-        "config": {"name": "sequential_1", "layers": layers},
-        "keras_version": "2.2.4",
-        "backend": "tensorflow",
-    }
-
-
-def write_keras2_weights(path: Path, network: Any) -> None:
-    """The layout of ``save_weights`` in Keras 2: one group a layer, names in attributes."""
-    with h5py.File(path, "w", locking=False) as file:
-        file.attrs["layer_names"] = [layer.name.encode() for layer in network.layers]
-        file.attrs["backend"], file.attrs["keras_version"] = b"tensorflow", b"2.2.4"
-        for layer in network.layers:
-            group = file.create_group(layer.name)
-            names = [f"{layer.name}/{index}".encode() for index in range(len(layer.get_weights()))]
-            group.attrs["weight_names"] = names
-            for name, value in zip(names, layer.get_weights(), strict=True):
-                group.create_dataset(name.decode(), data=value)
 
 
 @pytest.fixture(scope="module")
@@ -162,95 +112,6 @@ class TestLabels:
             label_order(labels)
 
 
-class Trap:
-    """Unpickling this would write a file."""
-
-    def __reduce__(self) -> tuple[Any, tuple[str]]:
-        return eval, ("open('trapped', 'w').close()",)
-
-
-class TestStrangersCode:
-    @pytest.fixture(autouse=True)
-    def _in_an_empty_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.chdir(tmp_path)
-
-    @pytest.mark.parametrize("name", ["model.pkl", "model.pickle", "model.joblib", "model.h5", "model.keras"])
-    def test_a_pickle_is_refused_by_any_name(self, tmp_path: Path, name: str) -> None:
-        path = tmp_path / name
-        path.write_bytes(pickle.dumps(Trap()))
-        with pytest.raises(ModelError, match=r"pickled model, and unpickling runs whatever code .* refused.*\.keras"):
-            read_network(path)
-        assert not Path("trapped").exists()
-
-    def test_a_torch_archive_is_a_pickle_too(self, tmp_path: Path) -> None:
-        path = tmp_path / "model.keras"
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("archive/data.pkl", pickle.dumps(Trap()))
-        with pytest.raises(ModelError, match="pickled"):
-            read_network(path)
-
-    def test_pickled_weights_are_refused(self, tmp_path: Path) -> None:
-        (tmp_path / "model.json").write_text(json.dumps(keras2_json()))
-        (tmp_path / "weights.h5").write_bytes(pickle.dumps(Trap()))
-        with pytest.raises(ModelError, match=r"weights\.h5: is a pickled model"):
-            read_network(tmp_path / "model.json", tmp_path / "weights.h5")
-
-    def test_a_lambda_layer_is_refused(self, tmp_path: Path) -> None:
-        given_input = keras.Input((48, 48, 1))
-        result = keras.layers.Dense(7)(keras.layers.Flatten()(keras.layers.Lambda(lambda x: x * 2)(given_input)))
-        keras.Model(given_input, result).save(tmp_path / "model.keras")
-        with pytest.raises(ModelError, match="Lambda layer, whose Python code would run on loading; refused"):
-            read_network(tmp_path / "model.keras")
-
-    @pytest.mark.parametrize("kind", ["Lambda", "TorchModuleWrapper"])
-    def test_a_layer_with_code_in_json_is_refused(self, tmp_path: Path, kind: str) -> None:
-        config = keras2_json()
-        config["config"]["layers"].insert(1, keras2_layer(kind, "evil", function=["4wEAAAA=", None, None], function_type="lambda"))
-        (tmp_path / "model.json").write_text(json.dumps(config))
-        with pytest.raises(ModelError, match=f"has a {kind} layer"):
-            read_network(tmp_path / "model.json", tmp_path / "model.json")
-
-    @pytest.mark.parametrize("module", ["os", "subprocess", "my_project.layers", "keras_evil"])
-    def test_classes_of_other_packages_are_refused(self, network: Any, tmp_path: Path, module: str) -> None:
-        config = json.loads(network.to_json())
-        config["config"]["layers"][1]["module"] = module
-        (tmp_path / "model.json").write_text(json.dumps(config))
-        with pytest.raises(ModelError, match=f"needs {module}.Conv2D, code that is not part of Keras"):
-            read_network(tmp_path / "model.json", tmp_path / "model.json")
-
-
-class TestDamaged:
-    def test_an_architecture_needs_its_weights(self, tmp_path: Path) -> None:
-        (tmp_path / "model.json").write_text(json.dumps(keras2_json()))
-        with pytest.raises(ModelError, match="give them with --weights"):
-            read_network(tmp_path / "model.json")
-
-    @pytest.mark.filterwarnings("ignore")
-    def test_weights_alone_need_their_architecture(self, network: Any, tmp_path: Path) -> None:
-        write_keras2_weights(tmp_path / "weights.h5", network)
-        with pytest.raises(ModelError, match="weights without an architecture"):
-            read_network(tmp_path / "weights.h5")
-
-    @pytest.mark.parametrize("name", ["model.json", "model.h5", "model.keras"])
-    @pytest.mark.parametrize("data", [b"", b"{", b"not a model", b"[1]", b"{}", b"PK\x03\x04"])
-    def test_what_is_no_model_is_refused_in_one_line(self, tmp_path: Path, name: str, data: bytes) -> None:
-        (tmp_path / name).write_bytes(data)
-        with pytest.raises(ModelError, match="is not ") as caught:
-            read_network(tmp_path / name, tmp_path / name)
-        assert "\n" not in str(caught.value)
-
-    def test_a_missing_file_and_a_folder_are_named(self, tmp_path: Path) -> None:
-        with pytest.raises(ModelError, match="does not exist"):
-            read_network(tmp_path / "none.h5")
-        with pytest.raises(ModelError, match="is a folder"):
-            read_network(tmp_path)
-
-    def test_weights_of_another_network_are_refused(self, tmp_path: Path) -> None:
-        (tmp_path / "model.json").write_text(json.dumps(keras2_json()))
-        write_keras2_weights(tmp_path / "other.h5", old_network(outputs=5))
-        with pytest.raises(ModelError, match="cannot load it"):
-            read_network(tmp_path / "model.json", tmp_path / "other.h5")
-
-    def test_an_unknown_range_lists_the_known(self, network: Any, tmp_path: Path) -> None:
-        with pytest.raises(ModelError, match=r"choose one of 0\.\.255, 0\.\.1, -1\.\.1"):
-            import_network(**save(network, tmp_path, ".keras"), value_range="0-1")
+def test_an_unknown_range_lists_the_known(network: Any, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"choose one of 0\.\.255, 0\.\.1, -1\.\.1"):
+        import_network(**save(network, tmp_path, ".keras"), value_range="0-1")
