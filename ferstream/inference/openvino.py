@@ -127,7 +127,8 @@ def _compile(bundle: Bundle, device: str, streams: int, precision: str) -> openv
     bundle.file(OPENVINO_BIN)
     config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
     if device == "CPU":
-        config |= {"INFERENCE_NUM_THREADS": streams, "NUM_STREAMS": str(streams)}
+        # Unpinned: a pinned thread would wait for its core while a detection worker is on it and another core is free.
+        config |= {"INFERENCE_NUM_THREADS": streams, "NUM_STREAMS": str(streams), "ENABLE_CPU_PINNING": False}
     if precision != "auto":
         config["INFERENCE_PRECISION_HINT"] = precision
     try:
