@@ -50,7 +50,7 @@ systemd() {
 
 find_python() {
   local name modules=sys,ensurepip,venv
-  ! command -v uv >/dev/null || modules=sys
+  ! have_uv || modules=sys
   for name in "${PYTHONS[@]}"; do
     if command -v "$name" >/dev/null && "$name" -c "import $modules; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))" 2>/dev/null; then
       command -v "$name"
@@ -60,19 +60,23 @@ find_python() {
   die 'no Python 3.11 to 3.13 with venv found: apt-get install python3 python3-venv'
 }
 
-# uv, where it is installed, does in a second what venv and pip do in twenty.
+# uv, where it is installed, is quicker; else one pip beside the releases serves them all.
+have_uv() { command -v uv >/dev/null; }
+
+pip() {
+  local tools=$opt/tools
+  "$tools/bin/python" -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear "$tools"
+  "$tools/bin/python" -m pip --quiet --disable-pip-version-check "$@"
+}
+
 make_venv() {
-  if command -v uv >/dev/null; then uv venv --quiet --python "$1" -- "$2"; else "$1" -m venv "$2"; fi
+  if have_uv; then uv venv --quiet --python "$python" -- "$1"; else "$python" -m venv --without-pip "$1"; fi
 }
 
 pip_install() {
   local venv=$1
   shift
-  if command -v uv >/dev/null; then
-    uv pip install --quiet --python "$venv/bin/python" "$@"
-  else
-    "$venv/bin/pip" install --quiet --disable-pip-version-check "$@"
-  fi
+  if have_uv; then uv pip install --quiet --python "$venv/bin/python" "$@"; else pip --python "$venv/bin/python" install "$@"; fi
 }
 
 # The versions that were tested together, from the lock file; packages that differ by Python version are left to choose.
@@ -80,7 +84,7 @@ write_constraints() {
   local lock=$HERE/../uv.lock
   : >"$scratch/constraints.txt"
   [[ -f $lock ]] || return 0
-  "$1" - "$lock" >"$scratch/constraints.txt" <<'PYTHON'
+  "$python" - "$lock" >"$scratch/constraints.txt" <<'PYTHON'
 import collections, sys, tomllib
 with open(sys.argv[1], "rb") as file:
     packages = [package for package in tomllib.load(file)["package"] if "registry" in package["source"]]
@@ -98,11 +102,10 @@ obtain_wheel() {
     say "$wheel"
   else
     [[ -f $HERE/../pyproject.toml ]] || die 'no checkout around this script: give --wheel FILE'
-    if command -v uv >/dev/null; then
-      uv build --quiet --wheel --python "$1" --out-dir "$scratch" -- "$HERE/.." >&2
+    if have_uv; then
+      uv build --quiet --wheel --python "$python" --out-dir "$scratch" -- "$HERE/.." >&2
     else
-      "$1" -m venv "$scratch/build" >&2
-      "$scratch/build/bin/pip" wheel --quiet --no-deps --wheel-dir "$scratch" "$HERE/.." >&2
+      pip wheel --no-deps --wheel-dir "$scratch" "$HERE/.." >&2
     fi
     say "$scratch"/ferstream-*.whl
   fi
@@ -112,7 +115,8 @@ obtain_wheel() {
 install_release() {
   local python package sum release
   python=$(find_python)
-  package=$(obtain_wheel "$python")
+  mkdir -p -- "$opt/releases"
+  package=$(obtain_wheel)
   sum=$(sha256sum -- "$package" | cut -d' ' -f1)-${extra:-plain}
   release=$opt/releases/${sum:0:12}${extra:+-$extra}
   if [[ -f $release/.complete && $(readlink -- "$opt/bin") == "releases/${release##*/}/bin" ]]; then
@@ -121,9 +125,8 @@ install_release() {
   fi
   if [[ ! -f $release/.complete ]]; then
     rm -rf -- "$release"
-    mkdir -p -- "$opt/releases"
-    make_venv "$python" "$release"
-    write_constraints "$python"
+    make_venv "$release"
+    write_constraints
     pip_install "$release" --constraint "$scratch/constraints.txt" "$package${extra:+[$extra]}"
     "$release/bin/ferstream" --version >/dev/null || die 'the new release does not run; the old one is untouched'
     touch -- "$release/.complete"
