@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import cache
 from typing import Any, cast
 
 import numpy as np
@@ -43,7 +44,7 @@ class KerasClassifier:
         self._buckets = buckets(max_batch, deterministic=deterministic)
         self._staging = np.zeros((self._buckets[-1], CROP_PX, CROP_PX, 1), np.uint8)
         try:
-            self._library, self._call = _load(str(path), self._buckets)
+            self._library, self._call = _load(str(path))
         except (ValueError, TypeError, OSError, RuntimeError, ImportError) as exc:
             raise BundleError(f"model {path}: Keras cannot load it: {_first_line(exc)}") from exc
 
@@ -107,7 +108,10 @@ class KerasClassifier:
         try:
             return np.asarray(self._call(batch), np.float32)[: len(part)]
         except Exception as exc:  # the three libraries share no base class for device errors
-            raise _translate(exc) from exc
+            error = _translate(exc)
+            if isinstance(error, ClassifierMemoryError) and len(self._buckets) == 1:
+                self._buckets = (max(1, size // 2),)  # the caller halves too; a smaller batch must not be padded back to this size
+            raise error from exc
 
 
 def buckets(max_batch: int, *, deterministic: bool = False) -> tuple[int, ...]:
@@ -118,14 +122,14 @@ def buckets(max_batch: int, *, deterministic: bool = False) -> tuple[int, ...]:
     return tuple(1 << power for power in range(largest.bit_length()))
 
 
-def _load(path: str, sizes: tuple[int, ...]) -> tuple[str, Call | None]:
+def _load(path: str) -> tuple[str, Call | None]:
     import keras
 
     library = str(keras.backend.backend())
     if library == "tensorflow":
         _grow_memory()
     model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    return library, {"tensorflow": _tensorflow_call, "jax": _jax_call, "torch": _torch_call}[library](model, sizes)
+    return library, {"tensorflow": _tensorflow_call, "jax": _jax_call, "torch": _torch_call}[library](model)
 
 
 def _grow_memory() -> None:
@@ -139,19 +143,19 @@ def _grow_memory() -> None:
             return
 
 
-def _tensorflow_call(model: Any, sizes: tuple[int, ...]) -> Call:
+def _tensorflow_call(model: Any) -> Call:
     import tensorflow as tf
 
-    def trace(size: int) -> Call:
-        """Return the one graph of this batch size: a shape that was not traced is an error, not a silent retrace."""
+    @cache
+    def traced(size: int) -> Call:
+        """Return the one graph of this batch size."""
         spec = tf.TensorSpec((size, CROP_PX, CROP_PX, 1), tf.uint8)
         return cast("Call", tf.function(lambda batch: model(batch, training=False)).get_concrete_function(spec))
 
-    traced = {size: trace(size) for size in sizes}
-    return lambda batch: traced[len(batch)](tf.constant(batch)).numpy()
+    return lambda batch: traced(len(batch))(tf.constant(batch)).numpy()
 
 
-def _jax_call(model: Any, _sizes: tuple[int, ...]) -> Call:
+def _jax_call(model: Any) -> Call:
     import jax
 
     trainable = [variable.value for variable in model.trainable_variables]
@@ -160,7 +164,7 @@ def _jax_call(model: Any, _sizes: tuple[int, ...]) -> Call:
     return lambda batch: np.asarray(function(batch))
 
 
-def _torch_call(model: Any, _sizes: tuple[int, ...]) -> Call:
+def _torch_call(model: Any) -> Call:
     import torch
 
     def call(batch: Crops) -> Any:

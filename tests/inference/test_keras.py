@@ -68,6 +68,24 @@ def test_a_gpu_without_memory_is_told_apart(full_bundle: Bundle, text: str) -> N
         classifier.classify(random_crops(1))
 
 
+def test_with_one_bucket_a_smaller_batch_fits_after_memory_ran_out(full_bundle: Bundle) -> None:
+    classifier = KerasClassifier(bundle=full_bundle, max_batch=8, deterministic=True)
+    inner = classifier._call
+    assert inner is not None
+
+    def call(batch: Crops) -> Any:
+        if len(batch) > 2:
+            raise RuntimeError("RESOURCE_EXHAUSTED: out of memory")
+        return inner(batch)
+
+    classifier._call = call
+    for expected in (4, 2):
+        with pytest.raises(ClassifierMemoryError):
+            classifier.classify(random_crops(expected * 2))
+        assert classifier.max_batch == expected
+    assert classifier.classify(random_crops(2)).shape == (2, 7)
+
+
 def test_tensorflows_own_exception_is_a_memory_error(full_bundle: Bundle) -> None:
     tf = pytest.importorskip("tensorflow")
     classifier = KerasClassifier(bundle=full_bundle, max_batch=1)
