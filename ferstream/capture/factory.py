@@ -12,10 +12,10 @@ from ferstream.capture.recording import FileSource
 from ferstream.capture.source import Source
 from ferstream.capture.stream import StreamSource
 from ferstream.capture.webcam import WebcamSource
+from ferstream.capture.wording import shown
 from ferstream.errors import ConfigError
 from ferstream.runtime.clock import Clock, SystemClock
 from ferstream.runtime.observer import Observer
-from ferstream.runtime.redaction import redact
 
 _STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
 
@@ -82,7 +82,7 @@ def _maker(source: str) -> _Maker:
         return _stream
     makers: dict[str, _Maker] = {"": _file, "file": _file, "webcam": _webcam, "demo": _demo}
     if scheme not in makers or not source.strip():
-        raise ConfigError(f'source "{redact(source)}" is not understood; use rtsp(s)://..., http(s)://..., a file, webcam:0 or demo:')
+        raise ConfigError(f'source "{shown(source)}" is not understood; use rtsp(s)://..., http(s)://..., a file, webcam:0 or demo:')
     return makers[scheme]
 
 
@@ -103,7 +103,7 @@ def _is_file(source: str) -> bool:
 
 def _stream(source: str, camera: str, observer: Observer, options: SourceOptions, clock: Clock) -> Source:
     if not _hostname(source):
-        raise ConfigError(f'source "{redact(source)}" names no host; write rtsp://user@host/path')
+        raise ConfigError(f'source "{shown(source)}" names no host; write rtsp://user@host/path')
     return StreamSource(
         url=source,
         camera=camera,
@@ -123,7 +123,7 @@ def _hostname(source: str) -> str | None:
     try:
         return urlsplit(source).hostname
     except ValueError:
-        raise ConfigError(f'source "{redact(source)}" is no address; write rtsp://user@host/path') from None
+        raise ConfigError(f'source "{shown(source)}" is no address; write rtsp://user@host/path') from None
 
 
 def _file(source: str, camera: str, observer: Observer, options: SourceOptions, clock: Clock) -> Source:
@@ -150,7 +150,7 @@ def _path(source: str) -> Path:
     try:
         return Path(unquote(urlsplit(source).path))
     except ValueError:
-        raise ConfigError(f'source "{source}" is no address of a file; write file:///path or just the path') from None
+        raise ConfigError(f'source "{shown(source)}" is no address of a file; write file:///path or just the path') from None
 
 
 def _at_home(path: str) -> Path:
@@ -163,7 +163,7 @@ def _at_home(path: str) -> Path:
 def _webcam(source: str, camera: str, observer: Observer, options: SourceOptions, clock: Clock) -> Source:
     number = source.partition(":")[2]
     if not number.isdecimal():
-        raise ConfigError(f'source "{source}" names no webcam; write webcam:0 for /dev/video0')
+        raise ConfigError(f'source "{shown(source)}" names no webcam; write webcam:0 for /dev/video0')
     return WebcamSource(
         number=int(number),
         camera=camera,

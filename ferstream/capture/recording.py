@@ -16,6 +16,7 @@ from ferstream.capture.framing import Framer
 from ferstream.capture.libav import Connection
 from ferstream.capture.source import SourceInfo
 from ferstream.capture.timing import MediaTimeline
+from ferstream.capture.wording import shown
 from ferstream.domain.frame import Frame
 from ferstream.errors import SourceError, SourceFormatError
 from ferstream.runtime.clock import Clock, SystemClock
@@ -63,7 +64,7 @@ class FileSource:
             thread_type: libav's ``SLICE``, ``FRAME`` or ``AUTO``.
             clock: The machine's clocks.
         """
-        self._path, self._camera, self._observer = path, camera, observer
+        self._path, self._shown = path, shown(str(path))
         self._loop, self._realtime = loop, realtime
         self._pace = 1.0 if realtime else speed
         self._threads, self._thread_type = threads, thread_type
@@ -134,7 +135,7 @@ class FileSource:
         first = next(rest, None)
         if first is None:
             connection.close()
-            raise SourceFormatError(f"{self._path}: not one picture in it can be decoded; record or copy it again")
+            raise SourceFormatError(f"{self._shown}: not one picture in it can be decoded; record or copy it again")
         return connection, first, rest
 
     def _connected(self) -> Connection:
@@ -142,11 +143,11 @@ class FileSource:
         try:
             container = av.open(os.fspath(self._path.absolute()), options=_OPTIONS, metadata_errors="replace")
         except av.FFmpegError as exc:
-            raise SourceFormatError(f"{self._path}: {_why_unreadable(self._path)}") from exc
+            raise SourceFormatError(f"{self._shown}: {_why_unreadable(self._path)}") from exc
         try:
             return Connection(container=container, threads=self._threads, thread_type=self._thread_type)
         except SourceFormatError as exc:
-            raise SourceFormatError(f"{self._path}: {exc}") from None
+            raise SourceFormatError(f"{self._shown}: {exc}") from None
 
     def _too_early(self, due_ns: int) -> bool:
         """In real time: wait until the frame is due; True when the source was closed."""
@@ -159,20 +160,21 @@ class FileSource:
 
 def _check_file(path: Path) -> None:
     """Say what libav would only call invalid."""
+    name = shown(str(path))
     try:
         found = path.stat()
     except PermissionError:
-        raise SourceError(f"{path}: no permission to look into its directory; open it for this user") from None
+        raise SourceError(f"{name}: no permission to look into its directory; open it for this user") from None
     except (FileNotFoundError, NotADirectoryError):
-        raise SourceError(f"{path}: no such file; check the path") from None
+        raise SourceError(f"{name}: no such file; check the path") from None
     except (OSError, ValueError) as exc:
-        raise SourceError(f"{str(path)[:200]!r}: cannot be the name of a file ({type(exc).__name__}); check the path") from None
+        raise SourceError(f"{name}: cannot be the name of a file ({type(exc).__name__}); check the path") from None
     if stat.S_ISDIR(found.st_mode):
-        raise SourceError(f"{path}: is a directory; name a video file in it")
+        raise SourceError(f"{name}: is a directory; name a video file in it")
     if not os.access(path, os.R_OK):
-        raise SourceError(f"{path}: no permission to read it; make it readable for this user")
+        raise SourceError(f"{name}: no permission to read it; make it readable for this user")
     if stat.S_ISREG(found.st_mode) and found.st_size == 0:
-        raise SourceFormatError(f"{path}: is empty; record or copy it again")
+        raise SourceFormatError(f"{name}: is empty; record or copy it again")
 
 
 def _why_unreadable(path: Path) -> str:

@@ -16,11 +16,11 @@ from ferstream.capture.libav import Connection
 from ferstream.capture.source import SourceInfo
 from ferstream.capture.timing import LiveTimeline
 from ferstream.capture.translation import timed_out, translated
+from ferstream.capture.wording import shown
 from ferstream.domain.frame import Frame
 from ferstream.errors import ConfigError, SourceError, SourceFormatError
 from ferstream.runtime.clock import Clock, SystemClock
 from ferstream.runtime.observer import Observer
-from ferstream.runtime.redaction import redact
 
 _HTTP_PROTOCOLS = "http,https,tcp,tls,crypto,hls,httpproxy"
 _RTSP_PROTOCOLS = "rtsp,rtsps,rtp,srtp,udp,tcp,tls,crypto,http"
@@ -71,7 +71,7 @@ class StreamSource:
         if transport not in ("tcp", "udp"):
             raise ConfigError(f'transport "{transport}" is unknown; use "tcp" or "udp"')
         self._url, self._camera, self._observer = url, camera, observer
-        self._shown = redact(url)
+        self._shown = shown(url)
         self._transport, self._password_file = transport, password_file
         self._timeout_s = (connect_timeout_s, read_timeout_s)
         self._threads = threads

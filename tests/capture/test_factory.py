@@ -89,6 +89,7 @@ def test_a_very_long_address_is_one(ledger: Ledger) -> None:
 
 
 @example("~0")
+@example("\n")
 @given(st.text(max_size=40))
 def test_anything_is_a_source_or_a_config_error(text: str) -> None:
     try:

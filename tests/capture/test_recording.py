@@ -206,7 +206,7 @@ def test_a_missing_file(read: Read, tmp_path: Path) -> None:
     assert "no such file" in why(read(tmp_path / "gone.mp4"))
 
 
-@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "clip.mp4/inside"])
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "a\nb", "clip.mp4/inside"])
 def test_a_name_that_no_file_can_have(name: str, read: Read, clip: Path) -> None:
     assert why(read(clip.parent / name))
 
