@@ -70,7 +70,7 @@ class StreamSource:
         """
         if transport not in ("tcp", "udp"):
             raise ConfigError(f'transport "{transport}" is unknown; use "tcp" or "udp"')
-        self._url, self._camera, self._observer = url, camera, observer
+        self._url = url
         self._shown = shown(url)
         self._transport, self._password_file = transport, password_file
         self._timeout_s = (connect_timeout_s, read_timeout_s)

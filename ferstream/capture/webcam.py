@@ -81,7 +81,7 @@ class WebcamSource:
             clock: The machine's clocks.
             device: Opens a camera by number.
         """
-        self._number, self._camera, self._observer = number, camera, observer
+        self._number, self._observer = number, observer
         self._width, self._size, self._device = width, size, device
         self._clock = clock or SystemClock()
         self._stop = threading.Event()
