@@ -243,6 +243,8 @@ class Daemon:
         if self._stuck is not None:
             return self._leave_stuck(sink, self._stuck)
         timeout_s = self._settings.runtime.shutdown_timeout_s
+        # The unit's TimeoutStopSec knows the default only.
+        self._notifier.extend_timeout(timeout_s + 5.0)
         _LOG.info("stopping", reason=self._reason(), timeout_s=timeout_s)
         deadline = time.monotonic() + timeout_s
         stuck = pipeline.stop(timeout_s=timeout_s * 0.7)
