@@ -14,6 +14,7 @@ from ferstream.domain.event import CameraState, CameraStatus
 from ferstream.errors import BrokerAuthError, BrokerError
 from ferstream.publishing import reasons
 from ferstream.publishing.encode import Encoder
+from ferstream.publishing.link import Wake
 from ferstream.publishing.mqtt import BrokerAddress, Connection, Outgoing
 from ferstream.publishing.mqtt_sink import MqttSink
 from ferstream.publishing.topics import Topics
@@ -373,3 +374,31 @@ def test_a_bug_in_the_thread_is_reported_not_swallowed(topics: Topics, encoder: 
     assert fatal[0][0] == "mqtt"
     assert "internal error" in sink.reason
     sink.close()
+
+
+def test_waking_from_many_threads_loses_no_wake_and_leaves_no_byte() -> None:
+    import select
+
+    wake, stop, woken = Wake(), threading.Event(), 0
+
+    def setter() -> None:
+        while not stop.is_set():
+            wake.set()
+
+    threads = [threading.Thread(target=setter) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    while woken < 200:
+        assert select.select([wake.fileno()], [], [], 10)[0]
+        wake.clear()
+        woken += 1
+    stop.set()
+    for thread in threads:
+        thread.join()
+    wake.clear()
+    assert not select.select([wake.fileno()], [], [], 0)[0]
+    wake.set()
+    assert select.select([wake.fileno()], [], [], 0)[0]
+    wake.close()
+    wake.set()
+    wake.close()
