@@ -76,6 +76,15 @@ def test_mixed_precision_of_training_does_not_reach_service() -> None:
     assert call(served, random_crops(2)).dtype == np.float32
 
 
+def test_the_optimizer_of_training_does_not_reach_service(tmp_path: Path) -> None:
+    network = tiny_network()
+    serving_model(network).save(tmp_path / "plain.keras")
+    network.compile(keras.optimizers.AdamW(1e-3), "mse")
+    network.optimizer.build(network.trainable_variables)
+    serving_model(network).save(tmp_path / "trained.keras")
+    assert (tmp_path / "trained.keras").stat().st_size < 1.1 * (tmp_path / "plain.keras").stat().st_size
+
+
 def test_the_network_itself_is_left_alone() -> None:
     network, crops = tiny_network(), random_crops(2)
     before = logits_of(network, crops)
