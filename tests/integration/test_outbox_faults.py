@@ -40,6 +40,14 @@ def orderly(subscriber: Subscriber) -> bool:
     return all(in_order_but_for_doubles(subscriber.seqs(camera)) for camera in ("cam0", "cam1"))
 
 
+@pytest.fixture
+def absent(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A broker that is not started yet."""
+    broker = Mosquitto(tmp_path / "absent")
+    yield broker
+    broker.end()
+
+
 class TestBrokerFails:
     @pytest.mark.parametrize("durable", [True, False])
     @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
@@ -101,19 +109,17 @@ class TestBrokerFails:
             assert orderly(subscriber)
         assert observer.snapshot().tallies["mqtt_publish", "resent"] > 0
 
-    def test_absent_at_the_start(self, tmp_path: Path, make_sink: MakeSink, gate: Gate) -> None:
-        broker = Mosquitto(tmp_path / "late")
+    def test_absent_at_the_start(self, absent: Mosquitto, tmp_path: Path, make_sink: MakeSink, gate: Gate) -> None:
         gate.shut()
-        sink = make_sink(broker.url, directory=tmp_path / "outbox")
+        sink = make_sink(absent.url, directory=tmp_path / "outbox")
         sink.open()
         put(sink, range(100))
         assert sink.flush(20) == 0
-        broker.start()
-        with Subscriber(broker.url) as subscriber:
+        absent.start()
+        with Subscriber(absent.url) as subscriber:
             gate.open()
             subscriber.wait(lambda _: len(received(subscriber)) == 100)
             assert orderly(subscriber)
-        broker.end()
 
     def test_many_restarts_under_load(self, mosquitto: Mosquitto, make_sink: MakeSink, gate: Gate, tmp_path: Path) -> None:
         sink = make_sink(mosquitto.url, directory=tmp_path / "outbox")
@@ -191,13 +197,6 @@ class TestDiskFails:
             pytest.skip("mounting a small disk needs root")
         yield folder
         subprocess.run(["umount", "-l", folder], check=True)
-
-    @pytest.fixture
-    def absent(self, tmp_path: Path) -> Iterator[Mosquitto]:
-        """A broker that is not started yet."""
-        broker = Mosquitto(tmp_path / "absent")
-        yield broker
-        broker.end()
 
     def test_full_and_free_again(
         self, absent: Mosquitto, make_sink: MakeSink, gate: Gate, small_disk: Path, caplog: pytest.LogCaptureFixture
