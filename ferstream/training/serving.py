@@ -139,7 +139,7 @@ def _in_float32(network: keras.Model) -> keras.Model:
     plain = keras.models.clone_model(network, clone_function=copy, recursive=True)
     plain.set_weights(network.get_weights())
     # A clone keeps the optimizer, whose state is twice the size of the weights, and would take it into model.keras.
-    return keras.Model(plain.input, plain.output, name=network.name)
+    return keras.Model(plain.inputs[0], plain.outputs[0], name=network.name)
 
 
 def _ends_in_softmax(network: keras.Model) -> bool:
