@@ -189,6 +189,8 @@ class Heard:
 
     def on_message(self, client: Any, userdata: Any, message: Any) -> None:
         """Count one message."""
+        if not message.payload:
+            return  # a retained value that was taken back
         now = time.time()
         event = json.loads(message.payload)
         if event["schema"] == "ferstream.state/1":

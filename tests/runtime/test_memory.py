@@ -1,0 +1,56 @@
+"""The allocator's arenas."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from ferstream.runtime.memory import limit_arenas
+
+COUNT_ARENAS = """
+import ctypes, re, tempfile, threading
+from ferstream.runtime.memory import limit_arenas
+limited = limit_arenas(2)
+go = threading.Event()
+def hold():
+    kept = [bytes(100_000) for _ in range(50)]
+    libc.malloc(50_000)
+    go.wait()
+libc = ctypes.CDLL(None)
+threads = [threading.Thread(target=hold) for _ in range(12)]
+for thread in threads: thread.start()
+with tempfile.NamedTemporaryFile() as file:
+    libc.fopen.restype = ctypes.c_void_p
+    stream = ctypes.c_void_p(libc.fopen(file.name.encode(), b"w"))
+    libc.malloc_info(0, stream)
+    libc.fclose(stream)
+    print(limited, len(re.findall("<heap nr", open(file.name).read())))
+go.set()
+for thread in threads: thread.join()
+"""
+
+
+def arenas(**environment: str) -> tuple[bool, int]:
+    done = subprocess.run([sys.executable, "-c", COUNT_ARENAS], text=True, capture_output=True, check=True, timeout=60, env=environment)
+    limited, count = done.stdout.split()
+    return limited == "True", int(count)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc only")
+def test_threads_share_two_arenas() -> None:
+    limited, count = arenas()
+    assert limited
+    assert count <= 2
+
+
+def test_the_environment_wins() -> None:
+    limited, count = arenas(MALLOC_ARENA_MAX="6")
+    assert not limited
+    assert count > 2
+
+
+def test_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="count"):
+        limit_arenas(0)
