@@ -90,6 +90,9 @@ def train(
         on_epoch=after_epoch,
     )
     network = fit.run()
+    with _writing(folder):  # again, for a run that was killed between its last checkpoint and its last picture
+        write_history(folder, fit.history)
+        plots.training_curves(fit.history, folder / CURVES)
     how = {
         "arch": recipe.arch,
         "command": target.command,

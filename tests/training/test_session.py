@@ -13,6 +13,7 @@ pytest.importorskip("keras")
 from ferstream.errors import BundleError, DataError
 from ferstream.inference.backends import open_classifier
 from ferstream.inference.bundle import load_bundle
+from ferstream.training.architectures import ARCHITECTURES
 from ferstream.training.checkpoint import load
 from ferstream.training.fit import LAST
 from ferstream.training.recipe import RECIPES
@@ -41,6 +42,8 @@ def test_two_epochs_on_500_faces_end_in_a_bundle_that_classifies(tmp_path: Path,
     assert [record["epoch"] for record in history] == [1, 2]
     assert (tmp_path / "run" / "curves.png").stat().st_size > 10_000
     assert len(list((tmp_path / "run" / "tensorboard").iterdir())) == 2
+    weights = sum(variable.size for variable in ARCHITECTURES[arch](**recipe.options).get_weights())
+    assert (bundle.directory / "model.keras").stat().st_size < 1.25 * 4 * weights + 1_000_000  # no optimizer in it
     classifier = open_classifier(bundle, backend="openvino")
     np.testing.assert_allclose(classifier.classify(faces.pixels[:3]).sum(axis=1), 1.0, atol=1e-3)
     classifier.close()
@@ -48,8 +51,6 @@ def test_two_epochs_on_500_faces_end_in_a_bundle_that_classifies(tmp_path: Path,
 
 @pytest.fixture
 def _tiny_edge(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ferstream.training.architectures import ARCHITECTURES
-
     monkeypatch.setitem(ARCHITECTURES, "edge", lambda **_: tiny_network())
 
 
