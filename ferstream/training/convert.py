@@ -99,12 +99,13 @@ def openvino_model(served: keras.Model) -> openvino.Model:
     Raises:
         ModelError: OpenVINO does not know an operation of the model.
     """
-    import openvino
+    # Not openvino.convert_model: that name is missing when the service's lean import came first.
+    from openvino.tools.ovc import convert_model
 
     with tempfile.TemporaryDirectory(prefix="ferstream-export-") as scratch:
         folder = to_savedmodel(served, Path(scratch) / "saved")
         try:
-            model = openvino.convert_model(folder)
+            model = convert_model(folder)
         except RuntimeError as exc:
             raise ModelError(f"model {served.name}: OpenVINO cannot convert it: {exc}") from exc
     model.inputs[0].get_tensor().set_names({"crops"})

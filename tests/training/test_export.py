@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,16 @@ def test_what_runs_agrees_with_keras(exported: dict[str, Exported], form: str, m
     assert difference <= most
     assert exported[form].same_label is not None
     assert exported[form].size_bytes > 500
+
+
+def test_conversion_works_after_the_services_lean_import_of_openvino(bundle: Bundle, tmp_path: Path) -> None:
+    program = (
+        "import sys, ferstream.inference.openvino; from pathlib import Path; from ferstream.training.quiet import import_keras; import_keras();"
+        "import keras; from ferstream.training.convert import to_openvino;"
+        f"to_openvino(keras.saving.load_model({str(bundle.file('model.keras'))!r}, compile=False), Path({str(tmp_path / 'm.xml')!r}))"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=300)
+    assert (tmp_path / "m.xml").is_file()
 
 
 def test_int8_is_another_model_than_fp16(exported: dict[str, Exported]) -> None:
