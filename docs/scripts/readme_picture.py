@@ -1,6 +1,6 @@
 """Draws the picture of the README: frames of the built-in clip with what ferstream says of them.
 
-    python docs/scripts/readme_picture.py docs/images/demo.png
+python docs/scripts/readme_picture.py docs/images/demo.png
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ def draw(picture: plt.Axes, bars: plt.Axes, frame: Frame, events: list[FaceEvent
     for event in events:
         colour = colours[number(event) % len(colours)]
         box = event.face.box
-        rectangle = plt.Rectangle((box.x * scale_x, box.y * scale_y), box.w * scale_x, box.h * scale_y, fill=False, edgecolor=colour, linewidth=2)
-        picture.add_patch(rectangle)
+        corner, size = (box.x * scale_x, box.y * scale_y), (box.w * scale_x, box.h * scale_y)
+        picture.add_patch(plt.Rectangle(corner, *size, fill=False, edgecolor=colour, linewidth=2))
         picture.scatter(*zip(*[(x * scale_x, y * scale_y) for x, y in event.face.landmarks], strict=True), s=9, color=colour)
         text = f"{event.emotion.smoothed.label} {event.emotion.smoothed.confidence:.2f}"
         middle = (box.x + box.w / 2) * scale_x

@@ -35,7 +35,6 @@ def hanging(stage: str, gate: Gate, *, workers: int = 1) -> Rig:
     if stage == "inference":
         return Rig(classifier=ScriptedClassifier(delay=gate))
 
-
     def wait_at_faces(event: Event) -> bool:
         if isinstance(event, FaceEvent):
             gate()
@@ -175,9 +174,7 @@ def random_rig(rng: random.Random) -> Rig:
     looks_fail, tracks_fail, sink_fails = some(), some(), some()
     workers = rng.randint(1, 3)
     return Rig(
-        looks=[
-            ScriptedLooker(faces=rng.randint(0, 3), without_crop=rng.randint(0, 1), fails_at=looks_fail) for _ in range(workers)
-        ],
+        looks=[ScriptedLooker(faces=rng.randint(0, 3), without_crop=rng.randint(0, 1), fails_at=looks_fail) for _ in range(workers)],
         new_tracker=lambda camera: ScriptedTracker(camera, fails_at=tracks_fail),
         labels_fail_at=some(),
         classifier=ScriptedClassifier(failures=tuple(RuntimeError("lost") if rng.random() < 0.1 else None for _ in range(60))),

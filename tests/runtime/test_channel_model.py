@@ -55,9 +55,7 @@ class LanesMachine(RuleBasedStateMachine):
             with pytest.raises(ClosedError if self.sealed else ValueError):
                 self.lanes.open(key, capacity=capacity, overflow=overflow)
             return
-        lane = self.lanes.open(
-            key, capacity=capacity, overflow=overflow, on_drop=self.dropped.append, keep=lambda number: number % 5 == 0
-        )
+        lane = self.lanes.open(key, capacity=capacity, overflow=overflow, on_drop=self.dropped.append, keep=lambda number: number % 5 == 0)
         self.model[key] = ModelLane(lane, capacity, overflow)
         if key in self.turn:
             self.turn.remove(key)

@@ -54,7 +54,8 @@ def test_what_runs_agrees_with_keras(exported: dict[str, Exported], form: str, m
 
 def test_conversion_works_after_the_services_lean_import_of_openvino(bundle: Bundle, tmp_path: Path) -> None:
     program = (
-        "import sys, ferstream.inference.openvino; from pathlib import Path; from ferstream.training.quiet import import_keras; import_keras();"
+        "import sys, ferstream.inference.openvino; from pathlib import Path;"
+        "from ferstream.training.quiet import import_keras; import_keras();"
         "import keras; from ferstream.training.convert import to_openvino;"
         f"to_openvino(keras.saving.load_model({str(bundle.file('model.keras'))!r}, compile=False), Path({str(tmp_path / 'm.xml')!r}))"
     )
