@@ -70,3 +70,12 @@ sbom: $(STAMP) ## List every dependency with version and hash, CycloneDX.
 audit: $(STAMP) ## Known faults of the locked dependencies; asks the package index.
 	$$(command -v uv || echo .tools/bin/uv) export --locked --all-extras --no-dev --no-emit-project --output-file /tmp/ferstream-requirements.txt -q
 	$$(command -v uvx || echo ".tools/bin/uv tool run") pip-audit --strict --disable-pip -r /tmp/ferstream-requirements.txt
+
+.PHONY: service
+service: ## The life of the systemd unit on a real systemd in namespaces of its own; needs root.
+	sudo deploy/systemd/try.sh
+
+# The shipped model, from Kaggle's fer2013.csv with FER+'s fer2013new.csv beside it. The exact recipe stands in its card.
+DATA ?= ../data/fer2013.csv
+train: $(STAMP) ## Train the shipped architecture; DATA=path/to/fer2013.csv.
+	$(BIN)/ferstream train --data $(DATA) --arch edge --out runs/edge
