@@ -36,6 +36,7 @@ def detection_plan(settings: Settings) -> DetectionPlan:
         score=detection.score,
         min_face_px=detection.min_face_px,
         workers=detection.workers or min(cores(), MOST_WORKERS),
+        width=detection.width,
     )
 
 

@@ -15,7 +15,7 @@ from ferstream.detection.quality import QualityLimits
 from ferstream.detection.weights import find_weights
 from ferstream.detection.yunet import Limits, YuNetModel
 from ferstream.domain.face import DetectedFrame
-from ferstream.domain.frame import Frame
+from ferstream.domain.frame import Frame, detection_size
 from ferstream.inference.alignment import align_with_matrix
 from ferstream.inference.backends import open_classifier
 from ferstream.inference.bundle import load_bundle
@@ -34,6 +34,7 @@ class DetectionPlan:
         score: Least detector confidence, 0..1.
         min_face_px: Smaller faces (shorter side, source pixels) are not judged.
         workers: Detection threads.
+        width: Wanted longer side of the picture the detector sees; its graph for 16:9 is compiled while loading.
     """
 
     weights: str | None = None
@@ -41,6 +42,7 @@ class DetectionPlan:
     score: float = 0.7
     min_face_px: float = 24.0
     workers: int = 1
+    width: int = 640
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +102,10 @@ class Models:
 
     def _load_detector(self) -> YuNetModel:
         plan = self._detection
-        return YuNetModel(weights=find_weights(plan.weights), device=plan.device, workers=plan.workers)
+        model = YuNetModel(weights=find_weights(plan.weights), device=plan.device, workers=plan.workers)
+        # Most cameras are 16:9. Compiled now, beside the classifier, it does not make their first frames wait and grow stale.
+        model.request(*detection_size(1920, 1080, plan.width))
+        return model
 
     @staticmethod
     def _load_classifier(plan: InferencePlan) -> Classifier:
