@@ -80,8 +80,10 @@ class RunningDaemon:
     def metrics(self) -> dict[str, float]:
         """The samples of /metrics by name and labels; empty while nothing listens."""
         try:
-            text = self.page("/metrics")[1]
+            status, text = self.page("/metrics")
         except OSError:
+            return {}
+        if status != 200:  # asked too often
             return {}
         pairs = (line.rpartition(" ") for line in text.splitlines() if line and not line.startswith("#"))
         return {name: float(value) for name, _, value in pairs}
@@ -104,7 +106,7 @@ class RunningDaemon:
             assert self.process is not None
             assert self.process.poll() is None, f"it ended with {self.process.returncode}:\n{self.log[-3000:]}"
             assert time.monotonic() < deadline, f"it did not come about:\n{self.log[-3000:]}"
-            pause.wait(0.05)
+            pause.wait(0.12)
 
     def wait_log(self, words: str, timeout_s: float = WAIT_S) -> None:
         """Look at the log until it holds the words."""
