@@ -60,8 +60,9 @@ soak: $(STAMP) ## 30 minutes of four cameras, broker restarts, cuts and reloads;
 faults: $(STAMP) debian ## Fault injection in full: outages, 200 cuts, random settings, damaged files, fuzzed requests.
 	mkdir -p bench/results
 	$(BIN)/pytest -m slow --timeout 1800 $(ARGS)
-	$(BIN)/python bench/outage.py --how SIGKILL --json bench/results/outage_sigkill.json
-	$(BIN)/python bench/outage.py --how SIGTERM --json bench/results/outage_sigterm.json
+	$(BIN)/python bench/outage.py --signal KILL --json bench/results/outage_kill.json
+	$(BIN)/python bench/outage.py --signal TERM --json bench/results/outage_term.json
+	$(BIN)/python bench/outage_daemon.py --json bench/results/outage_daemon.json
 	$(BIN)/python bench/cuts.py --cuts 200 --json bench/results/cuts.json
 
 sbom: $(STAMP) ## List every dependency with version and hash, CycloneDX.

@@ -6,7 +6,7 @@ Mosquitto is started and stopped; a child process publishes through the real sin
 outage the child gets the signal and is started again. At the end the subscriber's numbers are held against
 the child's own count.
 
-Results (outage_kill.json, outage_term.json): 5 minutes at 200 events/s with SIGKILL in the middle: 116 events (0.58 s) missing at the
+Results (results/outage_kill.json, results/outage_term.json): 5 minutes at 200 events/s with SIGKILL in the middle: 116 events (0.58 s) missing at the
 kill, none otherwise, none late, outbox empty 20.8 s after the broker's return (backlog 59,539 events; most of it is the wait before
 the reconnect). 1 minute with SIGTERM: none missing.
 """

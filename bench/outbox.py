@@ -6,7 +6,7 @@ Runs against Mosquitto if it is installed, else the embedded broker. CPU is that
 (broker excluded), in per cent of one core. "bare paho" is the same payloads through paho's own thread and
 queue, without outbox, acknowledgement bookkeeping or properties from us.
 
-Results (outbox.json; 2 cores of an AMD EPYC, shared with other work: load average 5): encoding 6.3 %, bare paho 14.0 %, sink
+Results (results/outbox.json; 2 cores of an AMD EPYC, shared with other work: load average 5): encoding 6.3 %, bare paho 14.0 %, sink
 with the outbox in memory 14.5 %, on disk 15.6 % of a core at 1,000 events/s. A backlog of 50,000 drains at 10,260 events/s (5,730
 at load average 10), and the live events of another camera wait at most 88 ms meanwhile.
 """
