@@ -19,6 +19,7 @@ import numpy as np
 from ferstream.inference.bundle import KERAS_FILE, OPENVINO_BIN, OPENVINO_XML, load_bundle, write_bundle
 from ferstream.inference.openvino import OpenVinoClassifier
 from ferstream.training.convert import to_openvino_int8
+from ferstream.training.evaluate import score, true_classes
 from ferstream.training.readers import read_faces
 from ferstream.training.sample_faces import faces_for_export
 
@@ -45,7 +46,7 @@ def main() -> None:
     parser.add_argument("--calibration", type=int, default=1024)
     given = parser.parse_args()
     bundle = load_bundle(given.model)
-    test = read_faces(given.data).of_usage("PublicTest")
+    test = read_faces(given.data, want_votes=True).of_usage("PublicTest")
     _, calibration, _ = faces_for_export(given.data, faces=1, calibration=given.calibration)
     assert calibration is not None
     served = keras.saving.load_model(bundle.file(KERAS_FILE), compile=False)
@@ -64,12 +65,17 @@ def main() -> None:
         times = interleaved_ms(ways, test.pixels)
         exact = ways["float32"].classify(test.pixels)
         print(f"\n{bundle.directory}, {len(test)} PublicTest faces\n")
-        print("| precision | ms a face | accuracy | labels as float32 | largest difference |\n|---|---|---|---|---|")
+        print(
+            "| precision | ms a face | FER+ majority | ECE | original labels | labels as float32 | largest difference |\n"
+            + "|---" * 7
+            + "|"
+        )
         for name, way in ways.items():
             rows = way.classify(test.pixels)
-            score = (rows.argmax(1) == test.labels).mean()
             same = (rows.argmax(1) == exact.argmax(1)).mean()
-            print(f"| {name} | {times[name]:.2f} | {score:.2%} | {same:.2%} | {np.abs(rows - exact).max():.3f} |", flush=True)
+            votes, labels = (score(rows[truth >= 0], truth[truth >= 0]) for truth in (true_classes(test, "ferplus"), test.labels))
+            scores = f"{votes.accuracy:.2%} | {votes.ece:.3f} | {labels.accuracy:.2%}"
+            print(f"| {name} | {times[name]:.2f} | {scores} | {same:.2%} | {np.abs(rows - exact).max():.3f} |", flush=True)
 
 
 if __name__ == "__main__":
