@@ -35,7 +35,7 @@ from ferstream.publishing.ratelimit import FaceRateLimit
 from ferstream.publishing.sink import Sink
 from ferstream.runtime.clock import SystemClock
 from ferstream.runtime.ledger import Ledger
-from ferstream.runtime.memory import limit_arenas
+from ferstream.runtime.memory import tune_allocator
 from ferstream.settings import Settings, diff
 from ferstream.telemetry.server import TelemetryServer
 from ferstream.telemetry.systemd import Notifier
@@ -100,7 +100,7 @@ class Daemon:
         Raises:
             FerstreamError: It could not start, or a stage failed for good.
         """
-        limit_arenas()
+        tune_allocator()
         with handled(self._signals), ExitStack() as stack:
             models = self._models(stack)
             pipeline, sink, broker = self._pipeline(models, stack)

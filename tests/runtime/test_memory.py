@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from ferstream.runtime.memory import limit_arenas
+from ferstream.runtime.memory import tune_allocator
 
 COUNT_ARENAS = """
 import ctypes, re, tempfile, threading
-from ferstream.runtime.memory import limit_arenas
-limited = limit_arenas(2)
+from ferstream.runtime.memory import tune_allocator
+limited = tune_allocator(arenas=2)
 go = threading.Event()
 def hold():
     kept = [bytes(100_000) for _ in range(50)]
@@ -52,5 +52,5 @@ def test_the_environment_wins() -> None:
 
 
 def test_none_is_refused() -> None:
-    with pytest.raises(ValueError, match="count"):
-        limit_arenas(0)
+    with pytest.raises(ValueError, match="arenas"):
+        tune_allocator(arenas=0)
