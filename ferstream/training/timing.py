@@ -29,7 +29,7 @@ def ms_per_face(bundle: Bundle) -> dict[str, float]:
             continue
         if backend == "keras":
             import_keras()
-        classifier = open_classifier(bundle, backend=backend, threads=1, max_batch=_FACES)
+        classifier = open_classifier(bundle, backend=backend, threads=1, max_batch=_FACES, deterministic=True)
         try:
             measured[backend] = round(_measure(classifier), _DIGITS)
         finally:
