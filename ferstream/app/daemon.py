@@ -1,7 +1,7 @@
 """The daemon: everything started in order, watched, and ended in order.
 
-Start: metrics port (so that a taken port is told at once), networks, broker, sinks, stages,
-cameras, ready. End: cameras, stages drain, sinks flush, telemetry last, all within one deadline.
+Start: networks, broker, sinks, stages, cameras, pages while the cameras connect, ready. End: cameras,
+stages drain, sinks flush, telemetry last, all within one deadline.
 The main thread does nothing but wait for signals, commands and the first fatal error.
 """
 
@@ -105,9 +105,9 @@ class Daemon:
             models = self._models(stack)
             pipeline, sink, broker = self._pipeline(models, stack)
             cameras = Cameras(pipeline=pipeline, models=models, width=self._settings.detection.width, clock=self._clock)
-            server = self._telemetry(pipeline, cameras, models, sink, stack)
             pipeline.start()
             cameras.start(self._settings.cameras)
+            server = self._pages(pipeline, cameras, models, sink, stack)
             self._notifier.ready(status_line(pipeline, sink, 0.0))
             _LOG.info("running", cameras=len(cameras.names), metrics=server.url if server else None, broker=sink.reason or "connected")
             self._on_running(Running(self._settings, broker, server, sink, pipeline))
@@ -148,6 +148,14 @@ class Daemon:
         )
         pipeline = Pipeline(work=work, policy=policy(settings), ledger=ledger, clock=self._clock, on_error=_log_error)
         return pipeline, sink, broker
+
+    def _pages(self, pipeline: Pipeline, cameras: Cameras, models: Models, sink: MqttSink, stack: ExitStack) -> TelemetryServer | None:
+        """Open the pages while the cameras connect; a port that is taken ends everything again."""
+        try:
+            return self._telemetry(pipeline, cameras, models, sink, stack)
+        except BaseException:
+            pipeline.stop(timeout_s=STUCK_TIMEOUT_S)
+            raise
 
     def _telemetry(self, pipeline: Pipeline, cameras: Cameras, models: Models, sink: MqttSink, stack: ExitStack) -> TelemetryServer | None:
         heartbeats = heartbeats_of(self._settings, pipeline)

@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, TextIO
 
-import structlog
-from structlog.typing import EventDict, WrappedLogger
-
 from ferstream.logs.limit import RepeatLimit
 from ferstream.logs.render import FIELDS, ConsoleFormatter, JsonFormatter
+from ferstream.runtime.lean import without
+
+with without("rich"):  # structlog would load it for tracebacks that are not drawn here: a fifth of a second at every start
+    import structlog
+    from structlog.typing import EventDict, WrappedLogger
 
 QUIET = (
     "asyncio",
