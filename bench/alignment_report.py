@@ -5,7 +5,7 @@
 1. Landmarks that YuNet finds in enlarged Training faces, and the canonical points that follow from them.
 2. PublicTest faces sent through the live path (enlarged, detected, cut): accuracy of the naive box crop and of the alignment.
 3. Labels on clips, first and last third, with naive box crops and with the alignment.
-4. A figure of average faces: FER2013, live aligned, live naive.
+4. A figure of average faces: FER2013's own, and PublicTest's through the live path, aligned and naive.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def report_landmarks(detector: YuNet, faces: Crop) -> None:
         print(f"| {name} | {' | '.join(cells)} |")
 
 
-def report_public_test(detector: YuNet, faces: FaceSet, classifier: Classifier) -> None:
+def report_public_test(detector: YuNet, faces: FaceSet, classifier: Classifier) -> Cuts:
     """Accuracy of the same labelled faces as they are, cut naively, and aligned."""
     cuts, kept = Cuts(), []
     for index, face in enumerate(faces.pixels):
@@ -129,6 +129,7 @@ def report_public_test(detector: YuNet, faces: FaceSet, classifier: Classifier) 
         best = classifier.classify(np.stack(list(crops))).argmax(axis=1)
         by_votes, by_label = (best == truth)[truth >= 0].mean(), (best == faces.labels[kept]).mean()
         print(f"| {name} | {by_votes:.1%} | {by_label:.1%} |", flush=True)
+    return cuts
 
 
 def cuts_of(video: Path, detector: YuNet) -> Cuts:
@@ -162,14 +163,16 @@ def report_clips(clips: dict[str, Cuts], classifier: Classifier) -> None:
             )
 
 
-def draw(fer: Crop | None, clips: dict[str, Cuts], path: Path) -> None:
-    """Average faces with the canonical points on them."""
+def draw(fer: Crop, cuts: Cuts, path: Path) -> None:
+    """Average faces with the canonical points on them; many people's, so that nobody's shows."""
     from matplotlib.figure import Figure
 
-    panels: list[tuple[str, Any]] = [] if fer is None else [(f"FER2013 Training\nmean of {len(fer):,}", fer)]
-    for way in ("aligned", "naive"):
-        crops = [crop for cuts in clips.values() for crop in getattr(cuts, way)]
-        panels.append((f"live faces, {'aligned' if way == 'aligned' else 'naive box'}\nmean of {len(crops):,}", np.stack(crops)))
+    count = len(cuts.aligned)
+    panels: list[tuple[str, Any]] = [
+        (f"FER2013 Training\nmean of {len(fer):,}", fer),
+        (f"the live path, aligned\nmean of {count:,} others", np.stack(cuts.aligned)),
+        (f"the live path, naive box\nmean of {count:,} others", np.stack(cuts.naive)),
+    ]
     figure = Figure(figsize=(2.9 * len(panels), 3.3), dpi=130, layout="constrained")
     points = np.array(CANONICAL)
     for index, (title, crops) in enumerate(panels):
@@ -194,19 +197,20 @@ def main() -> None:
     given = parser.parse_args()
     weights = YuNetModel(weights=find_weights())
     classifier = open_classifier(load_bundle(given.model), backend="openvino")
-    fer = None
     if given.fer2013:
         known, most = read_faces(given.fer2013, want_votes=True), given.faces or None
         fer = known.of_usage("Training").pixels
         close_up = weights.new_detector(Limits(min_face_px=48))
         report_landmarks(close_up, np.unique(fer, axis=0)[:: max(1, len(fer) // most)] if most else fer)
-        report_public_test(close_up, known.of_usage("PublicTest").where(np.arange(len(known.of_usage("PublicTest")))[:most]), classifier)
+        cuts = report_public_test(
+            close_up, known.of_usage("PublicTest").where(np.arange(len(known.of_usage("PublicTest")))[:most]), classifier
+        )
+        if given.figure:
+            draw(fer, cuts, given.figure)
     live = weights.new_detector(Limits(min_face_px=24))
     clips = {video.name: cuts_of(video, live) for video in given.videos}
     if clips:
         report_clips(clips, classifier)
-    if given.figure and clips:
-        draw(fer, clips, given.figure)
 
 
 if __name__ == "__main__":
