@@ -7,8 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from ferstream.inference.bundle import Bundle
+
+# A busy machine is no failure: no example is timed.
+settings.register_profile("ferstream", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ferstream")
 
 ROOT = Path(__file__).resolve().parent.parent
 
