@@ -240,7 +240,8 @@ def subscriber(port: int, *, client_id: str = "bench-subscriber") -> Iterator[He
 
 def percentile(values: list[float], q: float) -> float:
     """The value below which a share ``q`` lies."""
-    return sorted(values)[min(len(values) - 1, int(q * len(values)))] if values else float("nan")
+    ordered = sorted(values)  # a copy: the subscriber's thread goes on
+    return ordered[min(len(ordered) - 1, int(q * len(ordered)))] if ordered else float("nan")
 
 
 def save(report: dict[str, Any], file: Path | None) -> None:
