@@ -72,9 +72,8 @@ def draw_time(axis: Any, track: Events) -> None:
     rows = np.array([[(event["emotion"]["probabilities"] or none)[label] for label in LABELS[:7]] for event in track])
     kernel = min(9, len(track))
     smooth = np.apply_along_axis(lambda column: np.convolve(column, np.ones(kernel) / kernel, mode="same"), 0, rows)
-    axis.stackplot(
-        seconds, (smooth / np.maximum(smooth.sum(axis=1, keepdims=True), 1e-6)).T, colors=[COLOURS[label] for label in LABELS[:7]]
-    )
+    shares = smooth / np.maximum(smooth.sum(axis=1, keepdims=True), 1e-6)
+    axis.stackplot(seconds, shares.T, colors=[COLOURS[label] for label in LABELS[:7]])
     axis.set_xlim(seconds[0], seconds[-1])
     axis.set_ylim(0, 1)
     axis.tick_params(labelsize=6)
