@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ferstream.app.plans import detection_plan, inference_plan
-from ferstream.app.replay import Outcome, Replayer, camera_name
+from ferstream.app.replay import Outcome, Replayer, camera_name, probe
 from ferstream.app.sinks import encoder
 from ferstream.capture.recording import FileSource
 from ferstream.pipeline.models import Models
@@ -179,14 +179,14 @@ class _Piped:
 
     def __init__(self, path: Path, *, settings: Settings, models: Models, fps: float) -> None:
         sink = EncodingSink(encoder(models.classifier, node="bench", boot_id="bench").encode)
-        self._path = path
+        self._path, self._info = path, probe(path)
         self._replayer = Replayer(settings=settings, models=models, sinks=(sink,), analysis_fps=fps)
         self.last: Outcome | None = None
 
     def run(self) -> Run:
         """One pass over the video."""
         started, cpu = time.perf_counter(), time.process_time()
-        self.last = self._replayer.replay(self._path)
+        self.last = self._replayer.replay(self._path, self._info)
         return Run(self.last.frames, self.last.faces, time.perf_counter() - started, time.process_time() - cpu)
 
 

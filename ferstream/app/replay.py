@@ -98,8 +98,8 @@ class Replayer:
     on_progress: Callable[[str, int, int | None], None] = lambda camera, done, total: None
     stop: threading.Event = field(default_factory=threading.Event)
 
-    def replay(self, path: Path) -> Outcome:
-        """Run one recording to its end.
+    def replay(self, path: Path, info: SourceInfo | None = None) -> Outcome:
+        """Run one recording to its end; ``info`` is what ``probe`` said of it, if it was asked already.
 
         Raises:
             SourceError: It cannot be read, or reading failed half-way.
@@ -107,7 +107,7 @@ class Replayer:
             FramesLostError: It was stopped before its end.
         """
         camera, ledger = camera_name(path), Ledger()
-        info = probe(path)
+        info = info or probe(path)
         pipeline = self._pipeline(ledger)
         pipeline.start()
         runners: list[CameraRunner] = []
@@ -203,8 +203,7 @@ def replay_all(options: ReplayOptions, *, on_progress: Callable[[str, int, int |
         FerstreamError: The first thing that cannot be done; see ``Replayer.replay``.
     """
     settings = _settings(options)
-    for path in options.videos:
-        probe(path)  # said at once, not after the networks were loaded and other recordings replayed
+    infos = [probe(path) for path in options.videos]  # said at once, not after the networks were loaded and other recordings replayed
     models = Models(detection=detection_plan(settings), inference=inference_plan(settings, deterministic=True))
     with ExitStack() as stack:
         stack.callback(models.close)
@@ -219,7 +218,7 @@ def replay_all(options: ReplayOptions, *, on_progress: Callable[[str, int, int |
             on_progress=on_progress,
         )
         with stopping(replayer.stop):
-            outcomes = [replayer.replay(path) for path in options.videos]
+            outcomes = [replayer.replay(path, info) for path, info in zip(options.videos, infos, strict=True)]
         flush_all(sinks, timeout_s=settings.runtime.shutdown_timeout_s)
     return outcomes
 

@@ -16,7 +16,7 @@ from ferstream.detection.weights import find_weights
 from ferstream.detection.yunet import Limits, YuNetModel
 from ferstream.domain.face import DetectedFrame
 from ferstream.domain.frame import Frame, detection_size
-from ferstream.inference.alignment import align_with_matrix
+from ferstream.inference.alignment import ALIGNMENTS
 from ferstream.inference.backends import open_classifier
 from ferstream.inference.bundle import load_bundle
 from ferstream.inference.classifier import Classifier
@@ -126,7 +126,9 @@ class Models:
         Raises:
             ConfigError: A polygon is none.
         """
-        self._preparers[camera] = FacePreparer(align=align_with_matrix, limits=self._limits, mask=PrivacyMask(polygons))
+        self._preparers[camera] = FacePreparer(
+            align=ALIGNMENTS[self.classifier.alignment_id], limits=self._limits, mask=PrivacyMask(polygons)
+        )
 
     def lookers(self) -> list[Looker]:
         """Make one looker per detection worker."""
