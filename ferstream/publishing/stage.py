@@ -97,9 +97,9 @@ class PublishingHandler:
 
     def _face(self, face: FaceEvent, sums: _Sums) -> None:
         label = face.emotion.verdict.label
-        sums.counts[label] += 1
         sums.seen.add(face.track.id)
-        if face.track.state is not TrackState.LEFT:
+        if face.track.state is not TrackState.LEFT:  # which repeats a face that was counted
+            sums.counts[label] += 1
             sums.present.add(face.track.id)
         if self._per_face and self._allow(face):
             self._observer.event(face.info.camera, label)

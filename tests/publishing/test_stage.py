@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from ferstream.domain.event import CameraStatus, FaceEvent, TrackChange
 from ferstream.domain.frame import SourceEnded
+from ferstream.domain.track import TrackState
 from ferstream.publishing.sink import Event
 from ferstream.publishing.stage import Item, PublishingHandler
 from ferstream.runtime.channel import Channel
 from ferstream.runtime.ledger import Ledger
 from ferstream.runtime.stage import Stage
-from tests.support.builders import camera_state, labelled_frame, track_event
+from tests.support.builders import camera_state, face_event, labelled_frame, track_event
 from tests.support.clock import FakeClock
 from tests.support.run_stage import StageRun
 from tests.support.runners import PATIENCE_S, Gate, Scripted, ScriptedSink
@@ -115,6 +117,16 @@ class TestSummaries:
         assert summary.faces_now == 1
         assert summary.interval_s == 10
         assert summary.at_ns == desk.clock.utc_ns()
+
+    def test_the_end_of_a_track_is_no_second_look_at_its_face(self) -> None:
+        desk = Desk(interval_s=10)
+        frame = labelled_frame(0, labels=("happy",))
+        desk.publish(frame)
+        desk.publish(replace(frame, faces=(face_event(1, state=TrackState.LEFT),)))
+        desk.clock.advance(10)
+        desk.publish.tick()
+        (summary,) = desk.sink.summaries("door")
+        assert summary.counts == {"happy": 1}
 
     def test_the_next_interval_begins_empty_but_knows_who_is_there(self) -> None:
         desk = Desk(interval_s=10)
