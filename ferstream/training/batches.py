@@ -14,6 +14,7 @@ from ferstream.errors import DataError
 from ferstream.training.augment import Augmentation
 from ferstream.training.dataset import FaceSet
 from ferstream.training.targets import soft_targets
+from ferstream.training.teacher import blend
 
 Batch = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]
 
@@ -37,8 +38,10 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         smoothing: float = 0.0,
         mixup: float = 0.0,
         class_weights: bool = False,
+        taught: NDArray[np.float32] | None = None,
+        taught_weight: float = 0.5,
     ) -> None:
-        """Prepare targets and weights.
+        """Prepare targets and weights; ``taught`` (N, 7) are a teacher's targets, blended in by their weight.
 
         Raises:
             DataError: There are fewer faces than one batch.
@@ -48,6 +51,8 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
             raise DataError(f"{faces.source}: {len(faces)} training faces do not fill one batch of {batch}")
         self._pixels = faces.pixels
         self._targets = soft_targets(faces, label_weight=label_weight, smoothing=smoothing)
+        if taught is not None:
+            self._targets = blend(self._targets, taught, taught_weight)
         self._weights = self._targets @ balance(self._targets) if class_weights else np.ones(len(faces), np.float32)
         self._batch = batch
         self._seed = seed

@@ -28,6 +28,8 @@ from ferstream.training.history import EpochRecord, best_epoch
 from ferstream.training.recipe import Recipe
 from ferstream.training.schedule import Cosine, Plateau
 from ferstream.training.scoring import validate
+from ferstream.training.start import start_from
+from ferstream.training.teacher import teacher_targets
 
 LAST = "last.npz"
 BEST = "best.npz"
@@ -73,8 +75,12 @@ class Fit:
             smoothing=recipe.smoothing,
             mixup=recipe.mixup,
             class_weights=recipe.class_weights,
+            taught=teacher_targets(recipe.teacher, training.pixels) if recipe.teacher else None,
+            taught_weight=recipe.teacher_weight,
         )
         self.network = build(recipe)
+        if recipe.init:
+            start_from(self.network, recipe.init)
         self.history: list[EpochRecord] = []
         self._average = WeightAverage(decay=recipe.average) if recipe.average else None
         self._plateau = Plateau(rate=recipe.learning_rate)
@@ -219,7 +225,7 @@ def _optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
     if recipe.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(recipe.learning_rate, momentum=0.9, nesterov=True, weight_decay=decay)
     elif recipe.optimizer == "adamw":
-        optimizer = keras.optimizers.AdamW(recipe.learning_rate, weight_decay=decay)
+        optimizer = keras.optimizers.AdamW(recipe.learning_rate, weight_decay=recipe.weight_decay)
     else:
         optimizer = keras.optimizers.Adam(recipe.learning_rate, weight_decay=decay)
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])

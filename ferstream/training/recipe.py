@@ -36,6 +36,9 @@ class Recipe:
         seed: Of weights, order and augmentation.
         frozen_epochs: Epochs in which a pretrained base stays as it is.
         fine_tune_scale: What the learning rate is multiplied by once the base trains too.
+        init: A bundle whose weights are the start: name, name/version or folder; empty is none, the seed's weights.
+        teacher: A bundle whose answers are targets too, see ``teacher.py``; empty is none.
+        teacher_weight: Share of the teacher's answers in the targets, 0..1.
         augmentation: How faces are varied; None is off.
         options: Arguments of the architecture.
     """
@@ -58,6 +61,9 @@ class Recipe:
     seed: int = 1
     frozen_epochs: int = 0
     fine_tune_scale: float = 0.1
+    init: str = ""
+    teacher: str = ""
+    teacher_weight: float = 0.5
     augmentation: Augmentation | None = field(default_factory=Augmentation)
     options: dict[str, Any] = field(default_factory=dict)
 
@@ -69,7 +75,7 @@ class Recipe:
         for name in ("epochs", "batch", "learning_rate"):
             if getattr(self, name) <= 0:
                 raise DataError(f"{name} must be above 0, got {getattr(self, name)}")
-        for name in ("average", "label_weight", "smoothing"):
+        for name in ("average", "label_weight", "smoothing", "teacher_weight"):
             if not 0 <= getattr(self, name) <= 1:
                 raise DataError(f"{name} must be 0..1, got {getattr(self, name)}")
 
