@@ -28,7 +28,7 @@ class SourceOptions:
         width: Wanted longer side of the detection picture in pixels.
         analysis_fps: Frames to analyse per second, 0 for all.
         loop: Recordings: start again at the end.
-        realtime: Recordings and the demo: play at media speed.
+        realtime: Recordings only: play at media speed, as a camera would.
         threads: Decoder threads.
         thread_type: libav's ``SLICE``, ``FRAME`` or ``AUTO``; recordings only.
         transport: RTSP over ``tcp`` or ``udp``.

@@ -108,16 +108,18 @@ class FileSource:
             timeline = MediaTimeline(step_ns=self._connection.step_ns, start_ns=start_ns)
             for decoded in chain((self._first,), self._rest):
                 media_time_ns = timeline.at(self._connection.stamp_ns(decoded))
-                if self._too_early(started_ns + media_time_ns):
+                if self._too_early(started_ns, media_time_ns):
                     return
                 frame = self._framer.frame(decoded, media_time_ns)
                 if frame is not None:
                     yield frame
+            if self._stop.is_set():
+                return  # closed in the middle: what was not read is not missing
             lost = self._connection.missing(media_time_ns - start_ns, decoded)
             if lost:
                 self._framer.damaged(lost)
             self._connection.close()
-            if not self._loop or self._stop.is_set():
+            if not self._loop:
                 return
             start_ns = timeline.next_ns
             _, self._first, self._rest = self._begun()
@@ -149,10 +151,11 @@ class FileSource:
         except SourceFormatError as exc:
             raise SourceFormatError(f"{self._shown}: {exc}") from None
 
-    def _too_early(self, due_ns: int) -> bool:
-        """In real time: wait until the frame is due; True when the source was closed."""
-        if not self._realtime:
+    def _too_early(self, started_ns: int, media_time_ns: int) -> bool:
+        """At a set speed: wait until the frame is due; True when the source was closed."""
+        if not self._pace:
             return self._stop.is_set()
+        due_ns = started_ns + int(media_time_ns / self._pace)
         self._framer.pulse_ns = due_ns
         wait_ns = due_ns - self._clock.monotonic_ns()
         return self._stop.wait(wait_ns / 1e9) if wait_ns > 0 else self._stop.is_set()

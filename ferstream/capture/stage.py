@@ -34,6 +34,8 @@ OFFLINE_AFTER_FAILURES = 3
 AUTH_WAIT_S = 60.0
 """Between attempts with refused credentials: cameras lock accounts."""
 FPS_EVERY_S = 10.0
+STOP_GRACE_S = 2.0
+"""Once the camera is to end, for its source to return: nothing it still delivers would be taken."""
 _PATIENCE_S = 1.0
 
 
@@ -123,11 +125,14 @@ class CameraRunner:
         self._wake()
 
     def join(self, timeout_s: float) -> bool:
-        """Wait for both threads; False when one of them outlived the time."""
+        """Wait for the end; False when it did not come in time.
+
+        A read that hangs cannot hold it up: its thread is left behind, see ``abandoned``, and can deliver nothing more.
+        """
         if self._thread.ident is None:
             return True
         self._thread.join(timeout_s)
-        return not self._thread.is_alive() and not self.abandoned
+        return not self._thread.is_alive()
 
     # -- the watching thread ------------------------------------------------------------------
 
@@ -204,7 +209,10 @@ class CameraRunner:
     def _let_go(self, attempt: Attempt) -> None:
         """Close the source and wait for its thread; a thread that does not return is abandoned."""
         attempt.give_up()
-        attempt.thread.join(self._grace_s)
+        with self._changed:
+            self._changed.wait_for(lambda: attempt.ending is not None or self._stop.is_set(), self._grace_s)
+        if attempt.ending is not None or self._stop.is_set():
+            attempt.thread.join(min(STOP_GRACE_S, self._grace_s))
         if not attempt.thread.is_alive():
             return
         self._abandoned = [thread for thread in self._abandoned if thread.is_alive()] + [attempt.thread]

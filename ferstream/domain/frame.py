@@ -19,7 +19,7 @@ class FrameInfo:
             that ``analysis_fps`` skips); never reset by a reconnect.
         media_time_ns: Media time since the start of the source, never decreasing.
         captured_ns: Monotonic clock when the frame was decoded.
-        captured_at_ns: UTC in nanoseconds since the epoch (recordings: media time from the file's start).
+        captured_at_ns: UTC in nanoseconds since the epoch (recordings: the file's creation time, else 0, plus media time).
         width: Width of the source picture in pixels, as displayed (after rotation).
         height: Height of the source picture in pixels, as displayed.
         live: True when the source does not wait (camera, stream, or a recording played in real time).

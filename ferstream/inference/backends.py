@@ -32,7 +32,7 @@ def open_classifier(
         threads: CPU threads of OpenVINO.
         max_batch: Most crops in a call.
         deterministic: Whether a row must not depend on how crops were batched (replay). OpenVINO always
-            keeps that; Keras then pads every batch to ``max_batch``.
+            keeps that; Keras then runs one crop at a time.
 
     Raises:
         BundleError: The backend is unknown, not installed, or the bundle has no file for it.

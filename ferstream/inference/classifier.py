@@ -51,7 +51,7 @@ class Classifier(Protocol):
         """Return one row of probabilities per crop, in order.
 
         A row does not depend on the other rows of the call where ``deterministic`` batching is
-        promised by the adapter (OpenVINO always, Keras with one fixed bucket).
+        promised by the adapter (OpenVINO always, Keras one crop at a time).
 
         Args:
             crops: (n, 48, 48) uint8, 0..255; n may be 0.

@@ -32,8 +32,8 @@ class KerasClassifier:
         Args:
             bundle: A verified bundle that carries ``model.keras``.
             max_batch: Largest batch on the device, rounded up to a power of two.
-            deterministic: One bucket only, of the largest size: a kernel chosen for another batch size
-                may round otherwise, so with several buckets a row's last digits depend on its company.
+            deterministic: One crop at a time. Kernels round by the size of a batch and, seen on a CPU, by a
+                row's place in it: in any batch a row's last digits may depend on its company.
 
         Raises:
             BundleError: The file is missing or Keras cannot load it.
@@ -41,7 +41,8 @@ class KerasClassifier:
         path = bundle.file(KERAS_FILE)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         self._manifest = bundle.manifest
-        self._buckets = buckets(max_batch, deterministic=deterministic)
+        self._max_batch = buckets(max_batch)[-1]
+        self._buckets = (1,) if deterministic else buckets(max_batch)
         self._staging = np.zeros((self._buckets[-1], CROP_PX, CROP_PX, 1), np.uint8)
         try:
             self._library, self._call = _load(str(path))
@@ -75,8 +76,8 @@ class KerasClassifier:
 
     @property
     def max_batch(self) -> int:
-        """Largest bucket."""
-        return self._buckets[-1]
+        """Most crops that run at once."""
+        return self._max_batch
 
     def classify(self, crops: Crops) -> Probabilities:
         """Return (n, 7) float32 for (n, 48, 48) uint8; see ``Classifier.classify``."""
@@ -84,8 +85,9 @@ class KerasClassifier:
         if self._call is None:
             raise ModelError("the classifier was used after close()")
         rows = np.empty((len(crops), len(self.labels)), np.float32)
-        for first in range(0, len(crops), self.max_batch):
-            part = crops[first : first + self.max_batch]
+        largest = self._buckets[-1]
+        for first in range(0, len(crops), largest):
+            part = crops[first : first + largest]
             rows[first : first + len(part)] = self._run(part)
         return rows
 
@@ -108,17 +110,12 @@ class KerasClassifier:
         try:
             return np.asarray(self._call(batch), np.float32)[: len(part)]
         except Exception as exc:  # the three libraries share no base class for device errors
-            error = _translate(exc)
-            if isinstance(error, ClassifierMemoryError) and len(self._buckets) == 1:
-                self._buckets = (max(1, size // 2),)  # the caller halves too; a smaller batch must not be padded back to this size
-            raise error from exc
+            raise _translate(exc) from exc
 
 
-def buckets(max_batch: int, *, deterministic: bool = False) -> tuple[int, ...]:
+def buckets(max_batch: int) -> tuple[int, ...]:
     """Return the batch sizes that are compiled: powers of two up to the first that holds ``max_batch``."""
     largest = 1 << max(0, max_batch - 1).bit_length()
-    if deterministic:
-        return (largest,)
     return tuple(1 << power for power in range(largest.bit_length()))
 
 

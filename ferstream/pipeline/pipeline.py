@@ -131,6 +131,7 @@ class Policy:
 class _Camera:
     runner: Runner
     lane: Lane[Frame | SourceEnded]
+    gone: threading.Event
 
 
 class Pipeline:
@@ -260,16 +261,17 @@ class Pipeline:
             on_drop=lambda item: self._account.lost("capture", (item,), "overflow"),
             keep=lambda item: isinstance(item, SourceEnded),  # or tracks would live on in the next connection
         )
+        gone = threading.Event()
         try:
-            runner = make_runner(self._outlet(name, lane))
+            runner = make_runner(self._outlet(name, lane, gone))
         except BaseException:
             lane.close()  # nobody else would, and the pipeline would never end
             raise
         lane.put(SourceEnded(name, final=False))  # ends the tracks of a life before that could not end them itself
-        self._cameras[name] = _Camera(runner, lane)
+        self._cameras[name] = _Camera(runner, lane, gone)
         runner.start()
 
-    def _outlet(self, name: str, lane: Lane[Frame | SourceEnded]) -> Outlet:
+    def _outlet(self, name: str, lane: Lane[Frame | SourceEnded], gone: threading.Event) -> Outlet:
         broken = {CameraStatus.RECONNECTING, CameraStatus.OFFLINE, CameraStatus.STALLED, CameraStatus.DISABLED}
 
         def emit(frame: Frame) -> None:
@@ -280,17 +282,14 @@ class Pipeline:
                 raise
 
         def on_state(state: CameraState) -> None:
-            camera = self._cameras.get(name)
-            if camera is not None and camera.lane is not lane:
-                return  # a thread that a removal left behind; the name has a new life
             with self._lock:
+                if gone.is_set():
+                    return  # a thread that a removal left behind; whatever is told of the name now is not its business
                 previous = self._states.get(name)
-                self._states[name] = state
+                self._tell(state)
             if previous is not None and previous.status is CameraStatus.ONLINE and state.status in broken:
                 with suppress(ClosedError):  # the camera has ended, and its tracks with it
                     lane.put(SourceEnded(name, final=False))
-            with suppress(ClosedError):  # the pipeline is ending; there is nobody left to tell
-                self._state_lane.put(state)
 
         def on_end() -> None:
             with suppress(ClosedError):  # closed by a stop, which ends every track anyway
@@ -311,13 +310,18 @@ class Pipeline:
         drained = camera.lane.drain(max(0.0, deadline - time.monotonic()))
         self._account.lost("detection", camera.lane.abandon(), "shutdown")
         with self._lock:
+            camera.gone.set()
             self._states.pop(name, None)
         return ended and drained
 
     def tell(self, state: CameraState) -> None:
         """Publish a camera's state that no runner tells, e.g. that it is disabled."""
         with self._lock:
-            self._states[state.camera] = state
+            self._tell(state)
+
+    def _tell(self, state: CameraState) -> None:
+        """Under the lock: what is published last is what is known."""
+        self._states[state.camera] = state
         with suppress(ClosedError):  # the pipeline is ending; there is nobody left to tell
             self._state_lane.put(state)
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ferstream.capture.libav import Connection
 from ferstream.capture.recording import FileSource
 from ferstream.domain.frame import Frame
 from ferstream.errors import SourceError, SourceFormatError
@@ -178,6 +181,20 @@ def test_real_time_waits_for_each_frame(ledger: Ledger, clip: Path) -> None:
     assert next(frames, None) is None
 
 
+def test_a_speed_is_kept_and_nothing_is_live(ledger: Ledger, clip: Path) -> None:
+    clock = FakeClock()
+    source = FileSource(path=clip, camera="door", observer=ledger, speed=2.0, clock=clock)
+    source.open()
+    frames = source.frames()
+    assert not next(frames).info.live
+    second = Task(lambda: next(frames))
+    while source.pulse_ns < clock.monotonic_ns() + 20 * MS:  # where frame 1 is due: 40 ms of media time at double speed
+        assert second.alive
+    clock.advance(0.02)
+    assert second.result().info.media_time_ns == 40 * MS
+    source.close()
+
+
 def test_a_pause_in_real_time_is_no_stall(ledger: Ledger, tmp_path: Path) -> None:
     clock = FakeClock()
     path = clips.write_clip(tmp_path / "pause.mkv", stamps_ms=[0, 60_000], options={"bf": "0"})
@@ -190,6 +207,68 @@ def test_a_pause_in_real_time_is_no_stall(ledger: Ledger, tmp_path: Path) -> Non
         assert waiting.alive
     source.close()
     assert waiting.result() is None
+
+
+# -- closed by another thread --------------------------------------------------------------------
+
+
+def test_what_is_not_read_after_a_close_is_not_missing(ledger: Ledger, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = FileSource(path=clip, camera="door", observer=ledger)
+    source.open()
+    real, decoded = Connection._decoded, 0
+
+    def closed_meanwhile(self: Connection, *rest: Any) -> Any:
+        nonlocal decoded
+        decoded += 1
+        if decoded == 3:
+            Task(source.close).result()  # while this thread holds the lock
+        return real(self, *rest)
+
+    monkeypatch.setattr(Connection, "_decoded", closed_meanwhile)
+    frames = list(source.frames())
+    assert len(frames) < 10
+    assert ledger.snapshot().dropped == {}
+
+
+def test_a_closed_container_is_not_asked_anything(clip: Path) -> None:
+    connection = Connection(container=av.open(str(clip)), threads=1, thread_type="SLICE")
+    first = next(connection.frames(timed=lambda _: None, damaged=lambda _: None, strict=True))
+    before = connection.info(first)
+    connection.close()
+    connection._stream = connection._container = None  # type: ignore[assignment]
+    assert connection.info(first) == before
+    assert connection.missing(0, first) == 0
+    assert (connection.step_ns, connection.format_name) == (40 * MS, "mov,mp4,m4a,3gp,3g2,mj2")
+    assert connection.metadata
+
+
+class Unreadable:
+    """A container whose disk fails for good after so many packets."""
+
+    def __init__(self, container: Any, packets: int) -> None:
+        self._container, self._left = container, packets
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._container, name)
+
+    def demux(self, stream: Any) -> Iterator[Any]:
+        for packet in self._container.demux(stream):
+            if not self._left:
+                raise av.error.OSError(5, "Input/output error")
+            self._left -= 1
+            yield packet
+        raise AssertionError("read to the end")
+
+
+def test_a_fault_that_stays_is_one_fault_and_what_was_decoded_comes(clips_dir: Path) -> None:
+    clip = clips.write_clip(clips_dir / "unreadable.mkv", frames=60, options={"bf": "2"})
+    container = Unreadable(av.open(str(clip)), packets=20)
+    connection = Connection(container=container, threads=1, thread_type="SLICE")  # type: ignore[arg-type]
+    damaged: list[int] = []
+    pictures = list(connection.frames(timed=lambda _: None, damaged=damaged.append, strict=False))
+    assert len(pictures) == 20
+    assert damaged == [1]
+    connection.close()
 
 
 # -- what is no sound recording ------------------------------------------------------------------

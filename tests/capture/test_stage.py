@@ -243,6 +243,29 @@ def test_stop_while_connecting() -> None:
     assert camera.frames == []
 
 
+def test_a_stop_does_not_wait_for_a_read_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ferstream.capture.stage.STOP_GRACE_S", 0.01)
+    hang = Hang()
+    camera = Camera([ScriptedSource(opening=hang)], options={"grace_s": 10 * PATIENCE_S}).start()
+    assert hang.reached.wait(PATIENCE_S)
+    camera.finish()
+    assert camera.runner.abandoned == 1
+    hang.release()
+    wait_until(lambda: camera.runner.abandoned == 0)
+
+
+def test_a_stop_ends_the_wait_for_a_stalled_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ferstream.capture.stage.STOP_GRACE_S", 0.01)
+    hang = Hang()
+    source = ScriptedSource([frame(0), hang])
+    camera = Camera([source], options={"stall_after_s": 0.05, "grace_s": 10 * PATIENCE_S}).start()
+    wait_until(lambda: source.closed)  # the watching thread waits for the reading one by now
+    camera.finish()
+    assert camera.runner.abandoned == 1
+    hang.release()
+    wait_until(lambda: camera.runner.abandoned == 0)
+
+
 def test_stop_before_start_and_twice() -> None:
     camera = Camera([])
     camera.runner.stop()

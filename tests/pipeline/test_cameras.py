@@ -234,6 +234,20 @@ class TestComingAndGoing:
         assert rig.dropped() == {("door", "capture", "shutdown"): 1}  # what the old thread brought too late
         assert [state.status.value for state in rig.sink.states("door")] == ["online", "online", "offline"]
 
+    def test_a_thread_left_behind_does_not_speak_for_a_camera_that_is_gone(self) -> None:
+        gate, rig = Gate(), Rig()
+        rig.pipeline.start()
+        old = rig.add("door", 5, before_each=lambda place, outlet: gate() if place == 2 else None)
+        assert gate.reached.wait(PATIENCE_S)
+        assert rig.pipeline.remove_camera("door", timeout_s=0.01) is False
+        disabled = camera_state(CameraStatus.DISABLED, reason="switched off by a command")
+        rig.pipeline.tell(disabled)
+        gate.open()
+        assert old.join(PATIENCE_S)
+        assert rig.pipeline.camera_states() == {"door": disabled}
+        rig.finish()
+        assert rig.sink.states("door")[-1] == disabled
+
     def test_a_name_in_use_is_refused(self) -> None:
         rig = Rig()
         rig.pipeline.start()

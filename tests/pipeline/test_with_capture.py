@@ -118,14 +118,16 @@ def test_a_stop_ends_a_recording_that_waits_for_room() -> None:
     assert rig.published("film") < 500
 
 
-def test_a_hanging_read_is_named_and_harms_nothing_else() -> None:
+def test_a_hanging_read_is_left_behind_and_harms_nothing_else() -> None:
     hang, rig = Hang(), Rig()
     rig.pipeline.start()
-    add(rig, "door", [ScriptedSource([*rig.frames("door", 1, live=True), hang])], live=True, grace_s=0.01)
+    door = add(rig, "door", [ScriptedSource([*rig.frames("door", 1, live=True), hang])], live=True, grace_s=0.01)
     add(rig, "film", [ScriptedSource(list(rig.frames("film", 40)))], live=False)
     assert hang.reached.wait(PATIENCE_S)
     wait_until(lambda: rig.published("film") == 40 and rig.published("door") == 1)
-    assert rig.pipeline.stop(timeout_s=1.0) == ["capture-door"]
+    assert rig.pipeline.stop(timeout_s=PATIENCE_S) == []
+    assert door.abandoned == 1
+    assert rig.ledger.snapshot().tallies["capture_abandoned", "door"] == 1
     rig.check_ended()
     hang.release()
     assert rig.dropped() == {}
