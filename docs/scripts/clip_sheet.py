@@ -20,6 +20,7 @@ import numpy as np
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.patches import Patch
 
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral", "unknown")
 COLOURS = dict(zip(LABELS, ("#b2182b", "#7b6d1d", "#6a51a3", "#e08214", "#2166ac", "#1b9e77", "#777777", "#d0d0d0"), strict=True))
@@ -36,6 +37,8 @@ def main() -> None:
         events = [json.loads(line) for line in file.read_text().splitlines()]
         seen = [event for event in events if event["track"]["state"] != "left"]
         draw_clip(row, file.stem, seen)
+    keys = [Patch(color=COLOURS[label], label=label) for label in LABELS]
+    figure.legend(handles=keys, loc="outside lower center", ncols=len(LABELS), fontsize=7, frameon=False, handlelength=1.2)
     figure.savefig(out, dpi=100)
 
 
@@ -63,7 +66,9 @@ def draw_moment(axis: Any, events: Events) -> None:
         label = event["emotion"]["smoothed"]["label"]
         axis.add_patch(plt.Rectangle((x, y), width, height, fill=False, edgecolor=COLOURS[label], linewidth=1.4))
         axis.scatter(*zip(*event["face"]["landmarks"], strict=True), s=3, color=COLOURS[label])
-        axis.text(x, y - 0.01 * frame["height"], label, fontsize=6, color="black", clip_on=True)
+        inside = y < 0.1 * frame["height"]  # no room above the box
+        place = max(y, 0.0) + 0.015 * frame["height"] if inside else y - 0.01 * frame["height"]
+        axis.text(x, place, f" {label}" if inside else label, fontsize=6, va="top" if inside else "bottom", clip_on=True)
 
 
 def draw_time(axis: Any, track: Events) -> None:

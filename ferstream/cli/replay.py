@@ -70,6 +70,7 @@ def _summary(outcome: Outcome, quiet: bool) -> None:
     labels = sorted(((n, label) for (_, label), n in outcome.snapshot.events.items()), reverse=True)
     shown = ", ".join(f"{label} {n}" for n, label in labels)
     lost = f", {outcome.lost} LOST" if outcome.lost else ""
-    print(f"{outcome.path.name}: {outcome.frames} frames{lost}, {outcome.faces} faces{': ' + shown if shown else ''}", file=sys.stderr)
+    events = f"; {sum(n for n, _ in labels)} events: {shown}" if shown else ""
+    print(f"{outcome.path.name}: {outcome.frames} frames{lost}, {outcome.faces} faces{events}", file=sys.stderr)
     for (_, stage, reason), count in outcome.snapshot.dropped.items():
         print(f"  {count} frames lost in {stage}: {reason}", file=sys.stderr)
