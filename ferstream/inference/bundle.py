@@ -28,6 +28,9 @@ KERAS_FILE = "model.keras"
 OPENVINO_XML = "openvino.xml"
 OPENVINO_BIN = "openvino.bin"
 
+_NAMED = 5
+"""Files of a folder that a message names."""
+_PRE_RELEASE = re.compile(r"[-.]?(a|b|c|rc|alpha|beta|pre|preview|dev)[-.]?\d*$|-")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*(/[0-9][a-z0-9.+-]*)?")
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -68,8 +71,9 @@ def default_search_paths() -> tuple[Path, ...]:
 
 def known_models(search: Sequence[Path] | None = None) -> tuple[str, ...]:
     """Return ``name/version`` of every bundle under the search paths, sorted by name, highest version first."""
-    found = {f"{path.parent.name}/{path.name}" for root in _roots(search) for path in _bundles_under(root)}
-    return tuple(sorted(found, key=lambda item: (item.split("/")[0], _negated(item.split("/")[1]))))
+    found = {(path.parent.name, path.name) for root in _roots(search) for path in _bundles_under(root)}
+    highest_first = sorted(found, key=lambda item: _version_key(item[1]), reverse=True)
+    return tuple(f"{name}/{version}" for name, version in sorted(highest_first, key=lambda item: item[0]))
 
 
 def resolve(model: str | Path, search: Sequence[Path] | None = None) -> Path:
@@ -116,15 +120,13 @@ def write_bundle(*, directory: Path, files: Mapping[str, Path], card: str = "", 
         directory: Target, ``.../<name>/<version>``.
         files: Prepared files by the name they get in the bundle; copied.
         card: Text of ``CARD.md``; none is written when empty.
-        replace: Whether an existing bundle there is replaced.
+        replace: Whether an existing bundle there is replaced; a folder of anything else never is.
         **fields: Fields of ``Manifest`` but ``files``: at least ``name`` and ``version``.
 
     Raises:
         BundleError: The target exists, a field does not fit, or the disk refuses.
     """
-    if directory.exists() and not replace:
-        msg = f"model {directory}: exists already; choose another version or folder, or replace it explicitly"
-        raise BundleError(msg)
+    _check_place(directory, replace=replace)
     try:
         digests = {name: sha256(path) for name, path in sorted(files.items())}
         manifest = Manifest(files=digests, **fields)
@@ -136,6 +138,19 @@ def write_bundle(*, directory: Path, files: Mapping[str, Path], card: str = "", 
     return load_bundle(directory)
 
 
+def check_target(*, directory: Path, name: str, version: str, replace: bool = False) -> None:
+    """Find out before long work whether ``write_bundle`` will take this target.
+
+    Raises:
+        BundleError: The name or version does not fit, or what is there may not be replaced.
+    """
+    try:
+        Manifest(name=name, version=version, files={MANIFEST: ""})
+    except ValidationError as exc:
+        raise BundleError(f"model {directory}: {_first_fault(exc)}") from exc
+    _check_place(directory, replace=replace)
+
+
 def sha256(path: Path) -> str:
     """Return the hex sha256 of a file."""
     with path.open("rb") as stream:
@@ -145,6 +160,22 @@ def sha256(path: Path) -> str:
 def manifest_text(manifest: Manifest) -> str:
     """Return the manifest as stable, readable JSON."""
     return json.dumps(manifest.model_dump(mode="json", by_alias=True), indent=2, ensure_ascii=False) + "\n"
+
+
+def _check_place(directory: Path, *, replace: bool) -> None:
+    """Let only a bundle be replaced: a mistyped folder must not cost its owner what is in it."""
+    if not directory.exists():
+        return
+    if not replace:
+        raise BundleError(f"model {directory}: exists already; choose another version or folder, or replace it explicitly")
+    if not directory.is_dir():
+        raise BundleError(f"model {directory}: is a file, not a bundle; it is not replaced: choose another folder")
+    held = sorted(path.name for path in directory.iterdir())
+    if held and not (directory / MANIFEST).is_file():
+        more = f" and {len(held) - _NAMED} more" if len(held) > _NAMED else ""
+        what = ", ".join(held[:_NAMED]) + more
+        msg = f"model {directory}: is no bundle (no {MANIFEST}) but holds {what}; it is not replaced: choose another folder or empty it"
+        raise BundleError(msg)
 
 
 def _place(directory: Path, manifest: Manifest, files: Mapping[str, Path], card: str) -> None:
@@ -198,11 +229,10 @@ def _bundles_under(root: Path) -> list[Path]:
     return sorted(path.parent for path in root.glob(f"*/*/{MANIFEST}"))
 
 
-def _version_key(version: str) -> tuple[tuple[int, ...], str]:
+def _version_key(version: str) -> tuple[tuple[int, ...], bool, tuple[tuple[int, str], ...]]:
+    """Order versions by number, a pre-release (``1.0.0rc1``, ``1.0.0-rc.1``) below its release, ``1.0.0+2`` and the like above it."""
     digits = re.match(r"\d+(\.\d+)*", version)
     numbers = tuple(int(part) for part in digits.group().split(".")) if digits else ()
-    return numbers, version
-
-
-def _negated(version: str) -> tuple[int, ...]:
-    return tuple(-number for number in _version_key(version)[0])
+    rest = version[digits.end() :] if digits else version
+    parts = tuple((int(part), "") if part.isdecimal() else (-1, part) for part in re.findall(r"\d+|\D+", rest))
+    return numbers, not _PRE_RELEASE.match(rest), parts

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ferstream.domain.emotion import LABELS
 from ferstream.errors import BundleError, ExitCode
 from ferstream.inference import bundle as bundles
-from ferstream.inference.bundle import Bundle, known_models, load_bundle, resolve, write_bundle
+from ferstream.inference.bundle import Bundle, check_target, known_models, load_bundle, resolve, write_bundle
 from ferstream.inference.manifest import Manifest
 from tests.support.bundles import tiny_openvino_bundle
 
@@ -54,6 +54,18 @@ class TestResolve:
 
     def test_a_name_is_its_highest_version_by_number_not_by_text(self, models: Path) -> None:
         assert resolve("emotion-edge", [models]).name == "1.10.0"
+
+    @pytest.mark.parametrize("early", ["1.0.0rc1", "1.0.0rc10", "1.0.0-rc.1", "1.0.0a2", "1.0.0.dev3", "1.0.0-alpha"])
+    def test_a_pre_release_is_below_its_release(self, tmp_path: Path, early: str) -> None:
+        for version in (early, "1.0.0", "0.9.0"):
+            tiny_openvino_bundle(tmp_path, name="emotion-edge", version=version)
+        assert resolve("emotion-edge", [tmp_path]).name == "1.0.0"
+        assert known_models([tmp_path]) == ("emotion-edge/1.0.0", f"emotion-edge/{early}", "emotion-edge/0.9.0")
+
+    def test_later_pre_releases_and_rebuilds_are_higher(self, tmp_path: Path) -> None:
+        for version in ("1.0.0rc2", "1.0.0rc10", "1.0.0+2", "1.0.0"):
+            tiny_openvino_bundle(tmp_path, name="m", version=version)
+        assert known_models([tmp_path]) == ("m/1.0.0+2", "m/1.0.0", "m/1.0.0rc10", "m/1.0.0rc2")
 
     def test_a_version_can_be_fixed(self, models: Path) -> None:
         assert resolve("emotion-edge/1.9.0", [models]) == models / "emotion-edge" / "1.9.0"
@@ -167,6 +179,33 @@ class TestWrite:
         )
         assert sorted(path.name for path in new.directory.iterdir()) == ["manifest.json", "openvino.bin", "openvino.xml"]
         assert [path.name for path in new.directory.parent.iterdir()] == ["1.0.0"]
+
+    def test_a_folder_that_is_no_bundle_is_never_replaced(self, tmp_path: Path) -> None:
+        photos = tmp_path / "tiny" / "1.0.0"
+        photos.mkdir(parents=True)
+        for number in range(7):
+            (photos / f"{number}.jpg").write_text("dear to someone")
+        with pytest.raises(BundleError, match=r"holds 0\.jpg, .*4\.jpg and 2 more; it is not replaced: choose another folder or empty it"):
+            tiny_openvino_bundle(tmp_path, replace=True)
+        assert len(list(photos.iterdir())) == 7
+
+    def test_a_file_is_never_replaced(self, tmp_path: Path) -> None:
+        (tmp_path / "tiny").mkdir()
+        (tmp_path / "tiny" / "1.0.0").write_text("dear to someone")
+        with pytest.raises(BundleError, match="is a file"):
+            tiny_openvino_bundle(tmp_path, replace=True)
+
+    def test_an_empty_folder_is_taken(self, tmp_path: Path) -> None:
+        (tmp_path / "tiny" / "1.0.0").mkdir(parents=True)
+        assert tiny_openvino_bundle(tmp_path, replace=True).manifest.name == "tiny"
+
+    @pytest.mark.parametrize(("name", "version", "says"), [("Big Model", "1.0.0", "name: "), ("big", "latest", "version: ")])
+    def test_a_target_can_be_checked_before_long_work(self, tmp_path: Path, name: str, version: str, says: str) -> None:
+        with pytest.raises(BundleError, match=says):
+            check_target(directory=tmp_path / "new", name=name, version=version)
+        with pytest.raises(BundleError, match="exists already"):
+            check_target(directory=tmp_path, name="big", version="1.0.0")
+        check_target(directory=tmp_path / "new", name="big", version="1.0.0")
 
     def test_a_field_that_does_not_fit_leaves_nothing(self, tmp_path: Path) -> None:
         with pytest.raises(BundleError, match="alignment"):
