@@ -13,11 +13,19 @@ import cv2
 import numpy as np
 
 from ferstream.training.dataset import FACE_SIZE_PX
+from ferstream.training.ranges import SHARE, Range, check_ranges
 
 if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
+_RANGES = {
+    "rotate_deg": Range(0, 180),
+    "shift_px": Range(0, FACE_SIZE_PX),
+    "scale": Range(0, 1, below=True),
+    "gamma": Range(0, 8),
+    **dict.fromkeys(("contrast", "erase", "soften", "noise"), SHARE),
+}
 _CENTRE = (FACE_SIZE_PX - 1) / 2
 
 
@@ -39,6 +47,10 @@ class Augmentation:
     erase: float = 0.4
     soften: float = 0.2
     noise: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        check_ranges(self, _RANGES)
 
     def __call__(self, faces: NDArray[np.uint8], random: Generator) -> NDArray[np.uint8]:
         """Return varied copies of ``faces`` (N, 48, 48) uint8, each drawn on its own."""

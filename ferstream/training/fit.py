@@ -26,6 +26,7 @@ from ferstream.training.checkpoint import Checkpoint
 from ferstream.training.dataset import FaceSet
 from ferstream.training.history import EpochRecord, best_epoch
 from ferstream.training.recipe import Recipe
+from ferstream.training.same_run import DATA, check_same_data, check_same_recipe, data_digests
 from ferstream.training.schedule import Cosine, Plateau
 from ferstream.training.scoring import validate
 from ferstream.training.start import start_from
@@ -62,6 +63,7 @@ class Fit:
             on_epoch: Called with the history after each epoch's checkpoint is on disk.
         """
         self._recipe = recipe
+        self._data = data_digests(training, validation)
         self._validation = validation
         self._folder = folder
         self._on_step = on_step
@@ -90,13 +92,15 @@ class Fit:
         """Train to the last epoch or until patience ends; return the network with its best weights.
 
         Raises:
-            DataError: A checkpoint in the folder is of another recipe, one cannot be written, or the loss diverged.
+            DataError: A checkpoint in the folder is of another recipe or of other faces, one cannot be written, or the loss diverged.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         self._resume()
         while len(self.history) < self._recipe.epochs and not self._out_of_patience():
             self._epoch(len(self.history))
-        self.network.set_weights(checkpoints.load(self._folder / BEST).arrays["weights"])
+        best = checkpoints.load(self._folder / BEST)
+        check_same_data(self._folder / BEST, best.meta, self._data)
+        self.network.set_weights(best.arrays["weights"])
         return self.network
 
     def _enter(self, *, tuning: bool) -> None:
@@ -107,14 +111,14 @@ class Fit:
         for layer in self.network.layers:
             if layer.name == BASE:
                 layer.trainable = tuning
-        optimizer = _optimizer(self._recipe)
-        optimizer.build(self.network.trainable_variables)
         self.network.compile(
-            optimizer=optimizer,
+            optimizer=_optimizer(self._recipe),
             loss=keras.losses.CategoricalCrossentropy(from_logits=True),
             metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
-            jit_compile=False,
+            jit_compile=keras.backend.backend() == "jax",  # JAX runs op by op without; the others were measured faster so
         )
+        # What compile made of it: mixed_float16 wraps the optimizer, and only a built one can take a checkpoint's state.
+        self.network.optimizer.build(self.network.trainable_variables)
 
     def _rate(self, step: int) -> float:
         recipe, steps = self._recipe, len(self._batches)
@@ -164,7 +168,8 @@ class Fit:
         )
         # The best weights first: a kill in between repeats the epoch and writes them again.
         if best_epoch(self.history) == epoch:
-            checkpoints.save(self._folder / BEST, Checkpoint({"weights": weights}, {"recipe": asdict(self._recipe), "epoch": epoch + 1}))
+            facts = {"recipe": asdict(self._recipe), DATA: self._data, "epoch": epoch + 1}
+            checkpoints.save(self._folder / BEST, Checkpoint({"weights": weights}, facts))
         self._save()
         self._on_epoch(self.history)
 
@@ -181,6 +186,7 @@ class Fit:
             arrays["average"] = list(self._average.weights)
         meta = {
             "recipe": asdict(self._recipe),
+            DATA: self._data,
             "history": [asdict(record) for record in self.history],
             "plateau": asdict(self._plateau),
             "tuning": self._tuning,
@@ -193,6 +199,7 @@ class Fit:
             return
         saved = checkpoints.load(path)
         check_same_recipe(path, saved.meta.get("recipe", {}), self._recipe)
+        check_same_data(path, saved.meta, self._data)
         self._enter(tuning=bool(saved.meta.get("tuning", True)))
         _assign(path, self.network.variables, saved.arrays["model"])
         _assign(path, self.network.optimizer.variables, saved.arrays["optimizer"])
@@ -200,23 +207,6 @@ class Fit:
             self._average.restore(saved.arrays["average"])
         self._plateau = Plateau(**saved.meta["plateau"])
         self.history = [EpochRecord(**record) for record in saved.meta["history"]]
-
-
-def check_same_recipe(path: Path, saved: dict[str, Any], recipe: Recipe) -> None:
-    """Refuse to go on with other settings than a run was started with.
-
-    Raises:
-        DataError: The checkpoint is of another architecture or recipe; more epochs are fine where the
-            schedule does not depend on their number.
-    """
-    ours = asdict(recipe)
-    theirs = asdict(Recipe()) | saved
-    if theirs["arch"] != ours["arch"]:
-        raise DataError(f"{path}: a checkpoint of the architecture {theirs['arch']!r}, not {ours['arch']!r}; choose another --out")
-    free = {"epochs", "patience_epochs"} if recipe.schedule != "cosine" else {"patience_epochs"}
-    for key in sorted(set(ours) - free):
-        if theirs.get(key) != ours[key]:
-            raise DataError(f"{path}: the run was started with {key} = {theirs.get(key)!r}, not {ours[key]!r}; choose another --out")
 
 
 def _optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:

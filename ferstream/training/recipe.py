@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 from ferstream.errors import DataError
 from ferstream.training.augment import Augmentation
+from ferstream.training.ranges import NOT_NEGATIVE, POSITIVE, SHARE, Range, check_range, check_ranges
 
 Optimizer = Literal["adam", "adamw", "sgd"]
 Schedule = Literal["cosine", "plateau", "constant"]
@@ -34,7 +35,8 @@ class Recipe:
         patience_epochs: Epochs without a better score before the run ends; 0 is never.
         precision: A Keras dtype policy.
         seed: Of weights, order and augmentation.
-        frozen_epochs: Epochs in which a pretrained base stays as it is.
+        frozen_epochs: Epochs in which a pretrained base stays as it is; 0 when ``options`` says that it has no weights
+            (``weights`` none) and ``init`` gives none.
         fine_tune_scale: What the learning rate is multiplied by once the base trains too.
         init: A bundle whose weights are the start: name, name/version or folder; empty is none, the seed's weights.
         teacher: A bundle whose answers are targets too, see ``teacher.py``; empty is none.
@@ -72,12 +74,19 @@ class Recipe:
         for name, kinds in (("optimizer", Optimizer), ("schedule", Schedule), ("precision", Precision)):
             if getattr(self, name) not in get_args(kinds):
                 raise DataError(f"{name} must be one of {', '.join(get_args(kinds))}, got {getattr(self, name)!r}")
-        for name in ("epochs", "batch", "learning_rate"):
-            if getattr(self, name) <= 0:
-                raise DataError(f"{name} must be above 0, got {getattr(self, name)}")
-        for name in ("average", "label_weight", "smoothing", "teacher_weight"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise DataError(f"{name} must be 0..1, got {getattr(self, name)}")
+        check_ranges(self, _RANGES)
+        if "dropout" in self.options:
+            check_range("dropout", self.options["dropout"], Range(0, 1, below=True))
+        if self.options.get("weights") == "none" and not self.init:
+            object.__setattr__(self, "frozen_epochs", 0)  # a random base has nothing to keep
+
+
+_RANGES = {
+    **dict.fromkeys(("epochs", "batch", "learning_rate", "fine_tune_scale"), POSITIVE),
+    **dict.fromkeys(("weight_decay", "warmup_epochs", "mixup", "patience_epochs", "frozen_epochs"), NOT_NEGATIVE),
+    **dict.fromkeys(("average", "label_weight", "smoothing", "teacher_weight"), SHARE),
+    "seed": Range(0, 2**31 - 1),
+}
 
 
 RECIPES: dict[str, Recipe] = {

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ferstream.errors import DataError
 from ferstream.training.augment import Augmentation
 from tests.support.faces import draw_faces
 
@@ -53,3 +54,22 @@ def test_faces_keep_shape_and_type_and_the_originals(seed: int) -> None:
     assert varied.shape == FACES.shape
     assert varied.dtype == np.uint8
     np.testing.assert_array_equal(FACES, before)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "says"),
+    [
+        ("rotate_deg", -1, r"rotate_deg must be 0\.\.180, got -1"),
+        ("shift_px", -1, r"shift_px must be 0\.\.48"),
+        ("scale", 1, r"scale must be 0\.\.1 without 1"),
+        ("contrast", -0.1, r"contrast must be 0\.\.1"),
+        ("gamma", -0.1, r"gamma must be 0\.\.8"),
+        ("gamma", float("nan"), r"gamma must be 0\.\.8, got nan"),
+        ("erase", 1.1, r"erase must be 0\.\.1"),
+        ("soften", -1, r"soften must be 0\.\.1"),
+        ("noise", 2, r"noise must be 0\.\.1"),
+    ],
+)
+def test_a_strength_out_of_range_is_named(kind: str, value: float, says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        Augmentation(**{kind: value})

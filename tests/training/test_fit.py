@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,9 @@ from ferstream.errors import DataError, ModelError
 from ferstream.training import checkpoint as checkpoints
 from ferstream.training.architectures import ARCHITECTURES, build, mobilenet
 from ferstream.training.checkpoint import load
+from ferstream.training.dataset import FaceSet
 from ferstream.training.fit import BEST, LAST, Fit
-from ferstream.training.recipe import RECIPES, Recipe
+from ferstream.training.recipe import RECIPES, Precision, Recipe
 from tests.support.bundles import tiny_network
 
 FACES = make_faces(56, 28)
@@ -49,9 +52,10 @@ class Killed(Exception):
     """Stands in for the kill."""
 
 
-@pytest.mark.parametrize("step", [1, 5, 8])
-def test_a_killed_run_goes_on_as_if_it_had_not_been_killed(tmp_path: Path, step: int) -> None:
-    whole = make(tmp_path / "whole")
+@pytest.mark.parametrize(("step", "precision"), [(1, "float32"), (5, "float32"), (8, "float32"), (6, "mixed_float16")])
+def test_a_killed_run_goes_on_as_if_it_had_not_been_killed(tmp_path: Path, step: int, precision: Precision) -> None:
+    recipe = replace(RECIPE, precision=precision)
+    whole = make(tmp_path / "whole", recipe)
     whole.run()
     steps = 0
 
@@ -62,8 +66,8 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been_killed(tmp_path: Path, step:
             raise Killed
 
     with pytest.raises(Killed):
-        make(tmp_path / "killed", on_step=kill).run()
-    resumed = make(tmp_path / "killed")
+        make(tmp_path / "killed", recipe, on_step=kill).run()
+    resumed = make(tmp_path / "killed", recipe)
     resumed.run()
 
     assert [record.epoch for record in resumed.history] == [1, 2, 3]
@@ -120,6 +124,48 @@ def test_a_checkpoint_of_another_run_is_refused_and_stays(tmp_path: Path, change
     assert (tmp_path / LAST).read_bytes() == before
 
 
+def _other_pixels(faces: FaceSet) -> FaceSet:
+    return replace(faces, pixels=faces.pixels[::-1].copy())
+
+
+def _other_votes(faces: FaceSet) -> FaceSet:
+    return replace(faces, votes=None)
+
+
+def _as_private(faces: FaceSet) -> FaceSet:
+    return replace(faces, usages=np.full(len(faces), "PrivateTest"))
+
+
+@pytest.mark.parametrize(
+    ("of", "change", "says"),
+    [
+        ("training", _other_pixels, "other training faces"),
+        ("training", _other_votes, "other training faces"),
+        ("validation", _other_pixels, "other validation faces"),
+        ("validation", _as_private, "other validation split"),
+    ],
+)
+def test_a_folder_of_other_faces_is_refused_and_stays(tmp_path: Path, of: str, change: Callable[[FaceSet], FaceSet], says: str) -> None:
+    faces = {"training": FACES.of_usage("Training"), "validation": FACES.of_usage("PublicTest")}
+    Fit(recipe=RECIPE, folder=tmp_path, **faces).run()
+    before = (tmp_path / LAST).read_bytes()
+
+    with pytest.raises(DataError, match=rf"{tmp_path.name}: the run was started with {says}; choose another --out"):
+        Fit(recipe=RECIPE, folder=tmp_path, **{**faces, of: change(faces[of])}).run()
+
+    assert (tmp_path / LAST).read_bytes() == before
+
+
+@pytest.mark.parametrize("name", [LAST, BEST])
+def test_a_checkpoint_that_does_not_say_its_faces_is_refused(tmp_path: Path, name: str) -> None:
+    make(tmp_path).run()
+    saved = load(tmp_path / name)
+    checkpoints.save(tmp_path / name, replace(saved, meta={key: value for key, value in saved.meta.items() if key != "data"}))
+
+    with pytest.raises(DataError, match="did not note its faces; choose another --out"):
+        make(tmp_path).run()
+
+
 def test_more_epochs_are_fine_where_the_rate_does_not_depend_on_them(tmp_path: Path) -> None:
     plateau = replace(RECIPE, schedule="plateau", epochs=1)
     make(tmp_path, plateau).run()
@@ -159,7 +205,18 @@ def test_every_kind_of_optimizer_and_target_trains(tmp_path: Path, changed: dict
         ({"schedule": "steps"}, "schedule must be one of"),
         ({"precision": "int8"}, "precision must be one of"),
         ({"epochs": 0}, "epochs must be above 0"),
-        ({"label_weight": 1.5}, "label_weight must be 0..1"),
+        ({"label_weight": 1.5}, r"label_weight must be 0\.\.1, got 1\.5"),
+        ({"seed": -1}, r"seed must be 0\.\."),
+        ({"mixup": -0.1}, r"mixup must be 0 or more, got -0\.1"),
+        ({"learning_rate": math.nan}, "learning_rate must be above 0, got nan"),
+        ({"learning_rate": math.inf}, "learning_rate must be above 0, got inf"),
+        ({"weight_decay": -1e-3}, "weight_decay must be 0 or more"),
+        ({"warmup_epochs": -1}, "warmup_epochs must be 0 or more"),
+        ({"patience_epochs": -1}, "patience_epochs must be 0 or more"),
+        ({"frozen_epochs": -1}, "frozen_epochs must be 0 or more"),
+        ({"fine_tune_scale": 0}, "fine_tune_scale must be above 0"),
+        ({"options": {"dropout": 1}}, r"dropout must be 0\.\.1 without 1, got 1"),
+        ({"options": {"dropout": -0.1}}, r"dropout must be 0\.\.1 without 1"),
     ],
 )
 def test_a_wrong_setting_is_named(changed: dict[str, Any], says: str) -> None:
@@ -177,6 +234,14 @@ def test_unknown_architectures_and_missing_weights_are_named(tmp_path: Path) -> 
 def test_every_recipe_is_of_an_architecture() -> None:
     assert set(RECIPES) == set(ARCHITECTURES)
     assert all(recipe.arch == name for name, recipe in RECIPES.items())
+
+
+def test_a_base_without_weights_is_not_frozen() -> None:
+    mobile = RECIPES["mobilenet"]
+
+    assert mobile.frozen_epochs == 5
+    assert replace(mobile, options={"weights": "none"}).frozen_epochs == 0
+    assert replace(mobile, options={"weights": "none"}, init="mine").frozen_epochs == 5
 
 
 def test_one_sees_frozen_base_layers_thaw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
