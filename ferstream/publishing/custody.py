@@ -10,7 +10,7 @@ import threading
 import time
 import zlib
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 
 from ferstream.publishing.lanes import Balance, Item, WaitingLanes
 
@@ -21,6 +21,12 @@ PREFETCH_EVENTS = 1024
 
 Lost = list[tuple[Item, str]]
 """Events that were dropped, with the reason."""
+
+
+def checksum(item: Item, payload: bytes) -> int:
+    """CRC over head and payload; files of older versions hold that of the payload alone."""
+    head = f"{item.camera}\0{item.schema}\0{item.boot_id}\0{item.seq}\0"
+    return zlib.crc32(payload, zlib.crc32(head.encode()))
 
 
 class Custody:
@@ -124,27 +130,36 @@ class Custody:
         """Rows on disk."""
         return self._rows
 
-    def collect(self, *, older_than_ns: int, limit: int) -> tuple[list[tuple[Item, bytes]], list[int]]:
-        """Events made before then that should be written, and rows that should be deleted; ``stored`` or ``uncollect`` follows."""
+    def collect(self, *, older_than_ns: int, limit: int) -> list[tuple[Item, bytes]]:
+        """Events made before then that should be written; ``stored`` or ``uncollect`` follows."""
         batch: list[tuple[Item, bytes]] = []
         with self._lock:
             while self._fresh and self._fresh[0].made_ns <= older_than_ns and len(batch) < limit:
                 item = self._fresh.popleft()
                 if not item.gone and item.payload is not None:
                     batch.append((item, item.payload))
-            settled, self._settled_rows = self._settled_rows, []
-        return batch, settled
+        return batch
 
-    def uncollect(self, batch: Sequence[tuple[Item, bytes]], settled: Sequence[int]) -> None:
+    def uncollect(self, batch: Sequence[tuple[Item, bytes]]) -> None:
         """It could not be written: everything as before."""
         with self._lock:
             self._fresh.extendleft(item for item, _ in reversed(batch))
-            self._settled_rows[:0] = settled
 
-    def stored(self, items: Sequence[Item], first_row: int, deleted: int) -> None:
-        """These are on disk now, in consecutive rows, and so many others are no longer."""
+    def settled(self) -> list[int]:
+        """Rows that should be deleted; they stay settled until ``deleted`` follows."""
         with self._lock:
-            self._rows += len(items) - deleted
+            return list(self._settled_rows)
+
+    def deleted(self, count: int) -> None:
+        """The first so many of ``settled`` are no longer on disk."""
+        with self._lock:
+            del self._settled_rows[:count]
+            self._rows -= count
+
+    def stored(self, items: Sequence[Item], first_row: int) -> None:
+        """These are on disk now, in consecutive rows."""
+        with self._lock:
+            self._rows += len(items)
             for row, item in enumerate(items, first_row):
                 self._store(item, row)
             self._changed.notify_all()
@@ -163,7 +178,7 @@ class Custody:
                 payload = payloads.get(item.row)
                 if item.gone or item.payload is not None:
                     continue
-                if payload is not None and zlib.crc32(payload) == item.crc:
+                if payload is not None and item.crc in (checksum(item, payload), zlib.crc32(payload)):
                     item.payload = payload
                     self._resident += 1
                 elif self._lanes.drop(item, "corrupt"):
@@ -171,32 +186,45 @@ class Custody:
             self._settle([item for item, _ in lost])
         return lost
 
-    def adopt(self, items: list[Item]) -> Lost:
-        """A file was opened that holds these, oldest first; those there is no room for."""
+    def adopt(self, items: Sequence[Item], unwanted: Callable[[Item], str | None]) -> Lost:
+        """A file was opened that holds these, oldest first; those there is no room for or that are ``unwanted``, with the reason.
+
+        It may be the file that was open before, closed without a word: what is held or settled already is not taken twice.
+        """
         with self._lock:
-            self._rows = len(items)
-            lost = self._lanes.recover(items)
+            lost = self._reconcile({item.row for item in items})
+            known = {*self._settled_rows, *(item.row for item in self._lanes.waiting())}
+            judged = [(item, unwanted(item)) for item in items if item.row not in known]
+            refused = [(item, reason) for item, reason in judged if reason is not None]
+            for item, reason in refused:
+                self._lanes.recover_lost(item, reason)
+            lost += refused + self._lanes.recover([item for item, reason in judged if reason is None])
             self._settle([item for item, _ in lost])
         return lost
 
     def forget_file(self) -> Lost:
         """The file is gone: what is in memory must be written anew, what was only in it is lost."""
-        lost: Lost = []
         with self._lock:
-            items = self._lanes.waiting()
-            for item in items:
-                if item.row:
-                    item.row = 0
-                    self._unsafe += 1
-                if item.payload is None and self._lanes.drop(item, "corrupt"):
-                    lost.append((item, "corrupt"))
+            lost = self._reconcile(set())
             self._settle([item for item, _ in lost])
-            self._fresh = deque(item for item in items if not item.gone)
-            self._settled_rows.clear()
-            self._rows = 0
         return lost
 
     # -- under the lock ------------------------------------------------------------------------
+
+    def _reconcile(self, rows: Set[int]) -> Lost:
+        """The file holds these rows and no others; what was only in others, to be settled by the caller."""
+        lost: Lost = []
+        items = self._lanes.waiting()
+        for item in items:
+            if item.row and item.row not in rows:
+                item.row = 0
+                self._unsafe += 1
+                if item.payload is None and self._lanes.drop(item, "corrupt"):
+                    lost.append((item, "corrupt"))
+        self._fresh = deque(item for item in items if not item.gone and not item.row)
+        self._settled_rows = [row for row in self._settled_rows if row in rows]
+        self._rows = len(rows)
+        return lost
 
     def _settle(self, items: Sequence[Item]) -> None:
         for item in items:

@@ -21,14 +21,15 @@ class Item:
         row: Its row in the store; 0 = not stored.
         gone: Acknowledged or dropped.
         sent: It was handed to a connection at least once.
+        refusals: How often the broker refused it.
     """
 
-    __slots__ = ("boot_id", "camera", "crc", "gone", "made_ns", "order", "payload", "row", "schema", "sent", "seq", "size")
+    __slots__ = ("boot_id", "camera", "crc", "gone", "made_ns", "order", "payload", "refusals", "row", "schema", "sent", "seq", "size")
 
     def __init__(self, *, camera: str, schema: str, boot_id: str, seq: int, size: int, payload: bytes | None, made_ns: int = 0) -> None:
         self.camera, self.schema, self.boot_id, self.seq = camera, schema, boot_id, seq
         self.size, self.payload, self.made_ns = size, payload, made_ns
-        self.order = self.row = self.crc = 0
+        self.order = self.row = self.crc = self.refusals = 0
         self.gone = self.sent = False
 
 
@@ -105,6 +106,12 @@ class WaitingLanes:
             self._lane(item.camera).appendleft(item)
             self._count_in(item)
         return self._trim()
+
+    def recover_lost(self, item: Item, reason: str) -> None:
+        """Book an event of an earlier run that is given up at once."""
+        item.gone = True
+        self._recovered += 1
+        self._dropped[reason] += 1
 
     def take(self, limit: int) -> list[Item]:
         """Next events in turn of their cameras, now in flight; a lane whose head is on disk only is passed over."""

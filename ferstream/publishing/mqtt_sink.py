@@ -40,11 +40,15 @@ class MqttSink:
         outbox_directory: Path | None = None,
         max_events: int = 100_000,
         max_bytes: int = 64 << 20,
+        per_face: bool = True,
         backoff: Backoff | None = None,
         on_command: Callable[[str, bytes], None] | None = None,
         on_fatal: Callable[[str, BaseException], None] | None = None,
     ) -> None:
-        """``on_command(camera, payload)`` turns the command topics on; it is called by the MQTT thread."""
+        """``on_command(camera, payload)`` turns the command topics on; it is called by the MQTT thread.
+
+        Not ``per_face`` (``privacy.aggregate_only``): what an earlier run left about single faces is dropped, not sent.
+        """
         self._address, self._encoder = address, encoder
         self._wake = Wake()
         self._board = Board(topics)
@@ -54,6 +58,7 @@ class MqttSink:
             max_bytes=max_bytes,
             observer=observer,
             on_ready=self._wake.set,
+            per_face=per_face,
         )
         self._link = Link(
             address=address,

@@ -21,6 +21,7 @@ from pathlib import Path
 from ferstream.publishing.custody import Custody, Lost
 from ferstream.publishing.encode import Message
 from ferstream.publishing.lanes import Balance, Item
+from ferstream.publishing.recovered import damaged, damaged_or_of_one_face
 from ferstream.publishing.spool import Spool
 from ferstream.publishing.store import Store
 from ferstream.runtime.observer import Observer
@@ -44,8 +45,12 @@ class Outbox:
         on_ready: Callable[[], None] = lambda: None,
         spill_after_s: float = SPILL_AFTER_S,
         retry_s: float = RETRY_S,
+        per_face: bool = True,
     ) -> None:
-        """``directory`` None keeps everything in memory; ``on_ready`` is called when ``take`` has something new."""
+        """``directory`` None keeps everything in memory; ``on_ready`` is called when ``take`` has something new.
+
+        Not ``per_face``: events about single faces that an earlier run left are dropped, with the reason ``privacy``.
+        """
         self._observer, self._on_ready = observer, on_ready
         self._custody = Custody(max_events=max_events, max_bytes=max_bytes, durable=directory is not None)
         self._spool: Spool | None = None
@@ -58,6 +63,7 @@ class Outbox:
                 on_lost=self._count,
                 on_ready=on_ready,
                 on_corrupt_file=lambda: observer.tally("outbox_corrupt_files"),
+                unwanted=damaged if per_face else damaged_or_of_one_face,
             )
         self._opened = False
 
@@ -95,7 +101,7 @@ class Outbox:
 
     @property
     def degraded(self) -> str | None:
-        """Why it lives in memory although it was given a disk; None while all is well."""
+        """Why it lives in memory although it was given a disk, or that the disk hangs; None while all is well."""
         return self._spool.degraded if self._spool is not None else None
 
     @property

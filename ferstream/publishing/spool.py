@@ -1,7 +1,8 @@
 """The outbox's own thread: writes what waits too long, deletes what is done, reads back what is next.
 
 A failing disk never stops the stream: everything stays in memory, ``degraded`` says why, and
-the thread tries again every ``retry_s`` until it works.
+the thread tries again every ``retry_s`` until it works. What can still be read is read back meanwhile.
+A disk that hangs is told too: ``degraded`` looks at when the present call began.
 """
 
 from __future__ import annotations
@@ -9,16 +10,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import zlib
+from collections import Counter
 from collections.abc import Callable
 
 from ferstream.errors import ConfigError, OutboxCorruptError, OutboxError
-from ferstream.publishing.custody import Custody, Lost
+from ferstream.publishing.custody import Custody, Lost, checksum
 from ferstream.publishing.lanes import Item
+from ferstream.publishing.recovered import damaged
 from ferstream.publishing.store import NewRow, Store, StoredHead
 
 TICK_S = 0.1
 BATCH_EVENTS = 5000
+SLOW_S = 5.0
+"""A call to the disk that takes longer is told as a fault."""
 _NAME = "outbox"
 
 _LOG = logging.getLogger(__name__)
@@ -37,22 +41,29 @@ class Spool:
         on_lost: Callable[[Lost], None],
         on_ready: Callable[[], None],
         on_corrupt_file: Callable[[], None],
+        unwanted: Callable[[Item], str | None] = damaged,
     ) -> None:
-        """``on_ready`` is called when payloads were read back, ``on_lost`` with events that were dropped."""
+        """``on_ready`` is called when payloads were read back, ``on_lost`` with events that were dropped.
+
+        ``unwanted`` says why an event found in the file is dropped, None if it is not.
+        """
         self._custody, self._store = custody, store
         self._spill_after_ns, self._retry_s = int(spill_after_s * 1e9), retry_s
-        self._on_lost, self._on_ready, self._on_corrupt_file = on_lost, on_ready, on_corrupt_file
+        self._on_lost, self._on_ready, self._on_corrupt_file, self._unwanted = on_lost, on_ready, on_corrupt_file, unwanted
         self._wakeup = threading.Event()
         self._urgent = self._closing = False
         self._retry_at = 0.0
         self._next_row = 1
         self._degraded: str | None = None
+        self._busy_since: float | None = None
         self._thread = threading.Thread(target=self._run, name=_NAME, daemon=True)
 
     @property
     def degraded(self) -> str | None:
         """Why the disk is not used; None while all is well."""
-        return self._degraded
+        since = self._busy_since
+        busy_s = 0.0 if since is None else time.monotonic() - since
+        return self._degraded if busy_s < SLOW_S else f"{self._store.path}: the disk has not answered for {busy_s:.0f} s"
 
     @property
     def thread(self) -> threading.Thread:
@@ -95,54 +106,72 @@ class Spool:
     def _run(self) -> None:
         closing = False
         while not closing:
-            self._wakeup.wait(TICK_S)
+            woken = self._wakeup.wait(TICK_S)
             self._wakeup.clear()
             closing = self._closing
             if closing:
                 self._urgent, self._retry_at = True, 0.0
-            if time.monotonic() >= self._retry_at:
-                self._turn()
+            due = time.monotonic() >= self._retry_at
+            if due or woken:
+                self._turn(writing=due)
         self._store.close()
 
-    def _turn(self) -> None:
+    def _turn(self, *, writing: bool) -> None:
+        """Do what there is to do; not ``writing``: the disk refused lately, but may be readable."""
+        self._busy_since = time.monotonic()
         try:
-            self._work()
+            self._work() if writing else self._read_back()
         except OutboxCorruptError as exc:
             self._replace(exc)
         except (OutboxError, ConfigError) as exc:
-            self._make_room()
-            self._degrade(exc)
+            if writing:
+                self._make_room()
+                self._degrade(exc)
         except Exception as exc:  # the thread must live on: without it nothing reaches the disk
-            _LOG.exception("outbox: internal error")
-            self._degrade(OutboxError(f"internal error: {type(exc).__name__}"))
+            if writing:
+                _LOG.exception("outbox: internal error")
+                self._degrade(OutboxError(f"internal error: {type(exc).__name__}"))
         else:
-            self._recovered()
+            if writing:
+                self._recovered()
+        finally:
+            self._busy_since = None
 
     def _work(self) -> None:
         if not self._store.is_open:
             self._open()
         if self._store.vanished():
             self._begin_anew("was deleted")
-        while self._write():
-            pass
-        self._read_back()
+        try:
+            self._delete()
+            while self._write():
+                self._busy_since = time.monotonic()
+        finally:  # a disk that is full or read-only can be read
+            self._read_back()
+
+    def _delete(self) -> None:
+        """Delete what is done, apart from what is written: a full disk may take the one and not the other."""
+        settled = self._custody.settled()
+        if settled:
+            self._store.write([], settled)
+            self._custody.deleted(len(settled))
+            if self._custody.rows == 0:
+                self._store.shrink()
 
     def _write(self) -> bool:
-        """Write and delete one batch; True if there may be more."""
+        """Write one batch; True if there may be more."""
         older_than_ns = time.monotonic_ns() - (0 if self._urgent else self._spill_after_ns)
-        batch, settled = self._custody.collect(older_than_ns=older_than_ns, limit=BATCH_EVENTS)
-        if not batch and not settled:
+        batch = self._custody.collect(older_than_ns=older_than_ns, limit=BATCH_EVENTS)
+        if not batch:
             return False
         rows = [_new_row(item, payload, row) for row, (item, payload) in enumerate(batch, self._next_row)]
         try:
-            self._store.write(rows, settled)
+            self._store.write(rows, [])
         except BaseException:
-            self._custody.uncollect(batch, settled)
+            self._custody.uncollect(batch)
             raise
-        self._custody.stored([item for item, _ in batch], self._next_row, len(settled))
+        self._custody.stored([item for item, _ in batch], self._next_row)
         self._next_row += len(rows)
-        if settled and self._custody.rows == 0:
-            self._store.shrink()
         return len(batch) == BATCH_EVENTS
 
     def _read_back(self) -> None:
@@ -158,9 +187,12 @@ class Spool:
             self._set_aside(exc)
             heads = self._store.open()
         self._next_row = max((head.row for head in heads), default=0) + 1
-        self._on_lost(self._custody.adopt([_item(head) for head in heads]))
+        lost = self._custody.adopt([_item(head) for head in heads], self._unwanted)
+        self._on_lost(lost)
+        if lost:
+            _LOG.warning("outbox: %d events of an earlier run are dropped: %s", len(lost), _by_reason(lost))
         if heads:
-            _LOG.info("outbox: %d events of an earlier run wait to be sent", len(heads))
+            _LOG.info("outbox: the file held %d events of an earlier run", len(heads))
             self._wakeup.set()
 
     # -- when the disk fails -------------------------------------------------------------------
@@ -204,8 +236,12 @@ class Spool:
         self._open()
 
 
+def _by_reason(lost: Lost) -> str:
+    return ", ".join(f"{reason} {count}" for reason, count in Counter(reason for _, reason in lost).items())
+
+
 def _new_row(item: Item, payload: bytes, row: int) -> NewRow:
-    item.crc = zlib.crc32(payload)
+    item.crc = checksum(item, payload)
     return NewRow(row, item.camera, item.schema, item.boot_id, item.seq, item.crc, payload)
 
 

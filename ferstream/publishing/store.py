@@ -83,6 +83,7 @@ class Store:
     def _open(self) -> list[StoredHead]:
         self.path.touch(mode=0o600)  # before SQLite does: the journal takes the rights of the file
         db = self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=0.2)
+        db.text_factory = _text
         db.execute("PRAGMA locking_mode=EXCLUSIVE")
         db.execute("PRAGMA auto_vacuum=INCREMENTAL")
         db.execute("PRAGMA journal_mode=WAL")
@@ -203,6 +204,11 @@ class Store:
         if code in _CORRUPT:
             return OutboxCorruptError(f"{self.path}: damaged: {exc}")
         return OutboxError(f"{self.path}: {exc}")
+
+
+def _text(data: bytes) -> str:
+    """A damaged text must not make the whole file unreadable; who reads the head refuses what cannot be printed."""
+    return data.decode(errors="surrogateescape")
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

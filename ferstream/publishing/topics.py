@@ -67,9 +67,18 @@ def _check_prefix(prefix: str) -> None:
         _check_level("mqtt.prefix", level)
 
 
+def is_level(name: str) -> bool:
+    """Whether it can be one level of a topic."""
+    return bool(name) and not _bad_characters(name)
+
+
+def _bad_characters(level: str) -> list[str]:
+    return sorted({char for char in level if char in "+#/" or not char.isprintable()})
+
+
 def _check_level(key: str, level: str) -> None:
     if not level:
         raise ConfigError(f"{key} must not be empty nor have an empty level (no / at its start or end, no //)")
-    bad = sorted({char for char in level if char in "+#/" or not char.isprintable()})
+    bad = _bad_characters(level)
     if bad:
         raise ConfigError(f"{key} {level!r} holds {' '.join(map(repr, bad))}, which a topic level cannot have")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,9 +22,9 @@ SCHEMA = "ferstream.face/1"
 WAIT_S = 20.0
 
 
-def message(seq: int, camera: str = "door", *, size: int = 40, boot_id: str = "boot") -> Message:
+def message(seq: int, camera: str = "door", *, size: int = 40, boot_id: str = "boot", schema: str = SCHEMA) -> Message:
     """A message of ``size`` payload bytes."""
-    return Message(SCHEMA, camera, boot_id, seq, f"{seq}".encode().ljust(size, b"."))
+    return Message(schema, camera, boot_id, seq, f"{seq}".encode().ljust(size, b"."))
 
 
 class Ready:
@@ -52,8 +54,8 @@ def ready() -> Ready:
 
 @pytest.fixture
 def make(observer: Ledger, ready: Ready) -> Callable[..., Outbox]:
-    def build(directory: Path | None, **options: int) -> Outbox:
-        limits = {"max_events": 100_000, "max_bytes": 64 << 20} | options
+    def build(directory: Path | None, **options: Any) -> Outbox:
+        limits: dict[str, Any] = {"max_events": 100_000, "max_bytes": 64 << 20} | options
         return Outbox(directory=directory, observer=observer, on_ready=ready, spill_after_s=0.05, retry_s=0.05, **limits)
 
     return build
@@ -245,6 +247,23 @@ class TestOnDisk:
         second.close()
         assert rows(tmp_path) == list(range(90, 100))
 
+    def test_single_faces_of_an_earlier_run_are_dropped_when_only_sums_may_leave(
+        self, make: Callable[..., Outbox], tmp_path: Path, observer: Ledger
+    ) -> None:
+        first = make(tmp_path)
+        first.open()
+        for seq, schema in enumerate(("ferstream.face/1", "ferstream.track/1", "ferstream.summary/1")):
+            first.append(message(seq, schema=schema))
+        first.close()
+        second = make(tmp_path, per_face=False)
+        second.open()
+        assert second.events == 1
+        assert second.dropped == {"privacy": 2}
+        assert observer.snapshot().tallies["outbox_dropped", "privacy"] == 2
+        second.close()
+        assert second.ledger().holds
+        assert rows(tmp_path) == [2]
+
     def test_a_second_ferstream_is_kept_out(self, make: Callable[..., Outbox], tmp_path: Path) -> None:
         first, second = make(tmp_path), make(tmp_path)
         first.open()
@@ -324,6 +343,60 @@ class TestBadDisk:
         assert [item.seq for item in got] == [0, 1, 3, 4]
         assert second.dropped == {"corrupt": 1}
         assert second.ledger().holds
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            "schema='ferstream.fade/1'",
+            "camera='a/b'",
+            "camera='#'",
+            "camera=''",
+            "camera=x'ff00'",
+            "camera=CAST(x'ff' AS TEXT)",
+            "camera='porch'",
+            "boot_id=x'00'",
+            "boot_id='other'",
+            "seq='many'",
+            "seq=7",
+            "crc='none'",
+        ],
+    )
+    def test_a_head_damaged_on_disk_is_dropped_not_sent(
+        self, make: Callable[..., Outbox], tmp_path: Path, ready: Ready, damage: str
+    ) -> None:
+        first = make(tmp_path)
+        first.open()
+        for seq in range(5):
+            first.append(message(seq))
+        first.close()
+        with sqlite3.connect(tmp_path / FILE_NAME) as db:
+            db.execute(f"UPDATE events SET {damage} WHERE seq=2")
+        db.close()
+        second = make(tmp_path)
+        second.open()
+        got = drain(second, ready, 4)
+        ready.until(lambda: second.take(1) == [] and second.events == 0)
+        second.close()
+        assert [item.seq for item in got] == [0, 1, 3, 4]
+        assert second.dropped == {"corrupt": 1}
+        assert second.ledger().holds
+        assert rows(tmp_path) == []
+
+    def test_a_file_of_an_older_version_is_sent(self, make: Callable[..., Outbox], tmp_path: Path, ready: Ready) -> None:
+        first = make(tmp_path)
+        first.open()
+        for seq in range(5):
+            first.append(message(seq))
+        first.close()
+        with sqlite3.connect(tmp_path / FILE_NAME) as db:
+            db.create_function("crc32", 1, zlib.crc32)
+            db.execute("UPDATE events SET crc=crc32(payload)")
+        db.close()
+        second = make(tmp_path)
+        second.open()
+        assert [item.seq for item in drain(second, ready, 5)] == list(range(5))
+        second.close()
+        assert second.dropped == {}
 
     def test_a_deleted_file_is_begun_again(self, make: Callable[..., Outbox], tmp_path: Path) -> None:
         outbox = make(tmp_path)

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from ferstream.errors import OutboxCorruptError, OutboxError
+from ferstream.publishing import spool
 from ferstream.publishing.custody import Custody, Lost
 from ferstream.publishing.lanes import Item
+from ferstream.publishing.payload import FACE
 from ferstream.publishing.spool import Spool
 from ferstream.publishing.store import FILE_NAME, NewRow, Store
 from tests.support.brokers import until
@@ -19,18 +21,30 @@ pytestmark = pytest.mark.usefixtures("no_new_threads")
 
 
 class FailingStore(Store):
-    """A real store whose next writes raise what the test says."""
+    """A real store whose writes raise what the test says, or wait for it.
+
+    Attributes:
+        errors: Raised by the next writes, one each.
+        broken: Raised by every write.
+        full: Raised by every write of an event; deletions go through.
+        thaw: Writes wait until it is set.
+    """
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
         self.errors: list[BaseException] = []
-        self.failed = threading.Event()
+        self.broken: OutboxError | None = None
+        self.full: OutboxError | None = None
+        self.failed, self.thaw = threading.Event(), threading.Event()
+        self.thaw.set()
 
     def write(self, new: Sequence[NewRow], gone: Sequence[int]) -> None:
         """Fail if the script says so."""
-        if self.errors:
+        self.thaw.wait(10)
+        error = self.errors.pop(0) if self.errors else self.broken or (self.full if new else None)
+        if error is not None:
             self.failed.set()
-            raise self.errors.pop(0)
+            raise error
         super().write(new, gone)
 
 
@@ -58,7 +72,32 @@ class Bench:
     def add(self, count: int, first: int = 0) -> None:
         for seq in range(first, first + count):
             payload = f"{seq}".encode()
-            self.custody.append(Item(camera="door", schema="s", boot_id="b", seq=seq, size=len(payload), payload=payload))
+            self.custody.append(Item(camera="door", schema=FACE, boot_id="b", seq=seq, size=len(payload), payload=payload))
+
+    def store_all(self, count: int) -> None:
+        """Add events and wait until they are on disk."""
+        self.add(count)
+        until(lambda: self.custody.wait_safe(0) == 0)
+
+    def unload(self) -> None:
+        """Take the payloads out of memory, as a long backlog does."""
+        for item in self.custody._lanes.waiting():
+            item.payload = None
+            self.custody._resident -= 1
+
+    def take(self, count: int) -> list[int]:
+        """Take so many, as the sender does, waiting until they were read back; their numbers."""
+        seqs: list[int] = []
+
+        def step() -> bool:
+            items, hungry = self.custody.take(count - len(seqs))
+            seqs.extend(item.seq for item in items)
+            if hungry:
+                self.spool.wake()
+            return len(seqs) >= count
+
+        until(step)
+        return seqs
 
     def stored(self) -> list[int]:
         """Numbers on disk, after the end."""
@@ -85,6 +124,73 @@ def test_a_failed_write_is_tried_again_and_nothing_is_lost(bench: Bench, error: 
     until(lambda: bench.spool.degraded is None and bench.custody.wait_safe(0) == 0)
     assert bench.stored() == list(range(10))
     assert bench.custody.balance().holds
+
+
+def test_what_is_only_on_disk_is_read_back_while_writes_fail(bench: Bench) -> None:
+    bench.spool.start()
+    bench.store_all(900)
+    bench.unload()
+    bench.store.broken = OutboxError("read-only file system")
+    bench.add(5, first=900)
+    bench.spool.wake()
+    assert bench.store.failed.wait(10)
+    assert bench.take(905) == list(range(905))
+    assert bench.spool.degraded == "read-only file system"
+    assert bench.lost == []
+
+
+def test_a_disk_too_full_to_write_to_is_still_deleted_from(bench: Bench) -> None:
+    bench.spool.start()
+    bench.store_all(5)
+    bench.store.full = OutboxError("disk is full")
+    items, _ = bench.custody.take(3)
+    bench.custody.acknowledge(items)
+    bench.add(1, first=5)
+    bench.spool.wake()
+    until(lambda: bench.custody.rows == 2)
+    assert bench.spool.degraded is not None or bench.store.failed.wait(10)
+    bench.store.full = None
+    assert bench.stored() == [3, 4, 5]
+
+
+@pytest.mark.parametrize("acknowledged", [3, 5])
+def test_a_file_that_cannot_be_deleted_is_taken_up_again_without_doubles(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, acknowledged: int
+) -> None:
+    def stuck(store: Store) -> None:
+        store.close()
+        removed.set()
+        raise OutboxError("cannot be deleted")
+
+    removed = threading.Event()
+    monkeypatch.setattr(Store, "remove", stuck)
+    bench.spool.start()
+    bench.store_all(5)
+    items, _ = bench.custody.take(acknowledged)
+    bench.custody.acknowledge(items)
+    if acknowledged == 5:
+        bench.store.errors = [OutboxError("disk is full")]
+        bench.spool.wake()
+        assert removed.wait(10)
+    else:
+        bench.store.close()  # whatever closed it
+    until(lambda: bench.store.is_open and bench.spool.degraded is None)
+    assert bench.stored() == list(range(acknowledged, 5))
+    balance = bench.custody.balance()
+    assert (balance.recovered, balance.acknowledged, balance.events, balance.dropped) == (0, acknowledged, 5 - acknowledged, {})
+    assert bench.lost == []
+
+
+def test_a_disk_that_hangs_is_told_while_it_does(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "SLOW_S", 0.05)
+    bench.spool.start()
+    bench.store.thaw.clear()
+    bench.add(3)
+    bench.spool.wake()
+    until(lambda: "has not answered for" in (bench.spool.degraded or ""))
+    bench.store.thaw.set()
+    until(lambda: bench.spool.degraded is None and bench.custody.wait_safe(0) == 0)
+    assert bench.stored() == [0, 1, 2]
 
 
 def test_a_file_that_turns_out_corrupt_while_running_is_replaced(bench: Bench, tmp_path: Path) -> None:
