@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
     OnStep = Callable[[int, int, int, float], None]
     OnEpoch = Callable[[EpochRecord], None]
+
+_NAMED = 3
+"""Unreadable files that are named."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
@@ -36,6 +40,9 @@ def train(  # noqa: PLR0917 - each parameter is an option
     model_version: str = typer.Option("1.0.0", "--model-version", help="Version of the model."),
     replace: bool = typer.Option(False, "--replace", help="Replace a bundle that is there."),
     usage: str = typer.Option("PublicTest", "--validation", help="Split that chooses the best epoch and the temperature."),
+    keep_faulty: bool = typer.Option(
+        False, "--keep-faulty", help="Train on blank, broken and repeated faces too; never on faces that are also in a test split."
+    ),
     rows: int = typer.Option(0, "--rows", min=0, help="Only the first rows of each split, for a quick try; 0 = all."),
     epochs: int | None = typer.Option(None, "--epochs", min=1),
     batch: int | None = typer.Option(None, "--batch", min=1),
@@ -86,21 +93,24 @@ def train(  # noqa: PLR0917 - each parameter is an option
     from ferstream.training.session import train as train_bundle
 
     faces = _read(data, votes)
+    if rows:
+        faces = first_rows(faces, rows)
     target = Target(
         directory=bundle or out / "bundle",
         name=name or f"emotion-{arch}",
         version=model_version,
-        command=" ".join(["ferstream", *sys.argv[1:]]),
+        command=shlex.join(["ferstream", *sys.argv[1:]]),
         replace=replace or bundle is None,
     )
-    _say_faults(faces)
+    _say_faults(faces, keep_faulty=keep_faulty)
     with _progress(recipe.epochs) as (on_step, on_epoch):
         made = train_bundle(
-            first_rows(faces, rows) if rows else faces,
+            faces,
             recipe=recipe,
             folder=out,
             target=target,
             usage=usage,
+            keep_faulty=keep_faulty,
             on_step=on_step,
             on_epoch=on_epoch,
         )
@@ -119,18 +129,21 @@ def data_report(
 
     from rich.console import Console
 
+    from ferstream.training.outputs import check_folder, writing
     from ferstream.training.report import data_report as report_of
     from ferstream.training.report import write_pictures
 
+    if out is not None:
+        check_folder(out)
     faces = _read(path, votes)
     report = report_of(faces)
     Console().print(_class_table(report))
     _say_faults(faces)
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-        for picture in write_pictures(faces, out):
-            typer.echo(f"picture: {picture}")
+        with writing(out):
+            (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+            for picture in write_pictures(faces, out):
+                typer.echo(f"picture: {picture}")
 
 
 def _recipe(arch: str, given: dict[str, Any], augmentation: Augmentation | None) -> Recipe:
@@ -144,6 +157,8 @@ def _recipe(arch: str, given: dict[str, Any], augmentation: Augmentation | None)
     known = {field.name for field in fields(Recipe)} - {"arch"}
     changed = {key: value for key, value in given.items() if key in known and value is not None}
     options = {key: given[key] for key in ("weights", "dropout") if given[key] is not None}
+    if options.get("weights") == "none" and given["frozen_epochs"] and not given["init"]:
+        raise DataError("--frozen-epochs: with --weights none there is nothing pretrained to keep; leave one of them out")
     if "weights" in options and arch != "mobilenet":
         raise DataError(f"--weights is for --arch mobilenet; {arch} starts from nothing")
     return replace(RECIPES[arch], **changed, augmentation=augmentation, options=options)
@@ -168,17 +183,20 @@ def _read(path: Path, votes: str | None) -> Any:
     return read_faces(path, votes=Path(votes) if votes else None, want_votes=True)
 
 
-def _say_faults(faces: Any) -> None:
+def _say_faults(faces: Any, *, keep_faulty: bool = False) -> None:
     from ferstream.training.quality import inspect
 
     quality = inspect(faces)
     counts = quality.counts()
     training = faces.usages == "Training"
-    left_out = int((~quality.usable & training).sum())
+    left_out = int((~quality.kept(keep_faulty=keep_faulty) & training).sum())
     typer.echo(
         f"faults: {counts['blank']} blank, {counts['broken']} broken, {counts['repeated']} repeated in their split, "
         f"{counts['leaked']} Training faces also in a test split, {counts['seen']} test faces also in Training"
     )
+    if faces.unreadable:
+        more = f" and {len(faces.unreadable) - _NAMED} more" if len(faces.unreadable) > _NAMED else ""
+        typer.echo(f"skipped, cannot be decoded: {', '.join(faces.unreadable[:_NAMED])}{more}")
     typer.echo(f"training uses {int(training.sum()) - left_out} of {int(training.sum())} faces; {left_out} are left out")
 
 

@@ -37,7 +37,8 @@ class FaceSet:
 
     ``pixels`` (N, 48, 48) uint8 grey 0..255; ``labels`` (N,) int64, an index into ``LABELS``;
     ``usages`` (N,) str, one of ``USAGES``; ``rows`` (N,) int64, the 1-based line or file number
-    in ``source``; ``votes`` (N, 10) int64 in ``VOTE_NAMES`` order, or None.
+    in ``source``; ``votes`` (N, 10) int64 in ``VOTE_NAMES`` order, or None. ``unreadable`` names the
+    files that could not be decoded and are not among the faces.
     """
 
     pixels: NDArray[np.uint8]
@@ -46,6 +47,7 @@ class FaceSet:
     rows: NDArray[np.int64]
     votes: NDArray[np.int64] | None
     source: str
+    unreadable: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that all arrays speak of the same faces."""

@@ -14,16 +14,10 @@ from ferstream.training.dataset import FACE_SIZE_PX, FaceSet
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm"})
 
-_USAGE_OF_FOLDER = {
-    "train": "Training",
-    "training": "Training",
-    "test": "PublicTest",
-    "val": "PublicTest",
-    "valid": "PublicTest",
-    "validation": "PublicTest",
-    "publictest": "PublicTest",
-    "privatetest": "PrivateTest",
-}
+_TRAINING = ("train", "training")
+_VALIDATION = ("val", "valid", "validation", "publictest")
+_TEST = ("test",)
+_PRIVATE = ("privatetest",)
 _SPELLINGS = {
     "anger": "angry",
     "disgusted": "disgust",
@@ -35,44 +29,62 @@ _SPELLINGS = {
 
 
 def read_folder(path: Path) -> FaceSet:
-    """Read ``<split>/<class>/<image>``; images of any size become 48x48 grey.
+    """Read ``<split>/<class>/<image>``; images of any size become 48x48 grey, nothing is found or cut out.
 
-    Splits are train, test (or val, publictest) and privatetest; classes are ``LABELS`` or their
-    usual other spellings. ``rows`` number the files in sorted order, from 1.
+    train is Training. test is PublicTest; beside a val (valid, validation, publictest), which is PublicTest
+    then, it is PrivateTest, as privatetest is. Classes are ``LABELS`` or their usual other spellings. ``rows``
+    number the files in sorted order, from 1; files that cannot be decoded are left out and named.
 
     Raises:
-        DataError: there are no class folders, a class is unknown, or an image cannot be decoded; names it.
+        DataError: there are no class folders, a class is unknown, or no image can be decoded; names it.
     """
-    splits = [(folder, usage) for folder in _folders(path) if (usage := _USAGE_OF_FOLDER.get(folder.name.lower()))]
+    folders = _folders(path)
+    usage_of = _usages([folder.name.lower() for folder in folders])
+    splits = [(folder, usage) for folder in folders if (usage := usage_of.get(folder.name.lower()))]
     if not splits:
         raise DataError(f"{path}: no split folder; expected {path.name}/train/<class>/*.png and {path.name}/test/<class>/*.png")
     files = [(file, label, usage) for folder, usage in splits for file, label in _labelled(folder)]
     if not files:
         raise DataError(f"{path}: the class folders hold no image ({', '.join(sorted(IMAGE_SUFFIXES))})")
+    faces = [read_image(file) for file, _, _ in files]
+    whole = [place for place, face in enumerate(faces) if face is not None]
+    if not whole:
+        raise DataError(f"{path}: none of its {len(files)} images can be decoded, the first is {files[0][0]}")
     return FaceSet(
-        pixels=np.stack([read_image(file) for file, _, _ in files]),
-        labels=np.array([label for _, label, _ in files], np.int64),
-        usages=np.array([usage for _, _, usage in files], np.str_),
-        rows=np.arange(1, len(files) + 1, dtype=np.int64),
+        pixels=np.stack([face for face in faces if face is not None]),
+        labels=np.array([files[place][1] for place in whole], np.int64),
+        usages=np.array([files[place][2] for place in whole], np.str_),
+        rows=np.array(whole, np.int64) + 1,
         votes=None,
         source=str(path),
+        unreadable=tuple(str(file) for (file, _, _), face in zip(files, faces, strict=True) if face is None),
     )
 
 
-def read_image(path: Path) -> npt.NDArray[np.uint8]:
-    """Read an image of any size as a (48, 48) uint8 grey face.
-
-    Raises:
-        DataError: it cannot be decoded.
-    """
-    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+def read_image(path: Path) -> npt.NDArray[np.uint8] | None:
+    """Read an image of any size as a (48, 48) uint8 grey face; None when it cannot be decoded."""
+    try:
+        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    except cv2.error:  # more pixels than OpenCV takes
+        return None
     if image is None:
-        raise DataError(f"{path}: cannot be decoded as an image; remove it or save it again")
+        return None
     size = (FACE_SIZE_PX, FACE_SIZE_PX)
     if image.shape != size:
         shrinks = min(image.shape) >= FACE_SIZE_PX
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
     return np.asarray(image, np.uint8)
+
+
+def _usages(names: list[str]) -> dict[str, str]:
+    """Return the split of each folder name; a test beside a validation split must not choose the best epoch."""
+    test = "PrivateTest" if any(name in _VALIDATION for name in names) else "PublicTest"
+    return {
+        **dict.fromkeys(_TRAINING, "Training"),
+        **dict.fromkeys(_VALIDATION, "PublicTest"),
+        **dict.fromkeys(_TEST, test),
+        **dict.fromkeys(_PRIVATE, "PrivateTest"),
+    }
 
 
 def _folders(path: Path) -> list[Path]:

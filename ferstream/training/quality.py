@@ -28,6 +28,7 @@ class Quality:
     ``blank``: no contrast. ``broken``: hardly any grey levels, or voters saw no face.
     ``repeated``: the same pixels stand earlier in the same split. ``leaked``: a Training face
     whose pixels are also in a test split. ``seen``: a test face whose pixels are in Training.
+    ``unreadable`` counts files that could not be decoded: they are no rows, and broken all the same.
     """
 
     blank: NDArray[np.bool_]
@@ -35,15 +36,22 @@ class Quality:
     repeated: NDArray[np.bool_]
     leaked: NDArray[np.bool_]
     seen: NDArray[np.bool_]
+    unreadable: int = 0
 
     @property
     def usable(self) -> NDArray[np.bool_]:
         """Faces that training keeps, (N,) boolean."""
-        return ~(self.blank | self.broken | self.repeated | self.leaked)
+        return self.kept()
+
+    def kept(self, *, keep_faulty: bool = False) -> NDArray[np.bool_]:
+        """Return the faces that training keeps, (N,) boolean; ``leaked`` ones never, for they would spoil every score."""
+        return ~self.leaked if keep_faulty else ~(self.blank | self.broken | self.repeated | self.leaked)
 
     def counts(self) -> dict[str, int]:
-        """Return how many faces have each fault."""
-        return {name: int(getattr(self, name).sum()) for name in ("blank", "broken", "repeated", "leaked", "seen")}
+        """Return how many faces have each fault; unreadable files count as broken."""
+        counts = {name: int(getattr(self, name).sum()) for name in ("blank", "broken", "repeated", "leaked", "seen")}
+        counts["broken"] += self.unreadable
+        return counts
 
 
 def inspect(faces: FaceSet) -> Quality:
@@ -58,6 +66,7 @@ def inspect(faces: FaceSet) -> Quality:
         repeated=_repeated(keys, faces.usages),
         leaked=training & in_tests,
         seen=~training & in_training,
+        unreadable=len(faces.unreadable),
     )
 
 

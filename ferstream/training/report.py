@@ -16,6 +16,8 @@ from ferstream.training.quality import Quality, inspect
 from ferstream.training.targets import NO_MAJORITY, majority
 
 SAMPLES_A_CLASS = 10
+_NAMED = 20
+"""Faulty rows and files that a report names."""
 
 
 def counts_by_class(faces: FaceSet) -> dict[str, npt.NDArray[np.int64]]:
@@ -27,10 +29,10 @@ def counts_by_class(faces: FaceSet) -> dict[str, npt.NDArray[np.int64]]:
     }
 
 
-def training_faces(faces: FaceSet, quality: Quality | None = None) -> FaceSet:
-    """Return the Training faces without blank, broken, repeated and leaked ones."""
+def training_faces(faces: FaceSet, quality: Quality | None = None, *, keep_faulty: bool = False) -> FaceSet:
+    """Return the Training faces without blank, broken, repeated and leaked ones, or (``keep_faulty``) only without leaked ones."""
     quality = quality or inspect(faces)
-    return faces.where(quality.usable).of_usage("Training")
+    return faces.where(quality.kept(keep_faulty=keep_faulty)).of_usage("Training")
 
 
 def unseen_faces(faces: FaceSet, usage: str, quality: Quality | None = None) -> FaceSet:
@@ -48,8 +50,9 @@ def data_report(faces: FaceSet) -> dict[str, Any]:
         "classes": {usage: dict(zip(LABELS, map(int, counts), strict=True)) for usage, counts in counts_by_class(faces).items()},
         "faults": quality.counts(),
         "faulty_rows": {
-            fault: faces.rows[getattr(quality, fault)][:20].tolist() for fault in ("blank", "broken") if getattr(quality, fault).any()
+            fault: faces.rows[getattr(quality, fault)][:_NAMED].tolist() for fault in ("blank", "broken") if getattr(quality, fault).any()
         },
+        "unreadable_files": list(faces.unreadable[:_NAMED]),
         "left_out_of_training": int((~quality.usable & (faces.usages == "Training")).sum()),
     }
     if faces.votes is not None:

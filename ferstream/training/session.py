@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ferstream.errors import DataError
 from ferstream.inference.backends import open_classifier
-from ferstream.inference.bundle import Bundle, write_bundle
+from ferstream.inference.bundle import Bundle, check_target, write_bundle
 from ferstream.training import plots, tensorboard
 from ferstream.training.calibration import fit_temperature
 from ferstream.training.dataset import FaceSet
@@ -51,6 +51,7 @@ def train(
     folder: Path,
     target: Target,
     usage: str = "PublicTest",
+    keep_faulty: bool = False,
     on_step: OnStep = lambda *_: None,
     on_epoch: Callable[[EpochRecord], None] = lambda _: None,
 ) -> Bundle:
@@ -62,13 +63,15 @@ def train(
         folder: Checkpoints, ``history.json``, ``curves.png``, TensorBoard files.
         target: The bundle to write.
         usage: The split that chooses the best epoch and the temperature; faces seen in Training are left out.
+        keep_faulty: Whether blank, broken and repeated faces train too; those also in a test split never do.
         on_step: Called with epoch (0-based), steps done, steps in all, running loss.
         on_epoch: Called with each epoch's numbers once its files are written.
 
     Raises:
         DataError: The data or a checkpoint does not fit.
-        BundleError: The bundle exists and is not to be replaced.
+        BundleError: The bundle exists and is not to be replaced, or its name or version does not fit.
     """
+    check_target(directory=target.directory, name=target.name, version=target.version, replace=target.replace)
 
     def after_epoch(history: list[EpochRecord]) -> None:
         with _writing(folder):
@@ -80,10 +83,11 @@ def train(
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     quality = inspect(faces)
+    training = training_faces(faces, quality, keep_faulty=keep_faulty)
     validation = unseen_faces(faces, usage, quality)
     fit = Fit(
         recipe=recipe,
-        training=training_faces(faces, quality),
+        training=training,
         validation=validation,
         folder=folder,
         on_step=on_step,
@@ -99,6 +103,7 @@ def train(
         "best_epoch": fit.history[best_epoch(fit.history)].epoch,
         "keras_backend": keras.backend.backend(),
         "settings": asdict(recipe),
+        "faces": {"training": len(training), usage: len(validation), "faulty_kept": keep_faulty},
     }
     return finish(network, faces, validation, usage=usage, target=target, how=how)
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -72,4 +74,4 @@ def test_faces_keep_shape_and_type_and_the_originals(seed: int) -> None:
 )
 def test_a_strength_out_of_range_is_named(kind: str, value: float, says: str) -> None:
     with pytest.raises(DataError, match=says):
-        Augmentation(**{kind: value})
+        replace(Augmentation(), **{kind: value})  # type: ignore[arg-type]

@@ -146,12 +146,17 @@ def _as_private(faces: FaceSet) -> FaceSet:
     ],
 )
 def test_a_folder_of_other_faces_is_refused_and_stays(tmp_path: Path, of: str, change: Callable[[FaceSet], FaceSet], says: str) -> None:
-    faces = {"training": FACES.of_usage("Training"), "validation": FACES.of_usage("PublicTest")}
-    Fit(recipe=RECIPE, folder=tmp_path, **faces).run()
+    training, validation = FACES.of_usage("Training"), FACES.of_usage("PublicTest")
+    make(tmp_path).run()
     before = (tmp_path / LAST).read_bytes()
 
     with pytest.raises(DataError, match=rf"{tmp_path.name}: the run was started with {says}; choose another --out"):
-        Fit(recipe=RECIPE, folder=tmp_path, **{**faces, of: change(faces[of])}).run()
+        Fit(
+            recipe=RECIPE,
+            folder=tmp_path,
+            training=change(training) if of == "training" else training,
+            validation=change(validation) if of == "validation" else validation,
+        ).run()
 
     assert (tmp_path / LAST).read_bytes() == before
 

@@ -8,7 +8,9 @@ import pytest
 
 from ferstream.domain.emotion import LABELS
 from ferstream.errors import DataError
+from ferstream.training.quality import inspect
 from ferstream.training.readers import read_faces
+from ferstream.training.report import data_report
 
 
 def save(path: Path, size: tuple[int, int] = (48, 48), *, value: int = 90) -> None:
@@ -51,12 +53,47 @@ def test_an_unknown_class_is_named(tmp_path: Path) -> None:
         read_faces(tmp_path)
 
 
-def test_an_image_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
-    save(tmp_path / "train" / "sad" / "good.png")
+def test_images_that_cannot_be_decoded_are_left_out_and_named(tmp_path: Path) -> None:
+    save(tmp_path / "train" / "sad" / "good.png", value=10)
+    save(tmp_path / "train" / "sad" / "zoom.png", value=20)
+    torn = tmp_path / "train" / "sad" / "torn.png"
+    torn.write_bytes(b"\x89PNG\r\n")
+
+    faces = read_faces(tmp_path)
+
+    assert faces.pixels[:, 0, 0].tolist() == [10, 20]
+    assert faces.rows.tolist() == [1, 3]
+    assert faces.unreadable == (str(torn),)
+    assert inspect(faces).counts()["broken"] == 2 + 1  # the two are of one grey
+    assert data_report(faces)["unreadable_files"] == [str(torn)]
+
+
+def test_no_image_that_can_be_decoded_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "train" / "sad").mkdir(parents=True)
     (tmp_path / "train" / "sad" / "torn.png").write_bytes(b"\x89PNG\r\n")
 
-    with pytest.raises(DataError, match=r"torn\.png: cannot be decoded"):
+    with pytest.raises(DataError, match=r"none of its 1 images can be decoded, the first is .*torn\.png"):
         read_faces(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("folders", "usages"),
+    [
+        (("train", "test"), ("Training", "PublicTest")),
+        (("train", "val"), ("Training", "PublicTest")),
+        (("train", "Validation", "Test"), ("Training", "PublicTest", "PrivateTest")),
+        (("train", "valid", "test"), ("Training", "PublicTest", "PrivateTest")),
+        (("train", "PublicTest", "PrivateTest"), ("Training", "PublicTest", "PrivateTest")),
+        (("train", "test", "PrivateTest"), ("Training", "PublicTest", "PrivateTest")),
+    ],
+)
+def test_a_test_beside_a_validation_split_is_kept_for_the_end(tmp_path: Path, folders: tuple[str, ...], usages: tuple[str, ...]) -> None:
+    for value, folder in enumerate(folders):
+        save(tmp_path / folder / "happy" / "a.png", value=value)
+
+    faces = read_faces(tmp_path)
+
+    assert dict(zip(faces.pixels[:, 0, 0].tolist(), faces.usages.tolist(), strict=True)) == dict(enumerate(usages))
 
 
 def test_votes_cannot_join_a_folder(tmp_path: Path) -> None:

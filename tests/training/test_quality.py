@@ -31,6 +31,7 @@ def test_each_fault_is_found_where_it_is() -> None:
     assert np.flatnonzero(quality.seen).tolist() == [20]
     assert np.flatnonzero(~quality.usable).tolist() == [1, 2, 4, 5]
     assert len(training_faces(faces)) == 10
+    assert len(training_faces(faces, keep_faulty=True)) == 13  # all but the leaked one
     assert len(unseen_faces(faces, "PublicTest")) == 6
 
 

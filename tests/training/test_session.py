@@ -4,6 +4,7 @@ import errno
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,6 +69,38 @@ def test_faces_without_votes_train_on_their_labels_and_a_bundle_is_not_overwritt
     assert set(bundle.manifest.metrics) == {"PublicTest, fer2013", "ms_per_face"}
     with pytest.raises(BundleError, match="exists already"):
         train(faces, recipe=recipe, folder=tmp_path / "run", target=target)
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"name": "My Model"}, "name: "),
+        ({"version": "newest"}, "version: "),
+        ({}, "exists already"),
+        ({"replace": True}, "holds photo.jpg"),
+    ],
+)
+def test_a_wrong_target_is_told_before_anything_is_trained(tmp_path: Path, changed: dict[str, Any], says: str) -> None:
+    (tmp_path / "photo.jpg").write_text("dear to someone")
+    target = replace(Target(directory=tmp_path, name="mine", version="1.0.0"), **changed)
+
+    with pytest.raises(BundleError, match=says):
+        train(make_faces(14, 14), recipe=RECIPES["edge"], folder=tmp_path / "run", target=target)
+
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("_tiny_edge")
+def test_faulty_faces_train_when_they_are_to_be_kept(tmp_path: Path) -> None:
+    faces = make_faces(28, 14)
+    faces.pixels[3] = 0
+    faces.pixels[5] = faces.pixels[30]
+    recipe = replace(RECIPES["edge"], epochs=1, batch=27, augmentation=None)
+    target = Target(directory=tmp_path / "mine" / "1.0.0", name="mine", version="1.0.0")
+
+    bundle = train(faces, recipe=recipe, folder=tmp_path / "run", target=target, keep_faulty=True)
+
+    assert bundle.manifest.recipe["faces"] == {"training": 27, "PublicTest": 13, "faulty_kept": True}
 
 
 @pytest.mark.usefixtures("_tiny_edge")

@@ -2,17 +2,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 from typer.testing import CliRunner
 
 from ferstream.cli.train import app
-from ferstream.errors import DataError
+from ferstream.errors import DataError, OutputError
 from tests.training.conftest import make_faces, write_csv
 
 TINY_RUN = ["--arch", "sequential3", "--epochs", "2", "--batch", "16", "--no-augment"]
@@ -62,12 +64,37 @@ def test_the_data_report_counts_and_draws(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "report").iterdir()} == {"report.json", "classes.png", "samples.png"}
 
 
+def test_unreadable_pictures_are_counted_and_named(tmp_path: Path) -> None:
+    folder = tmp_path / "train" / "happy"
+    folder.mkdir(parents=True)
+    cv2.imwrite(str(folder / "z.png"), make_faces(1, 0).pixels[0])
+    for number in range(4):
+        (folder / f"{number}.jpg").write_text("no picture")
+
+    output = invoke("data", tmp_path)
+
+    assert "0 blank, 4 broken" in output
+    assert re.search(r"skipped, cannot be decoded: \S+0\.jpg, \S+1\.jpg, \S+2\.jpg and 1 more", output)
+
+
+def test_a_report_folder_that_cannot_be_made_is_told_before_the_data_is_read(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(OutputError, match="file.report: cannot be written"):
+        invoke("data", tmp_path / "nowhere.csv", "--out", tmp_path / "file" / "report")
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["--arch", "vgg"], "--arch 'vgg' is unknown; choose one of edge, sequential4, sequential3, mobilenet"),
         (["--weights", "none"], "--weights is for --arch mobilenet"),
         (["--label-weight", "2"], "label_weight must be 0..1"),
+        (["--dropout", "1.5"], "dropout must be 0..1"),
+        (["--learning-rate", "nan"], "learning_rate must be above 0"),
+        (["--scale", "1"], "scale must be 0..1 without 1"),
+        (["--seed", "-1"], "seed must be 0"),
+        (["--arch", "mobilenet", "--weights", "none", "--frozen-epochs", "2"], "--frozen-epochs: with --weights none"),
     ],
 )
 def test_a_wrong_option_is_named(arguments: list[str], says: str) -> None:
@@ -96,11 +123,17 @@ def test_options_become_a_recipe_and_no_augment_switches_it_off(monkeypatch: pyt
         raise Enough
 
     monkeypatch.setattr(session, "train", train)
-    write_csv(tmp_path, make_faces(14, 7))
-    changed = ["--epochs", "3", "--rotate", "5", "--no-flip", "--rows", "4"]
+    monkeypatch.setattr(sys, "argv", ["ferstream", "train", "--data", "my faces", "--out", "a;b"])
+    written = make_faces(14, 7)
+    written.pixels[10] = 0  # beyond the first rows
+    write_csv(tmp_path, written)
+    changed = ["--epochs", "3", "--rotate", "5", "--no-flip", "--rows", "4", "--keep-faulty"]
     for arguments in (changed, ["--no-augment", "--arch", "sequential4", "--votes", "none"]):
-        with pytest.raises(Enough):
-            invoke("--data", tmp_path, "--out", tmp_path / "run", *arguments)
+        done = CliRunner().invoke(app, ["--data", str(tmp_path), "--out", str(tmp_path / "run"), *arguments])
+        assert isinstance(done.exception, Enough)
+        assert ("0 blank" if arguments is changed else "1 blank") in done.output
+        assert asked["keep_faulty"] == (arguments is changed)
+        assert asked["target"].command == "ferstream train --data 'my faces' --out 'a;b'"
         if arguments is changed:
             recipe = asked["recipe"]
             assert (recipe.epochs, recipe.augmentation.rotate_deg, recipe.augmentation.flip) == (3, 5.0, False)
