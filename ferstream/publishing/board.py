@@ -1,7 +1,8 @@
 """The retained latest values: each camera's state and summary, and what changed since last told.
 
-Any thread writes, the MQTT thread reads. Only the newest value of each counts, so none of this
-goes through the outbox: after an outage subscribers get the present state, not its history.
+Any thread writes, the MQTT thread reads. A removal is told on every connection until one acknowledged it.
+Only the newest value of each counts, so none of this goes through the outbox: after an outage subscribers
+get the present state, not its history.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ import threading
 
 from ferstream.publishing.encode import Message
 from ferstream.publishing.packets import Outgoing
-from ferstream.publishing.payload import STATE
+from ferstream.publishing.payload import STATE, SUMMARY
 from ferstream.publishing.topics import Topics
+
+RETAINED = (STATE, SUMMARY)
+"""Schemas of which the broker keeps the latest value."""
 
 
 class Board:
@@ -22,9 +26,11 @@ class Board:
         self._lock = threading.Lock()
         self._values: dict[tuple[str, str], Outgoing] = {}
         self._changed: dict[tuple[str, str], Outgoing] = {}
+        self._removals: dict[tuple[str, str], Outgoing] = {}
+        self._gone: set[str] = set()
 
     def set(self, message: Message) -> None:
-        """Remember the newest value."""
+        """Keep the newest value; one of a forgotten camera is ignored."""
         key = (message.camera, message.schema)
         value = Outgoing(
             topic=self._topics.of(*key),
@@ -34,14 +40,29 @@ class Board:
             user={"schema": message.schema, "seq": str(message.seq), "boot_id": message.boot_id},
         )
         with self._lock:
-            self._values[key] = self._changed[key] = value
+            if message.camera not in self._gone:
+                self._removals.pop(key, None)
+                self._values[key] = self._changed[key] = value
 
     def forget(self, camera: str) -> None:
-        """The camera is gone: an empty retained message removes each of its values from the broker."""
+        """The camera is gone: empty retained messages remove its values from the broker, also those of earlier runs."""
         with self._lock:
-            for key in [key for key in self._values if key[0] == camera]:
-                del self._values[key]
-                self._changed[key] = Outgoing(topic=self._topics.of(*key), payload=b"", retain=True)
+            self._gone.add(camera)
+            for schema in RETAINED:
+                key = (camera, schema)
+                self._values.pop(key, None)
+                self._removals[key] = self._changed[key] = Outgoing(topic=self._topics.of(*key), payload=b"", retain=True)
+
+    def remember(self, camera: str) -> None:
+        """The camera is there again: its values count from now on."""
+        with self._lock:
+            self._gone.discard(camera)
+
+    def acknowledged(self, message: Outgoing) -> None:
+        """The broker has it: a removal is done."""
+        if not message.payload:
+            with self._lock:
+                self._removals = {key: removal for key, removal in self._removals.items() if removal is not message}
 
     def changed(self) -> list[Outgoing]:
         """Values not told yet; they count as told from now on."""
@@ -53,8 +74,8 @@ class Board:
         return values
 
     def everything(self) -> list[Outgoing]:
-        """All values, for a new connection; removals not told yet included."""
+        """All values and removals, for a new connection."""
         with self._lock:
-            values = list((self._values | self._changed).values())
+            values = [*self._values.values(), *self._removals.values()]
             self._changed.clear()
         return values

@@ -2,28 +2,29 @@
 
 One function is one connection (``_session``), another is the retry (``_run``); the wait between two attempts
 is the wait for a stop. At most ``window`` messages are unacknowledged; when a connection ends they
-go back to the outbox and are sent again, in order, by the next one. Camera states and summaries are
+go back to the outbox and are sent again, in order, by the next one. What the broker refuses is
+``refusals.py``'s. Camera states and summaries are
 retained latest values: they are published on every connect, and when they change.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
 from ferstream.errors import BrokerAuthError, BrokerError, FerstreamError
-from ferstream.publishing import reasons
 from ferstream.publishing.address import BrokerAddress
 from ferstream.publishing.board import Board
 from ferstream.publishing.lanes import Item
 from ferstream.publishing.mqtt import Connection
 from ferstream.publishing.outbox import Outbox
 from ferstream.publishing.packets import FAILURE, Answer, Incoming, Outgoing, Will
+from ferstream.publishing.refusals import Refusals
 from ferstream.publishing.topics import Topics
+from ferstream.publishing.wake import Wake
 from ferstream.runtime.backoff import Backoff
 from ferstream.runtime.observer import Observer
 
@@ -40,44 +41,6 @@ GOODBYE_S = 2.0
 _NAME = "mqtt"
 
 _LOG = logging.getLogger(__name__)
-
-
-class Wake:
-    """Wakes a thread that polls sockets; any thread may call ``set``."""
-
-    def __init__(self) -> None:
-        self._read, self._write = os.pipe()
-        os.set_blocking(self._read, False)
-        os.set_blocking(self._write, False)
-        self._lock = threading.Lock()
-        self._is_set = False
-        self._closed = False
-
-    def fileno(self) -> int:
-        """Readable while set."""
-        return self._read
-
-    def set(self) -> None:
-        """Wake."""
-        with self._lock:  # flag and pipe change together, or clear would read a pipe that is still empty
-            if not self._is_set and not self._closed:
-                self._is_set = True
-                os.write(self._write, b".")
-
-    def clear(self) -> None:
-        """Forget; look for work after this call, not before."""
-        with self._lock:
-            if self._is_set:
-                os.read(self._read, 64)
-                self._is_set = False
-
-    def close(self) -> None:
-        """Release the pipe."""
-        with self._lock:
-            if not self._closed:
-                self._closed = True
-                os.close(self._read)
-                os.close(self._write)
 
 
 class Link:
@@ -107,7 +70,8 @@ class Link:
         self._reason = "not connected yet"
         self._connects = 0
         self._commands: int | None = None
-        self._flight: dict[int, Item | None] = {}  # None: no event, but availability or a retained value
+        self._refusals = Refusals(outbox=outbox, observer=observer, where=address.label)
+        self._flight: dict[int, Item | Outgoing] = {}  # Outgoing: no event, but availability or a retained value
         self._retained: deque[Outgoing] = deque()
         self._thread = threading.Thread(target=self._run, name=_NAME, daemon=True)
 
@@ -159,14 +123,11 @@ class Link:
             self._on_fatal(_NAME, exc)
         finally:
             self._connected = False
-            self._observer.forget_stage(_NAME)
 
     def _attempt(self) -> None:
         connection, began = None, time.monotonic()
         try:
             connection = Connection(self._address, will=Will(topic=self._topics.availability, payload=OFFLINE, delay_s=WILL_DELAY_S))
-            # A name that does not resolve may block longer than any watchdog: no beat is owed meanwhile.
-            self._observer.forget_stage(_NAME)
             connection.connect(given_up=self._stop.is_set)
             began = time.monotonic()
             self._session(connection)
@@ -180,7 +141,10 @@ class Link:
                 connection.close()
             self._flight.clear()
             self._retained.clear()
+            self._refusals.clear()
             self._outbox.give_back()
+            # No beat is owed until the next session: the pause, or a name that does not resolve, may outlast any watchdog.
+            self._observer.forget_stage(_NAME)
 
     def _failed(self, exc: FerstreamError) -> None:
         was_connected, reason = self._connected, str(exc)
@@ -219,10 +183,12 @@ class Link:
             self._commands = connection.subscribe(self._topics.commands)
 
     def _fill(self, connection: Connection, window: int) -> None:
-        room = window - len(self._flight)
-        if room <= 0:
+        items = self._refusals.due(window - len(self._flight))
+        room = window - len(self._flight) - len(self._refusals) - len(items)
+        if room > 0:
+            items += [item for item in self._outbox.take(room) if self._fits(item, connection.maximum_packet_bytes)]
+        if not items:
             return
-        items = [item for item in self._outbox.take(room) if self._fits(item, connection.maximum_packet_bytes)]
         resent = sum(item.sent for item in items)
         if resent:
             self._observer.tally("mqtt_publish", "resent", resent)
@@ -255,34 +221,29 @@ class Link:
             message = self._retained.popleft()
             mid = connection.publish(message)
             if message.qos:
-                self._flight[mid] = None
+                self._flight[mid] = message
 
     def _settle(self, answers: Sequence[Answer]) -> bool:
-        """Book the broker's answers; True if there was one for an event."""
-        done = []
+        """Book the broker's answers; True if there was one."""
+        done: list[Item] = []
         for answer in answers:
-            item = self._flight.pop(answer.mid, None)
-            if item is None:
-                continue
-            if answer.ok:
-                done.append(item)
-            else:
-                self._refused(item, answer)
+            sent = self._flight.pop(answer.mid, None)
+            if isinstance(sent, Outgoing):
+                self._told(sent, answer)
+            elif sent is not None and answer.ok:
+                done.append(sent)
+            elif sent is not None:
+                self._refusals.add(sent, answer.code, self._topics.of(sent.camera, sent.schema))
         if done:
             self._outbox.acknowledge(done)
             self._observer.tally("mqtt_publish", "acknowledged", len(done))
         return bool(answers)
 
-    def _refused(self, item: Item, answer: Answer) -> None:
-        why = reasons.words(reasons.PUBLISH_FAILED, answer.code)
-        topic = self._topics.of(item.camera, item.schema)
-        if answer.code in reasons.WORTH_RETRYING:
-            raise BrokerError(f"{self._address.label} did not take an event for {topic}: {why}")
-        self._observer.tally("mqtt_publish", "rejected")
-        self._outbox.reject(item, "rejected")
-        if why != self._reason:
-            _LOG.error("mqtt: %s refuses events for %s: %s", self._address.label, topic, why)
-            self._reason = why
+    def _told(self, message: Outgoing, answer: Answer) -> None:
+        if answer.ok:
+            self._board.acknowledged(message)
+        else:
+            self._refusals.tell(message.topic, answer.code, "told again on the next connection")
 
     def _obey(self, connection: Connection, incoming: Sequence[Incoming]) -> None:
         if self._commands is not None and (granted := connection.subscribed(self._commands)) is not None:

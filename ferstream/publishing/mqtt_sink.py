@@ -8,14 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ferstream.publishing.address import TLS_SCHEMES, BrokerAddress, tls_context
-from ferstream.publishing.board import Board
+from ferstream.publishing.board import RETAINED, Board
 from ferstream.publishing.encode import Encoder
 from ferstream.publishing.lanes import Balance
-from ferstream.publishing.link import Link, Wake
+from ferstream.publishing.link import Link
 from ferstream.publishing.outbox import Outbox
-from ferstream.publishing.payload import STATE, SUMMARY
 from ferstream.publishing.sink import Event
 from ferstream.publishing.topics import Topics
+from ferstream.publishing.wake import Wake
 from ferstream.runtime.backoff import Backoff
 from ferstream.runtime.observer import Observer
 
@@ -119,16 +119,23 @@ class MqttSink:
                 _LOG.error("mqtt: an event could not be encoded (%s); counted as invalid, not told again", exc)
             self._invalid = True
             return
-        if message.schema in (STATE, SUMMARY):
+        if message.schema in RETAINED:
             self._board.set(message)
             self._wake.set()
         else:
             self._outbox.append(message)
 
     def forget_camera(self, camera: str) -> None:
-        """Remove the retained values of a camera that was taken out of the configuration."""
+        """Remove the retained values of a camera that was taken out of the configuration.
+
+        What the pipeline still holds of it does not bring them back: its states and summaries are ignored until ``remember_camera``.
+        """
         self._board.forget(camera)
         self._wake.set()
+
+    def remember_camera(self, camera: str) -> None:
+        """A camera that may have been forgotten is wanted again; called before it is started."""
+        self._board.remember(camera)
 
     def flush(self, timeout_s: float) -> int:
         """Wait until every event is delivered or on disk; returns how many are neither."""

@@ -67,8 +67,11 @@ PUBLISH_FAILED: dict[int, str] = {
 }
 """Reason codes of PUBACK."""
 
-WORTH_RETRYING = frozenset({0x83, 0x91, 0x97})
-"""Failures of PUBACK that may pass; 0x80 and the rest would come back for ever."""
+PASSING = frozenset({0x91, 0x97})
+"""Failures of PUBACK that are not the message's fault and pass with time: tried again for ever."""
+
+NEVER_TAKEN = frozenset({0x87, 0x90, 0x99})
+"""Failures of PUBACK that the same message meets again: given up at once. All others are tried a few times."""
 
 
 def words(table: dict[int, str], code: int) -> str:

@@ -93,6 +93,25 @@ class TestSubscribersSee:
             second.wait_payload("/availability", ONLINE)
             assert second.events(kind="state") == []
 
+    def test_what_is_late_of_a_camera_taken_away_is_not_retained_until_it_is_back(self, mosquitto: Mosquitto, make_sink: MakeSink) -> None:
+        sink = make_sink(mosquitto.url)
+        sink.open()
+        with Subscriber(mosquitto.url) as first:
+            sink.put(state())
+            first.wait(lambda _: bool(first.events(kind="state")))
+            sink.forget_camera("door")
+            sink.put(Summary("door", UTC_NS, 10.0, {"happy": 3}, 1))
+            sink.put(state())
+            first.wait_payload("/door/summary", b"")
+            sink.put(face_event())
+            first.wait(lambda _: bool(first.events()))
+        with Subscriber(mosquitto.url) as second:
+            second.wait_payload("/availability", ONLINE)
+            assert second.events(kind="state") == second.events(kind="summary") == []
+            sink.remember_camera("door")
+            sink.put(state())
+            second.wait(lambda _: bool(second.events(kind="state")))
+
     def test_properties_of_mqtt_5(self, url: str, make_sink: MakeSink) -> None:
         if shutil.which("mosquitto_sub") is None:
             pytest.skip("mosquitto_sub is not installed")

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from ferstream.domain.event import CameraState, CameraStatus
 from ferstream.errors import BrokerAuthError, BrokerError
-from ferstream.publishing import reasons
+from ferstream.publishing import link, reasons, refusals
 from ferstream.publishing.encode import Encoder
-from ferstream.publishing.link import Wake
 from ferstream.publishing.mqtt import BrokerAddress, Connection, Outgoing
 from ferstream.publishing.mqtt_sink import MqttSink
 from ferstream.publishing.topics import Topics
+from ferstream.publishing.wake import Wake
 from ferstream.runtime.ledger import Ledger
 from tests.support.brokers import Gate, until
 from tests.support.builders import face_event
@@ -40,7 +40,12 @@ MakeSink = Callable[..., MqttSink]
 
 
 @pytest.fixture
-def make_sink(topics: Topics, encoder: Encoder, observer: Ledger) -> Iterator[MakeSink]:
+def backoff() -> Gate:
+    return Gate()
+
+
+@pytest.fixture
+def make_sink(topics: Topics, encoder: Encoder, observer: Ledger, backoff: Gate) -> Iterator[MakeSink]:
     sinks: list[MqttSink] = []
 
     def make(url: str, **address: Any) -> MqttSink:
@@ -49,7 +54,7 @@ def make_sink(topics: Topics, encoder: Encoder, observer: Ledger) -> Iterator[Ma
             topics=topics,
             encoder=encoder,
             observer=observer,
-            backoff=Gate(),
+            backoff=backoff,
         )
         sinks.append(sink)
         return sink
@@ -173,11 +178,20 @@ def test_what_is_too_large_for_the_broker_is_dropped_and_counted(make_sink: Make
         sink.close()
 
 
-def test_a_quota_that_is_used_up_is_tried_again(make_sink: MakeSink) -> None:
-    refusals = [0x97, 0x97]
+@pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refusals, "PAUSE_FLOOR_S", 0.01)
+    monkeypatch.setattr(refusals, "PAUSE_CAP_S", 0.02)
+    monkeypatch.setattr(link, "STEP_S", 0.02)
+
+
+@pytest.mark.usefixtures("short_pauses")
+@pytest.mark.parametrize("code", [0x97, 0x91])
+def test_what_passes_is_tried_again_however_often(make_sink: MakeSink, code: int) -> None:
+    answers = [code] * 9
 
     def publish(packet: bytes) -> bytes:
-        return puback(packet, refusals.pop() if is_event(packet) and refusals else 0)
+        return puback(packet, answers.pop() if is_event(packet) and answers else 0)
 
     with ScriptedBroker(answering(publish)) as broker:
         sink = make_sink(broker.url)
@@ -185,8 +199,124 @@ def test_a_quota_that_is_used_up_is_tried_again(make_sink: MakeSink) -> None:
         sink.put(face_event())
         assert sink.outbox.wait_empty(20)
         assert sink.ledger().acknowledged == 1
-        assert broker.connections == 3
+        assert broker.connections == 1
         sink.close()
+
+
+@pytest.mark.usefixtures("short_pauses")
+def test_a_refusal_costs_no_acknowledgement_and_makes_no_double(make_sink: MakeSink) -> None:
+    events: list[bytes] = []
+
+    def publish(packet: bytes) -> bytes:
+        if not is_event(packet):
+            return puback(packet)
+        events.append(packet)
+        if len(events) < 3:
+            return b""
+        return puback(events[0]) + puback(events[1]) + puback(events[2], 0x97) if len(events) == 3 else puback(packet)
+
+    with ScriptedBroker(answering(publish)) as broker:
+        sink = make_sink(broker.url)
+        for index in range(3):
+            sink.put(face_event(index))
+        sink.open()
+        assert sink.outbox.wait_empty(20)
+        assert sink.ledger().acknowledged == 3
+        assert len(events) == 4
+        assert broker.connections == 1
+        sink.close()
+
+
+@pytest.mark.usefixtures("short_pauses")
+@pytest.mark.parametrize(("code", "attempts", "reason"), [(0x83, 3, "refused"), (0x80, 3, "refused"), (0x87, 1, "rejected")])
+def test_one_that_is_refused_for_ever_is_given_up_and_holds_nobody_up(
+    make_sink: MakeSink, observer: Ledger, caplog: pytest.LogCaptureFixture, code: int, attempts: int, reason: str
+) -> None:
+    def publish(packet: bytes) -> bytes:
+        return puback(packet, code if b'"seq":0,' in packet and is_event(packet) else 0)
+
+    with ScriptedBroker(answering(publish)) as broker:
+        sink = make_sink(broker.url)
+        for index in range(10):
+            sink.put(face_event(index))
+        sink.open()
+        assert sink.outbox.wait_empty(20)
+        assert sink.ledger().acknowledged == 9
+        assert sink.ledger().dropped == {reason: 1}
+        assert sink.ledger().holds
+        assert observer.snapshot().tallies["outbox_dropped", reason] == 1
+        assert broker.connections == 1
+        assert len([packet for packet in broker.packets if is_event(packet)]) == 9 + attempts
+        sink.close()
+    assert caplog.text.count(f"{reasons.PUBLISH_FAILED[code]}; dropped, and not told again") == 1
+
+
+def test_a_refused_event_goes_back_to_the_outbox_when_the_connection_ends(make_sink: MakeSink) -> None:
+    answers = [0x97]
+
+    def publish(packet: bytes) -> bytes:
+        return puback(packet, answers.pop() if is_event(packet) and answers else 0)
+
+    with ScriptedBroker(answering(publish)) as broker:
+        sink = make_sink(broker.url)
+        sink.open()
+        sink.put(face_event())
+        until(lambda: not answers)
+        sink.close()
+        assert sink.ledger().events == 1
+        assert sink.outbox.take(1)[0].seq == 0
+        assert broker.connections == 1
+
+
+def test_no_beat_is_owed_while_it_waits_to_try_again(make_sink: MakeSink, observer: Ledger, backoff: Gate) -> None:
+    hang_up = threading.Event()
+
+    def publish(packet: bytes) -> bytes | None:
+        return None if hang_up.is_set() else puback(packet)
+
+    with ScriptedBroker(answering(publish)) as broker:
+        sink = make_sink(broker.url)
+        sink.open()
+        until(lambda: "mqtt" in observer.snapshot().beats)
+        backoff.shut()
+        hang_up.set()
+        sink.put(face_event())
+        until(lambda: observer.snapshot().tallies.get(("mqtt_disconnects", "")) == 1)
+        until(lambda: "mqtt" not in observer.snapshot().beats)
+        assert broker.connections == 1
+        sink.close()
+
+
+def test_a_refused_state_is_told_and_sent_again_on_the_next_connection(make_sink: MakeSink, caplog: pytest.LogCaptureFixture) -> None:
+    with ScriptedBroker(answering(lambda packet: puback(packet, 0x87 if b"/state" in packet else 0))) as broker:
+        sink = make_sink(broker.url)
+        sink.put(CameraState("door", CameraStatus.ONLINE, "", 0))
+        sink.open()
+        until(lambda: "/door/state: not authorised to publish there; told again on the next connection" in caplog.text)
+        assert broker.connections == 1
+        sink.close()
+
+
+def test_a_removal_is_told_again_until_it_was_acknowledged(make_sink: MakeSink) -> None:
+    removals: list[bytes] = []
+
+    def publish(packet: bytes) -> bytes | None:
+        if b"/door/state" not in packet or b"{" in packet:
+            return puback(packet)
+        removals.append(packet)
+        return None if len(removals) == 1 else puback(packet)
+
+    with ScriptedBroker(answering(publish)) as broker:
+        sink = make_sink(broker.url)
+        sink.open()
+        sink.put(CameraState("door", CameraStatus.ONLINE, "", 0))
+        until(lambda: any(b"/door/state" in packet for packet in broker.packets))
+        sink.forget_camera("door")
+        until(lambda: len(removals) == 2)
+        sink.put(face_event())
+        assert sink.outbox.wait_empty(20)
+        sink.close()
+        assert len(removals) == 2
 
 
 def test_no_matching_subscribers_is_no_failure(make_sink: MakeSink) -> None:
@@ -343,8 +473,6 @@ def test_a_command_handler_that_fails_harms_nobody(
 
 
 def test_a_broker_that_acknowledges_nothing_is_left(make_sink: MakeSink, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ferstream.publishing import link
-
     monkeypatch.setattr(link, "ACK_TIMEOUT_S", 0.05)
     monkeypatch.setattr(link, "STEP_S", 0.02)
     with ScriptedBroker(answering(lambda _: b"")) as broker:
