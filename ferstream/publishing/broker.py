@@ -1,12 +1,14 @@
 """The embedded MQTT broker (iotcore, which is rumqttd in a wheel) for ``mqtt.url = "embedded"``.
 
 For trying things out and for a box that needs no other broker. It listens on the loopback address
-only and keeps nothing over a restart. It runs in a child process that dies with us. Subscribers
+only and keeps nothing over a restart. It runs in a child process that dies with us, and is started
+again on the same ports, by a thread that watches it, when it dies alone. Subscribers
 of MQTT 3.1.1 and 5 use one port, 1883; ferstream itself goes to rumqttd directly.
 """
 
 from __future__ import annotations
 
+import logging
 import socket
 import subprocess
 import sys
@@ -16,6 +18,7 @@ import time
 from pathlib import Path
 
 from ferstream.errors import BrokerError
+from ferstream.runtime.backoff import Backoff
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 1883
@@ -23,6 +26,9 @@ START_TIMEOUT_S = 15.0
 STOP_TIMEOUT_S = 3.0
 _POLL_S = 0.02
 _START_ATTEMPTS = 3
+_NAME = "embedded-broker"
+
+_LOG = logging.getLogger(__name__)
 
 _CONFIG = """id = 0
 
@@ -49,11 +55,15 @@ dynamic_filters = true
 class EmbeddedBroker:
     """A broker of our own on the loopback address."""
 
-    def __init__(self, *, port: int = DEFAULT_PORT) -> None:
-        """``port`` is wished for; when it is taken (or 0) a free one is used instead."""
+    def __init__(self, *, port: int = DEFAULT_PORT, backoff: Backoff | None = None) -> None:
+        """``port`` is wished for; when it is taken (or 0) a free one is used instead. ``backoff`` paces restarts."""
         self._wish = port
         self._ports = (0, 0)
+        self._backoff = backoff or Backoff(floor_s=0.5, cap_s=30.0)
+        self._lock = threading.Lock()  # a stop and the start of a process exclude each other
+        self._stopped = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
+        self._thread: threading.Thread | None = None
 
     @property
     def port(self) -> int:
@@ -73,7 +83,14 @@ class EmbeddedBroker:
     @property
     def running(self) -> bool:
         """Whether the child process lives."""
-        return self._process is not None and self._process.poll() is None
+        process = self._process
+        return process is not None and process.poll() is None
+
+    @property
+    def pid(self) -> int | None:
+        """Its process; None when it was stopped."""
+        process = self._process
+        return None if process is None else process.pid
 
     def start(self) -> None:
         """Start it and wait until both ports answer.
@@ -81,8 +98,9 @@ class EmbeddedBroker:
         Raises:
             BrokerError: It does not come up.
         """
-        if self.running:
+        if self._thread is not None:
             return
+        self._stopped.clear()
         reason = ""
         for _ in range(_START_ATTEMPTS):  # a free port can be taken before the child binds it
             self._ports = _pick_ports(self._wish)
@@ -90,14 +108,56 @@ class EmbeddedBroker:
                 self._launch()
             except BrokerError as exc:
                 reason = str(exc)
-                self.stop()
+                self._end()
             else:
+                self._thread = threading.Thread(target=self._watch, name=_NAME, daemon=True)
+                self._thread.start()
                 return
         raise BrokerError(f"the embedded broker did not start: {reason}")
 
     def stop(self) -> None:
-        """End it; more than once is fine."""
-        process, self._process = self._process, None
+        """End it, also in the middle of a restart; more than once is fine."""
+        with self._lock:
+            self._stopped.set()
+        self._end()
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.join(2 * STOP_TIMEOUT_S)
+
+    # -- the watching thread -------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        process, began = self._process, time.monotonic()
+        while process is not None:
+            status = process.wait()
+            if self._stopped.is_set():
+                return
+            _LOG.error("the embedded broker ended (%s); it is started again on port %d", _ending(status), self.port)
+            self._backoff.succeeded(time.monotonic() - began)
+            self._end()
+            self._restart()
+            process, began = self._process, time.monotonic()
+
+    def _restart(self) -> None:
+        """Try until it is up again or stopped."""
+        told = ""
+        while not self._backoff.wait(self._stopped):
+            try:
+                self._launch()
+            except (BrokerError, OSError) as exc:
+                self._end()
+                if str(exc) != told and not self._stopped.is_set():
+                    _LOG.error("the embedded broker did not start again: %s; trying on", exc)
+                told = str(exc)
+            else:
+                _LOG.info("the embedded broker is up again")
+                return
+
+    # -- the process ---------------------------------------------------------------------------
+
+    def _end(self) -> None:
+        with self._lock:
+            process, self._process = self._process, None
         if process is None:
             return
         if process.stdin is not None:
@@ -113,15 +173,16 @@ class EmbeddedBroker:
             config = Path(folder) / "rumqttd.toml"
             front, back = self._ports
             config.write_text(_CONFIG.format(host=HOST, port=back), encoding="utf-8")
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "ferstream.publishing._broker_child", str(config), str(front), str(back)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            self._spawn([sys.executable, "-m", "ferstream.publishing._broker_child", str(config), str(front), str(back)])
             for port in self._ports:
                 self._await(port)
+
+    def _spawn(self, command: list[str]) -> None:
+        with self._lock:
+            if self._stopped.is_set():
+                raise BrokerError("it was stopped")
+            nowhere = subprocess.DEVNULL
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere, start_new_session=True)
 
     def _await(self, port: int) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -132,6 +193,10 @@ class EmbeddedBroker:
             if time.monotonic() > deadline:
                 raise BrokerError(f"port {port} did not answer within {START_TIMEOUT_S:.0f} s")
             pause.wait(_POLL_S)
+
+
+def _ending(status: int) -> str:
+    return f"signal {-status}" if status < 0 else f"status {status}"
 
 
 def _answers(port: int) -> bool:

@@ -8,12 +8,17 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from ferstream.errors import BrokerError
+from ferstream.publishing import broker as broker_module
 from ferstream.publishing.broker import HOST, EmbeddedBroker
+from ferstream.runtime.backoff import Backoff
 from tests.support.brokers import Subscriber, free_port, until
 
 
@@ -119,6 +124,78 @@ def test_outlives_a_signal_to_the_whole_group(root_dir: Path) -> None:
         with Subscriber(f"mqtt://{HOST}:{port}", "x/#"):
             parent.kill()
     until(lambda: not answers(port))
+
+
+@pytest.fixture
+def own() -> Iterator[EmbeddedBroker]:
+    """A broker that is started again at once, to be harmed."""
+    broker = EmbeddedBroker(port=0, backoff=Backoff(floor_s=0.01, cap_s=0.05))
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+def kill(broker: EmbeddedBroker) -> int:
+    """Kill its process, without a word to the broker; the process's id."""
+    pid = broker.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    return pid
+
+
+@pytest.mark.parametrize("protocol", [4, 5])
+def test_a_killed_one_is_started_again_on_its_ports_and_clients_come_back(
+    own: EmbeddedBroker, caplog: pytest.LogCaptureFixture, protocol: Literal[4, 5]
+) -> None:
+    port, url = own.port, own.url
+    with Subscriber(own.public_url, "x/#", protocol=protocol) as subscriber:
+        for times in (2, 3):
+            pid = kill(own)
+            subscriber.wait_subscribed(times)
+            assert (own.port, own.url) == (port, url)
+            until(lambda dead=pid: not Path(f"/proc/{dead}").exists())  # type: ignore[misc]
+        assert own.running
+    assert caplog.text.count("the embedded broker ended (signal 9); it is started again on port") == 2
+
+
+def test_a_stop_wins_over_a_restart(embedded: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    others = threading.enumerate()
+    own = EmbeddedBroker(port=0, backoff=Backoff(floor_s=0.01, cap_s=0.05))
+    own.start()
+    starting = threading.Event()
+
+    def deaf(port: int) -> bool:
+        starting.set()
+        return False
+
+    monkeypatch.setattr(broker_module, "_answers", deaf)
+    port, dead = own.port, kill(own)
+    assert starting.wait(20)
+    own.stop()
+    assert not own.running and own.pid is None
+    assert not answers(port)
+    assert not Path(f"/proc/{dead}").exists()
+    assert not [thread for thread in threading.enumerate() if thread.name == "embedded-broker" and thread not in others]
+
+
+def test_a_stop_while_it_waits_to_restart() -> None:
+    broker = EmbeddedBroker(port=0, backoff=Backoff(floor_s=60, cap_s=60))
+    broker.start()
+    kill(broker)
+    until(lambda: broker.pid is None)
+    broker.stop()
+    assert broker.pid is None
+    broker.start()
+    assert answers(broker.port)
+    broker.stop()
+
+
+def test_a_restart_that_fails_is_told_and_tried_again(own: EmbeddedBroker, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", "/bin/false")
+        kill(own)
+        until(lambda: "did not start again: its process ended at once; trying on" in caplog.text)
+    until(lambda: answers(own.port))
 
 
 def test_one_that_does_not_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
