@@ -34,12 +34,20 @@ def broker_for(mqtt: MqttSettings) -> Iterator[EmbeddedBroker | None]:
         broker.stop()
 
 
-def broker_address(settings: Settings, *, url: str | None = None) -> BrokerAddress:
-    """Where to connect; ``url`` overrides the settings' (the embedded broker's real one)."""
+def broker_url(settings: Settings, broker: EmbeddedBroker | None) -> str | None:
+    """Where the embedded broker really listens, for the protocol of the settings."""
+    if broker is None:
+        return None
+    return broker.url if settings.mqtt.protocol != "3.1.1" else f"mqtt://127.0.0.1:{broker.port}"
+
+
+def broker_address(settings: Settings, *, url: str | None = None, node: str | None = None) -> BrokerAddress:
+    """Where to connect and as whom; ``url`` overrides the settings' (the embedded broker's real one), ``node`` their node."""
     mqtt = settings.mqtt
+    own = "" if node in (None, settings.node) else f"{mqtt.client_id}-{node}"
     return BrokerAddress(
         url=url or mqtt.url,
-        client_id=mqtt.client_id or f"ferstream-{settings.node}",
+        client_id=(own or mqtt.client_id) if mqtt.client_id else f"ferstream-{node or settings.node}",
         username=mqtt.username,
         password=None if mqtt.password is None else mqtt.password.get_secret_value(),
         ca_file=_path(mqtt.ca_file),
@@ -67,7 +75,7 @@ def mqtt_sink(
     outbox = settings.outbox
     node = node or settings.node
     return MqttSink(
-        address=broker_address(settings, url=url),
+        address=broker_address(settings, url=url, node=node),
         topics=Topics(prefix=settings.mqtt.prefix, node=node),
         encoder=encoder(classifier, node=node, boot_id=boot_id),
         observer=observer,

@@ -48,6 +48,8 @@ class Cameras:
 
     def apply(self, changes: Changes) -> None:
         """Take over new settings; cameras that did not change are not touched."""
+        for name in (*changes.removed, *(camera.name for camera in changes.changed)):
+            self._pipeline.ask_to_end(name)  # all of them first: the slow ones end side by side
         for name in changes.removed:
             self._end(name)
             del self._wanted[name]

@@ -19,7 +19,7 @@ from functools import partial
 
 import structlog
 
-from ferstream.app.broker import broker_for, mqtt_sink
+from ferstream.app.broker import broker_for, broker_url, mqtt_sink
 from ferstream.app.cameras import Cameras
 from ferstream.app.plans import detection_plan, inference_plan, policy, random_run
 from ferstream.app.signals import Signals, handled
@@ -109,7 +109,13 @@ class Daemon:
             cameras.start(self._settings.cameras)
             server = self._pages(pipeline, cameras, models, sink, stack)
             self._notifier.ready(status_line(pipeline, sink, 0.0))
-            _LOG.info("running", cameras=len(cameras.names), metrics=server.url if server else None, broker=sink.reason or "connected")
+            _LOG.info(
+                "running",
+                cameras=len(cameras.names),
+                metrics=server.url if server else None,
+                mqtt=f"127.0.0.1:{broker.port} (embedded)" if broker else self._settings.mqtt.url,
+                broker=sink.reason or "connected",
+            )
             self._on_running(Running(self._settings, broker, server, sink, pipeline))
             self._wait(pipeline, cameras, sink)
             return self._end(pipeline, sink)
@@ -260,13 +266,14 @@ class Daemon:
         stuck = pipeline.stop(timeout_s=timeout_s * 0.7)
         undelivered = flush_all((sink,), timeout_s=max(0.5, deadline - time.monotonic()))
         if pipeline.fatal.first is not None:
+            # Whatever its kind: it worked at the start, so a fresh start is worth a try, unlike with wrong settings or models.
             where, error = pipeline.fatal.first
-            raise error if isinstance(error, FerstreamError) else FerstreamError(f"{where} failed: {error}") from error
+            raise FerstreamError(f"{where} failed: {error}") from error
         if stuck:
             _LOG.error("did not end in time", threads=stuck)
             return ExitCode.INTERNAL
         _LOG.info("stopped", events_not_delivered=undelivered, events_in_outbox=sink.outbox.events)
-        return ExitCode.OK
+        return ExitCode.BROKER if undelivered else ExitCode.OK
 
     def _leave_stuck(self, sink: MqttSink, stage: str) -> ExitCode:
         _LOG.critical("leaving, to be started afresh: a stage is stuck", stage=stage)
@@ -278,13 +285,6 @@ class Daemon:
         if self._signals.received is not None:
             return self._signals.received.name
         return "time is up" if self._seconds else "a stage failed"
-
-
-def broker_url(settings: Settings, broker: EmbeddedBroker | None) -> str | None:
-    """Where the embedded broker really listens, for the protocol of the settings."""
-    if broker is None:
-        return None
-    return broker.url if settings.mqtt.protocol != "3.1.1" else f"mqtt://127.0.0.1:{broker.port}"
 
 
 def _log_error(stage: str, error: BaseException) -> None:

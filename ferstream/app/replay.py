@@ -18,14 +18,14 @@ from pathlib import Path
 
 import structlog
 
-from ferstream.app.broker import broker_for, mqtt_sink
+from ferstream.app.broker import broker_for, broker_url, mqtt_sink
 from ferstream.app.plans import detection_plan, inference_plan
 from ferstream.app.signals import stopping
 from ferstream.app.sinks import encoder, flush_all, opened
 from ferstream.capture.recording import FileSource
 from ferstream.capture.source import SourceInfo
 from ferstream.capture.stage import CameraRunner
-from ferstream.errors import FerstreamError, FramesLostError
+from ferstream.errors import BrokerError, FerstreamError, FramesLostError
 from ferstream.pipeline.models import Models
 from ferstream.pipeline.pipeline import Outlet, Pipeline, Policy, Work
 from ferstream.publishing.jsonl import JsonlSink
@@ -38,6 +38,8 @@ from ferstream.tracking.bytetrack import ByteTracker
 from ferstream.tracking.smoothing import SmoothingLabeller
 
 NODE = RUN = "replay"
+_NODE_CHARS = 57
+"""Of a node's name, which may have 64, before ``-replay``."""
 NO_FILE = Path(os.devnull)
 CHANNEL_ITEMS = 16
 """Frames that may wait between stages: kept full, so that no core waits for another stage's turn."""
@@ -219,7 +221,9 @@ def replay_all(options: ReplayOptions, *, on_progress: Callable[[str, int, int |
         )
         with stopping(replayer.stop):
             outcomes = [replayer.replay(path, info) for path, info in zip(options.videos, infos, strict=True)]
-        flush_all(sinks, timeout_s=settings.runtime.shutdown_timeout_s)
+        undelivered = flush_all(sinks, timeout_s=settings.runtime.shutdown_timeout_s)
+        if undelivered:
+            raise BrokerError(f"{undelivered} events did not reach {settings.mqtt.url}; ferstream check says why")
     return outcomes
 
 
@@ -250,17 +254,17 @@ def _sinks(options: ReplayOptions, settings: Settings, models: Models, stack: Ex
         sinks.append(JsonlSink(path=options.events, encoder=encoder(models.classifier, node=NODE, boot_id=RUN)))
     if options.mqtt:
         broker = stack.enter_context(broker_for(settings.mqtt))
-        url = None if broker is None else broker.url
-        # A run of its own for each replay over MQTT, or a subscriber would take a second one for doubles.
+        # A run of its own for each replay over MQTT, or a subscriber would take a second one for doubles; and a node of its
+        # own, or it would throw a daemon of the same settings off the broker and report it as stopped.
         sinks.append(
             mqtt_sink(
                 settings,
                 classifier=models.classifier,
                 boot_id=secrets.token_hex(8),
                 observer=Ledger(),
-                url=url,
+                url=broker_url(settings, broker),
                 durable=False,
-                node=settings.node,
+                node=f"{settings.node[:_NODE_CHARS]}-replay",
             )
         )
     return sinks

@@ -110,7 +110,12 @@ def catch_crashes() -> None:
                 "uncaught %s in thread %s", args.exc_type.__name__, name, exc_info=(args.exc_type, args.exc_value, args.exc_traceback)
             )
 
+    def in_clean_up(args: sys.UnraisableHookArgs) -> None:
+        if args.exc_value is not None:
+            log.error("%s in clean-up", args.exc_type.__name__, exc_info=(args.exc_type, args.exc_value, args.exc_traceback))
+
     sys.excepthook = uncaught
+    sys.unraisablehook = in_clean_up
     threading.excepthook = in_thread
 
 

@@ -298,6 +298,11 @@ class Pipeline:
 
         return Outlet(emit, on_state, on_end)
 
+    def ask_to_end(self, name: str) -> None:
+        """Tell a camera to end, if there is one; ``remove_camera`` then has less to wait for."""
+        if name in self._cameras:
+            self._cameras[name].runner.stop()
+
     def remove_camera(self, name: str, *, timeout_s: float) -> bool:
         """End one camera and wait until what it delivered is on its way; True if that was in time.
 

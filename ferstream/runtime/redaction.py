@@ -19,8 +19,8 @@ _NAMES = rf"pass(?:word|wd|phrase|code)?|pwd|secret|(?:{_PREFIXES})?(?:token|key
 
 # Every repetition is bounded or stops at a character that the next start needs, so that time grows with the
 # length of the text and no more: what a camera or a client sends can end up in a log line.
-_USERINFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,15}://)[^\s/?#\"'<>]*@")
-_PASSWORD_WITH_SLASH = re.compile(r"(?i)\b((?:rtsps?|https?|mqtts?|wss?)://)[^\s\"'<>:@/]{0,256}:(?!\d{1,5}/)[^\s\"'<>]{0,256}@")
+_USERINFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,15}:/{1,3})[^\s/?#\"'<>]*@")
+_PASSWORD_WITH_SLASH = re.compile(r"(?i)\b((?:rtsps?|https?|mqtts?|wss?):/{1,3})[^\s\"'<>:@/]{0,256}:(?!\d{1,5}/)[^\s\"'<>]{0,256}@")
 _QUERY = re.compile(rf"(?i)([?&;](?:[a-z0-9_.-]*[_.-])?(?:{_NAMES})=)[^&;\s\"'<>#]+")
 _AUTHORIZATION = re.compile(r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?(?:(?:basic|bearer|digest|token)\s+)?)[^\s\"',;]+")
 _BEARER = re.compile(r"(?i)\b((?:bearer|basic)\s+)[a-z0-9._~+/=-]{8,}")
@@ -62,7 +62,7 @@ def redact(text: str) -> str:
     known = _known
     if known is not None:
         text = known.sub(MASK, text)
-    if "://" in text:
+    if ":/" in text:  # one slash too few is a typing error like others
         text = _PASSWORD_WITH_SLASH.sub(rf"\1{MASK}@", text)
         text = _USERINFO.sub(rf"\1{MASK}@", text)
     text = _QUERY.sub(rf"\1{MASK}", text)

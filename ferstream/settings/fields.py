@@ -20,7 +20,7 @@ from pydantic import (
     SecretStr,
 )
 
-from ferstream.settings.urls import check_url, split_listen
+from ferstream.settings.urls import check_url, lower_scheme, refuse_half_url, split_listen
 
 URL_SCHEMES = ("rtsp", "rtsps", "http", "https")
 BROKER_SCHEMES = ("mqtt", "mqtts", "ws", "wss")
@@ -81,15 +81,16 @@ def _check_source(value: str) -> str:
         raise ValueError("expected rtsp(s)://..., http(s)://..., a file, webcam:N or demo:")
     if kind == "webcam" and colon and not rest.isdecimal():
         raise ValueError("expected webcam:N with the number of the webcam, such as webcam:0")
+    refuse_half_url(value, schemes=URL_SCHEMES)
     if "://" in value:
         check_url(value, schemes=URL_SCHEMES)
-    return value
+    return lower_scheme(value)
 
 
 def _check_broker_url(value: str) -> str:
     if value != EMBEDDED:
         check_url(value, schemes=BROKER_SCHEMES)
-    return value
+    return lower_scheme(value)
 
 
 def _check_listen(value: str) -> str:
@@ -128,7 +129,7 @@ SourceText = Annotated[
     str,
     Field(strict=True),
     AfterValidator(_check_source),
-    RelativeToFile(unless=r"[a-z][a-z0-9+.-]*:"),
+    RelativeToFile(unless=r"(?i)[a-z][a-z0-9+.-]*:"),
 ]
 BrokerUrl = Annotated[str, Field(strict=True), AfterValidator(_check_broker_url)]
 Listen = Annotated[str, Field(strict=True), AfterValidator(_check_listen)]

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from ferstream.errors import ConfigError
 from ferstream.runtime.redaction import register_secret
 from ferstream.settings.model import Settings
 from ferstream.settings.problems import DEFAULT, Origin, Problem, SettingsError
 from ferstream.settings.tree import Tree
+from ferstream.telemetry.access import parse_listen, require_token
 
 _LONGEST_SECRET = 65_536
 
@@ -128,9 +130,17 @@ def readable_by_others(path: Path) -> bool:
 
 
 def unsafe_listen(settings: Settings, origin: Origin = DEFAULT) -> Problem | None:
-    """Return what is wrong when the pages are open to the network without a token."""
+    """Return what is wrong when the pages are open to the network without a token, or with one that could be guessed."""
     http = settings.http
-    if not http.enabled or http.loopback or http.token is not None:
+    if not http.enabled:
+        return None
+    if http.token is not None:
+        try:
+            require_token(parse_listen(http.listen), http.token.get_secret_value())
+        except ConfigError as exc:
+            return Problem(origin, "http.token_file", str(exc))
+        return None
+    if http.loopback:
         return None
     text = f"{http.listen} is open to the network and needs a token: name a file with one in http.token_file, or listen on 127.0.0.1"
     return Problem(origin, "http.listen", text)

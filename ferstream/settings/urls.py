@@ -27,6 +27,23 @@ def check_url(value: str, *, schemes: tuple[str, ...]) -> None:
         raise ValueError(f"expected a host after {scheme}://, and no blanks")
 
 
+def refuse_half_url(value: str, *, schemes: tuple[str, ...]) -> None:
+    """Refuse an address with too few slashes, which would pass for a file's name and be shown with its password.
+
+    Raises:
+        ValueError: With what was expected.
+    """
+    scheme, colon, rest = value.partition(":")
+    if colon and scheme.strip().lower() in schemes and not rest.startswith("//"):
+        raise ValueError(f"expected {scheme.strip().lower()}://, with two slashes after the colon")
+
+
+def lower_scheme(value: str) -> str:
+    """Return a URL with its scheme in lower case, and anything else as it is."""
+    scheme, separator, rest = value.partition("://")
+    return f"{scheme.lower()}://{rest}" if separator else value
+
+
 def split_listen(value: str) -> tuple[str, int]:
     """Split ``host:port`` or ``[v6]:port``.
 

@@ -22,7 +22,7 @@ from tests.support.bundles import tiny_openvino_bundle
 from tests.support.clips import write_clip, write_sound
 from tests.support.logs import logging_restored
 
-SECRET = "zirkelkasten"
+SECRET = "zirkelkastenschloss"
 
 Check = Callable[..., Result]
 
@@ -142,8 +142,10 @@ def test_a_missing_secret_file(check: Check) -> None:
 def test_a_secret_file_that_everybody_can_read(check: Check, tmp_path: Path) -> None:
     (tmp_path / "pw").write_text(SECRET)
     (tmp_path / "pw").chmod(0o644)
-    found = the_failure(check(mqtt="password_file = 'pw'"), ExitCode.USAGE)
-    assert found["advice"] == f"chmod 600 {tmp_path}/pw"
+    result = check(mqtt="password_file = 'pw'")
+    assert result.exit_code == 0
+    (found,) = [found for found in json.loads(result.stdout)["findings"] if found["part"] == "secret"]
+    assert (found["verdict"], found["advice"]) == ("warn", f"chmod 600 {tmp_path}/pw")
 
 
 # -- cameras -------------------------------------------------------------------------------------
@@ -333,6 +335,13 @@ def test_an_address_of_another_machine(check: Check, tmp_path: Path) -> None:
 
 def test_an_open_port_without_a_token(check: Check) -> None:
     assert "needs a token" in the_failure(check(http='listen = "0.0.0.0:0"'), ExitCode.USAGE)["detail"]
+
+
+def test_a_token_that_could_be_guessed(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "t").touch(mode=0o600)
+    (tmp_path / "t").write_text("short")
+    found = the_failure(check(http='token_file = "t"'), ExitCode.USAGE)
+    assert "at least 16" in found["detail"]
 
 
 def test_no_pages_is_no_failure(check: Check) -> None:

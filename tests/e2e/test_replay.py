@@ -19,8 +19,9 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
+from tests.support.brokers import Mosquitto, Subscriber
 from tests.support.clips import write_clip
-from tests.support.daemon import FERSTREAM, clean_environment, ferstream, json_lines
+from tests.support.daemon import FERSTREAM, RunningDaemon, clean_environment, ferstream, json_lines
 
 Events = list[dict[str, Any]]
 
@@ -187,9 +188,63 @@ def test_lost_frames_are_exit_75(tmp_path: Path) -> None:
     assert "LOST" in done.stderr
 
 
+def test_events_that_reach_no_broker_are_exit_4(tmp_path: Path) -> None:
+    settings = tmp_path / "f.toml"
+    settings.write_text('[mqtt]\nurl = "mqtt://127.0.0.1:1"\n[runtime]\nshutdown_timeout_s = 0.5\n')
+    events = tmp_path / "events.jsonl"
+    done = ferstream("replay", portrait_clip(tmp_path / "a.mp4"), "--mqtt", "-c", settings, "--events", events)
+    made = len(json_lines(events.read_text()))
+    assert made > 0
+    assert done.returncode == 4, done.stderr
+    assert "events did not reach mqtt://127.0.0.1:1" in done.stderr
+
+
+def test_a_replay_over_mqtt_leaves_a_daemon_of_the_same_settings_alone(tmp_path: Path) -> None:
+    broker = Mosquitto(tmp_path / "mosquitto").start()
+    try:
+        more = f'[mqtt]\nurl = "{broker.url}"\nprotocol = "3.1.1"\n[outbox]\npath = "memory"\n'
+        with (
+            Subscriber(broker.url) as subscriber,
+            RunningDaemon(tmp_path, f'[[cameras]]\nname = "door"\nsource = "demo:"\n{more}') as daemon,
+        ):
+            subscriber.wait_payload("edge-1/availability", b"online")
+            done = ferstream("replay", portrait_clip(tmp_path / "a.mp4"), "--mqtt", "-c", daemon.file)
+            assert done.returncode == 0, done.stderr
+            subscriber.wait(lambda _: subscriber.events("a", "face") != [])
+            subscriber.wait_payload("edge-1-replay/availability", b"stopped")
+            assert {event["node"] for event in subscriber.events("a", "face")} == {"edge-1-replay"}
+            told = [message.payload for message in subscriber.messages if message.topic.endswith("/edge-1/availability")]
+            assert told == [b"online"]
+            assert "took over" not in daemon.log
+            assert daemon.end() == 0
+    finally:
+        broker.end()
+
+
+def portrait_clip(path: Path) -> Path:
+    """A second of a face that ships with matplotlib."""
+    from matplotlib.cbook import get_sample_data
+
+    portrait = np.asarray(plt_image(get_sample_data("grace_hopper.jpg", asfileobj=False)))
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = portrait.shape[1] // 2 * 2, portrait.shape[0] // 2 * 2, "yuv420p"
+        for _ in range(10):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(portrait[: stream.height, : stream.width, :3]), format="rgb24")
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return path
+
+
+def plt_image(path: str) -> Any:
+    from matplotlib.image import imread
+
+    return imread(path)
+
+
 def test_ctrl_c_ends_a_replay_with_what_it_has(videos_dir: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    command = [*FERSTREAM, "replay", str(videos_dir / "overhead_person.mp4"), "--events", "-", "--speed", "1"]
+    command = [*FERSTREAM, "replay", str(videos_dir / "sad_to_happy.mp4"), "--events", "-", "--speed", "1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean_environment()) as process:
         assert process.stdout is not None
         watchdog = threading.Timer(60, process.kill)

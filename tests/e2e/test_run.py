@@ -141,6 +141,14 @@ def test_a_stuck_stage_ends_the_process_with_its_stack_in_the_log(mosquitto: Mos
         assert "hang_for_good" in daemon.log
 
 
+def test_a_model_that_fails_while_it_runs_is_worth_a_fresh_start(mosquitto: Mosquitto, tmp_path: Path, root_dir: Path) -> None:
+    program = [sys.executable, "-m", "tests.support.stuck", "fail"]
+    with RunningDaemon(tmp_path, to(mosquitto), program=program, PYTHONPATH=str(root_dir)) as daemon:
+        assert daemon.process is not None
+        assert daemon.process.wait(60) == 70, daemon.log  # 5 would keep systemd from starting it again
+        assert "device lost" in daemon.log
+
+
 def test_a_second_signal_leaves_at_once(mosquitto: Mosquitto, tmp_path: Path, root_dir: Path) -> None:
     program = [sys.executable, "-m", "tests.support.stuck"]
     with RunningDaemon(tmp_path, to(mosquitto), program=program, PYTHONPATH=str(root_dir)) as daemon:

@@ -24,6 +24,8 @@ def _forget() -> Iterator[None]:
     [
         ("rtsp://u:p@cam:554/s", "rtsp://***@cam:554/s"),
         ("rtsp://u@cam/s", "rtsp://***@cam/s"),
+        ("RTSP:/u:p@cam/s", "RTSP:/***@cam/s"),
+        ("rtsp:/u:p/a@cam/s", "rtsp:/***@cam/s"),
         ("rtsp://u:p/a?ss@cam/s", "rtsp://***@cam/s"),
         ("mqtts://u:p@[::1]:8883", "mqtts://***@[::1]:8883"),
         ("a rtsp://u:p@h/x, b http://v:q@i/y", "a rtsp://***@h/x, b http://***@i/y"),

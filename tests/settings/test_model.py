@@ -55,10 +55,22 @@ def test_quoted_credentials_come_out_as_they_went_in(name: str, password: str) -
 
 @pytest.mark.parametrize(
     "source",
-    ["rtsp://cam", "RTSP://CAM/s", "rtsps://[::1]:322/s", "https://h/x.m3u8", "a b.mp4", "webcam", "webcam:3", "demo:", "C:clip.mp4"],
+    ["rtsp://cam", "rtsp://CAM/s", "rtsps://[::1]:322/s", "https://h/x.m3u8", "a b.mp4", "webcam", "webcam:3", "demo:", "C:clip.mp4"],
 )
 def test_sources_that_are_taken(source: str) -> None:
     assert camera(source).source == source
+
+
+def test_the_case_of_a_scheme_does_not_matter() -> None:
+    assert camera("RTSP://CAM/S").source == "rtsp://CAM/S"
+    assert MqttSettings(url="MQTTS://Broker").url == "mqtts://Broker"
+
+
+@pytest.mark.parametrize("source", ["rtsp:/u:hunter2@cam/s", "RTSP:u:hunter2@cam", "http:/cam", "Rtsps :/cam"])
+def test_a_slash_too_few_is_refused_without_showing_the_password(source: str) -> None:
+    with pytest.raises(ValidationError, match="with two slashes after the colon") as caught:
+        camera(source)
+    assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,27 @@ def test_relative_paths_count_from_the_folder_of_the_file(tmp_path: Path, read: 
     assert settings.outbox.directory == tmp_path / "box"
 
 
+@pytest.mark.parametrize("source", ["RTSP://viewer:hunter2@cam/s", "Http://viewer:hunter2@cam/s"])
+def test_a_scheme_in_capitals_is_no_file(source: str, read: Reader) -> None:
+    (found,) = read(f'[[cameras]]\nname = "a"\nsource = "{source}"\n').cameras
+    assert found.source.lower() == source.lower().replace("viewer:hunter2@", "")
+    assert found.password is not None
+    assert "hunter2" not in repr(found)
+
+
+def test_a_source_that_is_refused_is_shown_without_its_password(complaints: Complaints) -> None:
+    (line,) = complaints('[[cameras]]\nname = "a"\nsource = "rtsp:/viewer:hunter2@cam/s"\n')
+    assert "expected rtsp://, with two slashes" in line
+    assert "hunter2" not in line
+
+
+def test_a_token_that_could_be_guessed_is_refused(tmp_path: Path, complaints: Complaints) -> None:
+    (tmp_path / "t").write_text("short")
+    (line,) = complaints('[http]\ntoken_file = "t"\n')
+    assert "at least 16" in line
+    assert "short" not in line
+
+
 @pytest.mark.parametrize("source", ["rtsp://cam/s", "webcam:0", "demo:", "/abs/clip.mp4", "http://cam/mjpeg"])
 def test_what_is_no_relative_path_stays(source: str, read: Reader) -> None:
     settings = read(f'[[cameras]]\nname = "a"\nsource = "{source}"\n[inference]\nmodel = "emotion-edge/1.0.0"\n[detection]\nmodel = "auto"')

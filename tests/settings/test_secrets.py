@@ -30,18 +30,18 @@ def secret(settings: Settings) -> tuple[str | None, str | None, str | None]:
 
 def test_secrets_come_from_the_files_that_keys_name(tmp_path: Path, read: Reader) -> None:
     for name in ("cam", "mq", "tok"):
-        (tmp_path / name).write_text(f"{name}-secret\n")
+        (tmp_path / name).write_text(f"{name}-secret-of-some-length\n")
     text = f'{DOOR}password_file = "cam"\n[mqtt]\npassword_file = "mq"\n[http]\ntoken_file = "tok"\n'
-    assert secret(read(text)) == ("cam-secret", "mq-secret", "tok-secret")
+    assert secret(read(text)) == tuple(f"{name}-secret-of-some-length" for name in ("cam", "mq", "tok"))
 
 
 def test_secrets_come_from_systemd_credentials(tmp_path: Path, read: Reader) -> None:
     credentials = tmp_path / "credentials"
     credentials.mkdir()
     for name in ("camera_front-door_password", "mqtt_password", "http_token"):
-        (credentials / name).write_text(f"{name}!")
+        (credentials / name).write_text(f"{name}-as-given!")
     found = secret(read(DOOR, {"CREDENTIALS_DIRECTORY": str(credentials)}))
-    assert found == ("camera_front-door_password!", "mqtt_password!", "http_token!")
+    assert found == ("camera_front-door_password-as-given!", "mqtt_password-as-given!", "http_token-as-given!")
 
 
 def test_the_environment_wins_over_file_and_credential(tmp_path: Path, read: Reader) -> None:
@@ -52,9 +52,9 @@ def test_the_environment_wins_over_file_and_credential(tmp_path: Path, read: Rea
         "CREDENTIALS_DIRECTORY": str(tmp_path),
         "FERSTREAM_MQTT__PASSWORD": "variable",
         "FERSTREAM_CAMERAS__FRONT_DOOR__PASSWORD": "12345",
-        "FERSTREAM_HTTP__TOKEN": "tok-tok",
+        "FERSTREAM_HTTP__TOKEN": "tok-tok-tok-tok-tok",
     }
-    assert secret(read(text, environ)) == ("12345", "variable", "tok-tok")
+    assert secret(read(text, environ)) == ("12345", "variable", "tok-tok-tok-tok-tok")
     del environ["FERSTREAM_MQTT__PASSWORD"]
     assert secret(read(text, environ))[1] == "file-one"
 
@@ -122,7 +122,7 @@ def test_an_address_open_to_the_network_needs_a_token(complaints: Complaints, re
     text = '[http]\nlisten = "0.0.0.0:9108"\n'
     (line,) = complaints(text)
     assert line.startswith("f.toml:2: http.listen: 0.0.0.0:9108 is open to the network and needs a token: name a file with one in ")
-    assert read(text, {"FERSTREAM_HTTP__TOKEN": "long-enough"}).http.token is not None
+    assert read(text, {"FERSTREAM_HTTP__TOKEN": "long-enough-by-now"}).http.token is not None
     assert read(f"{text}enabled = false").http.enabled is False
 
 

@@ -18,7 +18,7 @@ from ferstream.runtime.redaction import forget_secrets
 def logging_restored() -> Iterator[None]:
     """Put the root logger, the hooks for crashes, warnings, structlog and the known secrets back."""
     root = logging.getLogger()
-    handlers, level, hooks = root.handlers[:], root.level, (sys.excepthook, threading.excepthook)
+    handlers, level, hooks = root.handlers[:], root.level, (sys.excepthook, threading.excepthook, sys.unraisablehook)
     try:
         with warnings.catch_warnings():
             yield
@@ -26,6 +26,6 @@ def logging_restored() -> Iterator[None]:
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
-        sys.excepthook, threading.excepthook = hooks
+        sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
         structlog.reset_defaults()
         forget_secrets()

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from ferstream.app.checks.finding import Finding, failed, passed, skipped
+from ferstream.app.checks.finding import Finding, failed, passed, skipped, warned
 from ferstream.errors import ExitCode
 from ferstream.settings import Settings
 from ferstream.settings.secrets import read_secret, readable_by_others, secret_files, unsafe_listen
@@ -28,7 +28,7 @@ def check_secrets(settings: Settings) -> Iterator[Finding]:
             yield failed("secret", f"{key}: {exc}", advice, ExitCode.USAGE)
             continue
         if readable_by_others(path):
-            yield failed("secret", f"{key}: every user of this machine can read {path}", f"chmod 600 {path}", ExitCode.USAGE)
+            yield warned("secret", f"{key}: every user of this machine can read {path}", f"chmod 600 {path}")
         else:
             yield passed("secret", f"{key}: {path}")
 
