@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from ferstream.inference.bundle import Bundle
-    from ferstream.training.evaluate import Evaluation
+    from ferstream.training.evaluate import Evaluation, Scores
 
 
 def evaluate(
@@ -33,9 +33,14 @@ def evaluate(
     from ferstream.inference.backends import open_classifier
     from ferstream.inference.bundle import load_bundle
     from ferstream.training.evaluate import evaluate as evaluate_faces
+    from ferstream.training.outputs import check_file, check_folder, writing
     from ferstream.training.readers import read_faces
 
     _check_usage(usage)
+    if json_file is not None:
+        check_file(json_file)
+    if plots is not None:
+        check_folder(plots)
     bundle = load_bundle(model)
     faces = read_faces(data, votes=votes, want_votes=labels == "ferplus")
     classifier = open_classifier(bundle, backend=backend, deterministic=True)
@@ -54,11 +59,12 @@ def evaluate(
     }
     _print(result, numbers)
     if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+        with writing(json_file):
+            json_file.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
         typer.echo(f"numbers: {json_file}")
     if plots is not None:
-        _draw(result, plots, title=f"{bundle.manifest.name} {bundle.manifest.version}, {usage}, {labels}")
+        with writing(plots):
+            _draw(result, plots, title=f"{bundle.manifest.name} {bundle.manifest.version}, {usage}, {labels}")
 
 
 def _check_usage(usage: str) -> None:
@@ -70,12 +76,12 @@ def _check_usage(usage: str) -> None:
 
 
 def _cost(bundle: Bundle, *, timing: bool) -> dict[str, Any]:
-    from ferstream.training.timing import ms_per_face
+    from ferstream.training.timing import COST, COST_ON, cost
 
-    recorded = bundle.manifest.metrics.get("ms_per_face")
-    if timing or not isinstance(recorded, dict):
-        return {"ms_per_face": ms_per_face(bundle), "ms_per_face_from": "this run"}
-    return {"ms_per_face": recorded, "ms_per_face_from": "the bundle's manifest"}
+    recorded = bundle.manifest.metrics
+    if timing or not isinstance(recorded.get(COST), dict):
+        return {**cost(bundle), "ms_per_face_from": "this run"}
+    return {COST: recorded[COST], COST_ON: recorded.get(COST_ON), "ms_per_face_from": "the bundle's manifest"}
 
 
 def _print(result: Evaluation, numbers: dict[str, Any]) -> None:
@@ -90,13 +96,27 @@ def _print(result: Evaluation, numbers: dict[str, Any]) -> None:
         table.add_row(label, str(row["rows"]), *(f"{100 * row[key]:.1f} %" for key in ("precision", "recall", "f1")))
     console = Console()
     console.print(table)
-    for title, scores in (("all faces", result.scores), ("not in Training", result.unseen)):
-        values = scores.as_json()
-        rates = f"accuracy {100 * values['accuracy']:.2f} %, balanced {100 * values['balanced_accuracy']:.2f} %"
-        rest = f"macro F1 {values['macro_f1']:.4f}, loss {values['loss']:.4f}, ECE {values['ece']:.4f}"
-        console.print(f"{title:>16}: {values['rows']} faces, {rates}, {rest}", highlight=False, soft_wrap=True)
-    cost = ", ".join(f"{backend} {value:.2f}" for backend, value in numbers["ms_per_face"].items())
-    console.print(f"ms a face on one core ({numbers['ms_per_face_from']}): {cost}", highlight=False)
+    console.print(_scores_line("all faces", result.scores), highlight=False, soft_wrap=True)
+    console.print(_scores_line("not in Training", result.unseen), highlight=False, soft_wrap=True)
+    console.print(_cost_line(numbers), highlight=False, soft_wrap=True)
+
+
+def _scores_line(title: str, scores: Scores | None) -> str:
+    if scores is None:
+        return f"{title:>16}: no Training rows to compare with"
+    values = scores.as_json()
+    rates = f"accuracy {100 * values['accuracy']:.2f} %, balanced {100 * values['balanced_accuracy']:.2f} %"
+    rest = f"macro F1 {values['macro_f1']:.4f}, loss {values['loss']:.4f}, ECE {values['ece']:.4f}"
+    return f"{title:>16}: {values['rows']} faces, {rates}, {rest}"
+
+
+def _cost_line(numbers: dict[str, Any]) -> str:
+    from ferstream.training.timing import COST, COST_ON, measured_on
+
+    cost = ", ".join(f"{backend} {value:.2f}" for backend, value in numbers[COST].items())
+    here = numbers["ms_per_face_from"] == "this run"
+    where = "measured now" if here else "as recorded in the bundle, --timing measures here"
+    return f"ms a face on one core: {cost} ({where}; {measured_on(numbers[COST_ON])})"
 
 
 def _draw(result: Evaluation, folder: Path, *, title: str) -> None:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from ferstream.training.dataset import FaceSet
     from ferstream.training.export import Exported
+    from ferstream.training.serving import Measure
 
 
 def export(
@@ -38,13 +40,31 @@ def export(
     import_keras()
     from ferstream.inference.bundle import load_bundle
     from ferstream.training.export import FORMATS, INT8, export_bundle
+    from ferstream.training.outputs import check_folder, writing
+    from ferstream.training.readers import read_faces
     from ferstream.training.sample_faces import faces_for_export
 
-    compared, calibrating, source = faces_for_export(data, faces=faces, calibration=calibration)
+    check_folder(out)
+    bundle = load_bundle(model)
+    known = None if data is None else read_faces(data, want_votes=True)
+    compared, calibrating, source = faces_for_export(known, faces=faces, calibration=calibration)
     wanted = formats or [form for form in FORMATS if form != INT8 or calibrating is not None]
     print(f"compared with Keras on {len(compared)} faces of {source}")
-    for done in export_bundle(load_bundle(model), out=out, formats=wanted, faces=compared, calibration=calibrating):
-        print(_line(done))
+    with writing(out):
+        for done in export_bundle(bundle, out=out, formats=wanted, faces=compared, calibration=calibrating, measure=_measure(known)):
+            print(_line(done))
+
+
+def _measure(known: FaceSet | None) -> Measure:
+    """Return what the INT8 bundle records: its cost, and its scores on a test split where the data has one."""
+    from ferstream.training.timing import cost
+
+    test = next((usage for usage in ("PublicTest", "PrivateTest") if known is not None and usage in known.usages), None)
+    if known is None or test is None:
+        return cost
+    from ferstream.training.session import measure
+
+    return lambda draft: measure(draft, known, test)
 
 
 def _line(done: Exported) -> str:

@@ -31,14 +31,24 @@ def import_model(
     from ferstream.training.quiet import import_keras
 
     import_keras()
+    from ferstream.inference.bundle import check_target
     from ferstream.training.import_model import import_network
     from ferstream.training.serving import save_bundle
+    from ferstream.training.timing import cost
 
+    check_target(directory=out / name / version, name=name, version=version, replace=replace)
     imported = import_network(network, weights=weights, labels=labels.split(","), value_range=value_range)
     recipe = {"imported_from": network.name, "labels": labels, "notes": list(imported.notes)}
     card = _card(name, version, network, imported.notes)
     bundle = save_bundle(
-        imported.served, directory=out / name / version, name=name, version=version, recipe=recipe, card=card, replace=replace
+        imported.served,
+        directory=out / name / version,
+        name=name,
+        version=version,
+        recipe=recipe,
+        card=card,
+        replace=replace,
+        measure=cost,
     )
     for note in imported.notes:
         print(note)

@@ -29,16 +29,27 @@ def predict(
 ) -> None:
     """Find the faces of still pictures and what their expressions resemble.
 
-    Exit status: 0 also when there is no face, 3 when a picture cannot be read (the others are still done), 5 model.
+    Exit status: 0 also when there is no face, 3 when a picture cannot be read (the others are still done), 5 model, 8 when
+    the JSON or a picture cannot be written.
     """
     from ferstream.errors import ExitCode
 
+    _check_outputs(out, json_file, picture=picture)
     reader, classifier = _reader(model, backend, detect=detect, score=score, min_face=min_face)
     readings, failed = _read_all(reader, images)
     _write(readings, classifier, out=out, json_file=json_file, picture=picture)
     classifier.close()
     if failed:
         raise typer.Exit(int(ExitCode.SOURCE))
+
+
+def _check_outputs(out: Path, json_file: str | None, *, picture: bool) -> None:
+    from ferstream.training.outputs import check_file, check_folder
+
+    if picture or json_file is None:
+        check_folder(out)
+    if json_file not in {None, "-"}:
+        check_file(Path(str(json_file)))
 
 
 def _reader(model: str, backend: str, *, detect: bool, score: float, min_face: float) -> tuple[StillReader, Classifier]:
@@ -67,20 +78,17 @@ def _read_all(reader: StillReader, images: list[Path]) -> tuple[list[Reading], i
 
 
 def _write(readings: list[Reading], classifier: Classifier, *, out: Path, json_file: str | None, picture: bool) -> None:
-    from ferstream.errors import ModelError
+    from ferstream.training.outputs import writing
     from ferstream.training.still_report import as_json, draw
 
     text = json.dumps(as_json(readings, classifier), indent=2) + "\n"
     if json_file == "-":
         sys.stdout.write(text)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
+    with writing(out):
         if json_file != "-":
             (out / "faces.json" if json_file is None else Path(json_file)).write_text(text, encoding="utf-8")
         for reading, target in zip(readings, _targets(readings, out), strict=True):
             print(_summary(reading) + (f" -> {draw(reading, target)}" if picture else ""), file=sys.stderr)
-    except OSError as exc:
-        raise ModelError(f"{exc.filename or out}: cannot be written: {exc.strerror or exc}") from exc
 
 
 def _targets(readings: list[Reading], out: Path) -> list[Path]:

@@ -92,22 +92,23 @@ class Evaluation:
     """A classifier's answers to a set of faces, with their scores.
 
     ``judged`` are the faces that have a truth, ``truth`` (N,) and ``probabilities`` (N, 7) belong to
-    them; ``unseen`` are the scores without faces whose pixels are also in Training.
+    them; ``unseen`` are the scores without faces whose pixels are also in Training, None when there is no
+    Training to compare with.
     """
 
     judged: FaceSet
     truth: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float32]
     scores: Scores
-    unseen: Scores
+    unseen: Scores | None
     left_out: int
 
     def as_json(self) -> dict[str, Any]:
         """Return every number, keys in a fixed order."""
-        without = self.unseen.as_json()
+        everything = self.scores.as_json()
+        without = dict.fromkeys(everything) if self.unseen is None else self.unseen.as_json()
         return {
-            **self.scores.as_json(),
-            "rows_dedup": without.pop("rows"),
+            **everything,
             **{f"{key}_dedup": value for key, value in without.items()},
             "rows_without_majority": self.left_out,
             "per_class": self.scores.per_class(),
@@ -134,17 +135,24 @@ def evaluate(classify: Classify, faces: FaceSet, *, usage: str, truth: str = "fe
     if not has_truth.any():
         raise DataError(f"{faces.source}: no row of {usage} has a FER+ majority")
     judged, answers = part.where(has_truth), answers[has_truth]
-    training = faces.pixels[faces.usages == "Training"]
-    seen = np.isin(pixel_keys(judged.pixels), pixel_keys(training)) if usage != "Training" else np.zeros(len(judged), np.bool_)
     probabilities = classify(judged.pixels)
+    unseen = _unseen(judged, faces, usage)
     return Evaluation(
         judged=judged,
         truth=answers,
         probabilities=probabilities,
         scores=score(probabilities, answers),
-        unseen=score(probabilities[~seen], answers[~seen]),
+        unseen=None if unseen is None else score(probabilities[unseen], answers[unseen]),
         left_out=int((~has_truth).sum()),
     )
+
+
+def _unseen(judged: FaceSet, faces: FaceSet, usage: str) -> npt.NDArray[np.bool_] | None:
+    """Tell which faces are not also in Training, (N,); None when there is no Training, or it is what is judged."""
+    training = faces.pixels[faces.usages == "Training"]
+    if usage == "Training" or not len(training):
+        return None
+    return ~np.isin(pixel_keys(judged.pixels), pixel_keys(training))
 
 
 def true_classes(faces: FaceSet, truth: str) -> npt.NDArray[np.int64]:

@@ -16,11 +16,12 @@ import keras
 import numpy as np
 
 from ferstream.errors import ModelError
-from ferstream.inference.bundle import KERAS_FILE, OPENVINO_BIN, OPENVINO_XML, Bundle, write_bundle
+from ferstream.inference.bundle import KERAS_FILE, OPENVINO_BIN, OPENVINO_XML, Bundle
 from ferstream.inference.classifier import Crops, Probabilities
 from ferstream.training import convert, runners
 from ferstream.training.layer_table import draw_architecture, write_layer_table
-from ferstream.training.serving import library_versions
+from ferstream.training.serving import Measure, write_measured
+from ferstream.training.timing import cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ FORMATS: tuple[str, ...] = ("openvino", INT8, *tuple(_FORMATS)[1:])
 
 
 def export_bundle(
-    bundle: Bundle, *, out: Path, formats: Sequence[str], faces: Crops, calibration: Crops | None = None
+    bundle: Bundle, *, out: Path, formats: Sequence[str], faces: Crops, calibration: Crops | None = None, measure: Measure = cost
 ) -> Iterator[Exported]:
     """Write each format into a folder and compare it with Keras; yields as each one is done.
 
@@ -79,6 +80,7 @@ def export_bundle(
         formats: Some of ``FORMATS``.
         faces: (n, 48, 48) uint8 to compare on.
         calibration: (n, 48, 48) uint8 real faces that INT8 ranges come from; needed for ``openvino-int8``.
+        measure: Gives the metrics that the INT8 bundle records.
 
     Raises:
         ModelError: A format is unknown, or cannot be written here.
@@ -92,13 +94,13 @@ def export_bundle(
     expected = runners.run_keras(served, faces)
     for form in formats:
         if form == INT8:
-            yield _compared(form, _write_int8(bundle, served, out, calibration), runners.run_openvino, faces, expected)
+            yield _compared(form, _write_int8(bundle, served, out, calibration, measure), runners.run_openvino, faces, expected)
             continue
         rule = _FORMATS[form]
         yield _compared(form, rule.write(served, out / rule.file_name), rule.run, faces, expected)
 
 
-def _write_int8(bundle: Bundle, served: keras.Model, out: Path, calibration: Crops | None) -> Path:
+def _write_int8(bundle: Bundle, served: keras.Model, out: Path, calibration: Crops | None, measure: Measure) -> Path:
     """Write a bundle of its own, ``<name>-int8/<version>``: it is another model, with numbers of its own."""
     if calibration is None or not len(calibration):
         raise ModelError(
@@ -108,7 +110,8 @@ def _write_int8(bundle: Bundle, served: keras.Model, out: Path, calibration: Cro
     name = f"{said.name}-int8"
     with tempfile.TemporaryDirectory(prefix="ferstream-int8-") as scratch:
         xml = convert.to_openvino_int8(served, Path(scratch) / OPENVINO_XML, calibration)
-        written = write_bundle(
+        written = write_measured(
+            measure,
             directory=out / name / said.version,
             files={OPENVINO_XML: xml, OPENVINO_BIN: xml.with_suffix(".bin")},
             card=f"# {name} {said.version}\n\n`{said.name}` {said.version} in 8 bits (NNCF, after training, {len(calibration)} faces).\n",
@@ -118,7 +121,6 @@ def _write_int8(bundle: Bundle, served: keras.Model, out: Path, calibration: Cro
             alignment=said.alignment,
             temperature=said.temperature,
             recipe={"quantised_from": f"{said.name}/{said.version}", "calibration_faces": len(calibration)},
-            created_with=library_versions(),
         )
     return written.file(OPENVINO_XML)
 

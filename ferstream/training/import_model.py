@@ -12,7 +12,7 @@ from ferstream.domain.emotion import LABELS
 from ferstream.errors import ModelError
 from ferstream.inference.classifier import CROP_PX
 from ferstream.training.model_file import read_network
-from ferstream.training.serving import serving_model
+from ferstream.training.serving import last_activation, serving_model
 
 RANGES: dict[str, tuple[float, float]] = {"0..255": (1.0, 0.0), "0..1": (1 / 255, 0.0), "-1..1": (1 / 127.5, -1.0)}
 """What a network was fed: scale and offset from 0..255."""
@@ -56,11 +56,9 @@ def import_network(path: Path, *, weights: Path | None = None, labels: Sequence[
         ModelError: The file is refused, unreadable, or has other inputs or outputs; the message says what to do.
     """
     order = label_order(labels)
-    network = read_network(path, weights)
-    if value_range is None:
-        value_range = "0..255" if _scales_inside(network) else "0..1"
-    elif value_range not in RANGES:
+    if value_range is not None and value_range not in RANGES:
         raise ModelError(f"range {value_range!r} is unknown; choose one of {', '.join(RANGES)}")
+    network = read_network(path, weights)
     adapted, notes = _adapted(network, path, value_range)
     if adapted.output_shape[-1] != len(LABELS):
         raise ModelError(
@@ -68,7 +66,8 @@ def import_network(path: Path, *, weights: Path | None = None, labels: Sequence[
         )
     in_order = order == list(range(len(LABELS)))
     moved = "outputs are in ferstream's label order" if in_order else "outputs were reordered to " + ", ".join(LABELS)
-    return Imported(served=serving_model(adapted, order=None if in_order else order), notes=(*notes, moved))
+    served = serving_model(adapted, order=None if in_order else order)
+    return Imported(served=served, notes=(*notes, *_about_outputs(network), moved))
 
 
 def label_order(labels: Sequence[str]) -> list[int]:
@@ -92,16 +91,28 @@ def _scales_inside(network: keras.Model) -> bool:
     return any(isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization) for layer in first)
 
 
-def _adapted(network: keras.Model, path: Path, value_range: str) -> tuple[keras.Model, tuple[str, ...]]:
+def _about_outputs(network: keras.Model) -> tuple[str, ...]:
+    """Say what is made of outputs that are neither logits nor a softmax."""
+    ends_in = last_activation(network)
+    if ends_in == "sigmoid":
+        return ("its outputs are seven sigmoids: taken as probabilities and scaled to sum 1",)
+    return () if ends_in in {"linear", "softmax"} else (f"it ends in {ends_in}: its outputs are taken for logits",)
+
+
+def _adapted(network: keras.Model, path: Path, value_range: str | None) -> tuple[keras.Model, tuple[str, ...]]:
     """Put grey 48x48 0..255 in front of whatever the network takes."""
     shape = tuple(network.input_shape) if isinstance(network.input_shape, tuple) else ()
     if len(shape) != 4 or None in shape[1:] or shape[3] not in {1, 3}:
         raise ModelError(f"{path}: takes {network.input_shape}, expected one picture (None, height, width, 1 or 3), channels last")
     height, width, channels = shape[1:]
-    scale, offset = RANGES[value_range]
+    guessed = "0..255" if _scales_inside(network) else "0..1"
+    scale, offset = RANGES[value_range or guessed]
     given = keras.Input((CROP_PX, CROP_PX, 1), name="grey")
     value = keras.layers.Rescaling(scale, offset, name="to_its_range")(given)
-    notes = [f"it is fed {value_range}" + (" (guessed; --range corrects it)" if value_range == "0..1" else "")]
+    # A network that scales inside takes bytes: that is seen, not guessed.
+    notes = [
+        f"it is fed {value_range or guessed}" + (" (guessed; --range corrects it)" if value_range is None and guessed == "0..1" else "")
+    ]
     if (height, width) != (CROP_PX, CROP_PX):
         value = keras.layers.Resizing(height, width, interpolation="bilinear", name="to_its_size")(value)
         notes.append(f"crops are resized to {width}x{height} inside the model")

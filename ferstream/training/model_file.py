@@ -127,6 +127,8 @@ def _read_config(path: Path) -> dict[str, Any]:
 def _refuse_code(config: dict[str, Any], path: Path) -> None:
     for node in _nodes(config):
         kind, module = node.get("class_name"), node.get("module")
+        if not isinstance(kind, str | None):
+            raise ModelError(f"{path}: is not the architecture of a Keras model: a class_name is {kind!r}, not a name")
         if kind in _OWN_CODE:
             what = str(kind).strip("_").capitalize() if "lambda" in str(kind).lower() else kind
             msg = f"{path}: has a {what} layer, whose Python code would run on loading; refused. Replace it by a Keras layer and save again"

@@ -13,17 +13,19 @@ from ferstream.domain.frame import Luma
 from ferstream.errors import DataError
 from ferstream.inference.alignment import align
 from ferstream.inference.classifier import CROP_PX, Crops
+from ferstream.training.dataset import FaceSet
 from ferstream.training.readers import read_faces
 from ferstream.training.stills import find_faces, read_picture
 
 _SEED = 2013
 
 
-def faces_for_export(data: Path | None, *, faces: int, calibration: int) -> tuple[Crops, Crops | None, str]:
+def faces_for_export(data: Path | FaceSet | None, *, faces: int, calibration: int) -> tuple[Crops, Crops | None, str]:
     """Return faces to compare on, faces to calibrate on (None without data), and where they are from.
 
     Args:
-        data: ``fer2013.csv`` or a folder; calibration takes Training rows, comparison the others where there are any.
+        data: ``fer2013.csv``, a folder, or what was read from it; calibration takes Training rows, comparison the
+            others where there are any.
         faces: Most faces to compare on.
         calibration: Most faces to calibrate on.
 
@@ -32,11 +34,11 @@ def faces_for_export(data: Path | None, *, faces: int, calibration: int) -> tupl
     """
     if data is None:
         return portrait_faces(faces), None, "a sample portrait, varied (give --data for real ones)"
-    known = read_faces(data)
+    known = data if isinstance(data, FaceSet) else read_faces(data)
     training = known.usages == "Training"
     compared = known.pixels[~training] if (~training).any() else known.pixels
     calibrating = known.pixels[training] if training.any() else known.pixels
-    return _some(compared, faces), _some(calibrating, calibration), str(data)
+    return _some(compared, faces), _some(calibrating, calibration), known.source
 
 
 def portrait_faces(count: int) -> Crops:

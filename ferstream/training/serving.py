@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,11 @@ from ferstream.inference.bundle import KERAS_FILE, OPENVINO_BIN, OPENVINO_XML, B
 from ferstream.inference.classifier import CROP_PX
 from ferstream.training.convert import to_openvino
 
+Measure = Callable[[Bundle], Mapping[str, Any]]
+"""From a finished bundle to the metrics that its manifest records."""
+
 _SMALLEST = 1e-7
+_PROBABILITIES = frozenset({"softmax", "sigmoid"})
 _LIBRARIES = ("ferstream", "keras", "tensorflow", "jax", "torch", "openvino", "numpy")
 
 
@@ -33,7 +37,8 @@ def serving_model(
     Args:
         network: (n, 48, 48, 1) grey 0..255 in (normalisation inside), (n, 7) out; its dtype policy may be a
             mixed one: the copy made here computes in float32.
-        logits: Whether it gives logits; None looks at its last layer (softmax or not).
+        logits: Whether it gives logits; None looks at its last layer: softmax and sigmoid give
+            probabilities (sigmoids are scaled to sum 1), anything else logits.
         temperature: Logits are divided by it before the softmax.
         mirror: Whether logits are averaged over the crop and its mirror image (twice the cost).
         order: ``order[i]`` is the output of the network that is ``LABELS[i]``; None when it is in order already.
@@ -45,7 +50,7 @@ def serving_model(
     plain = _in_float32(network)
     given = keras.Input((CROP_PX, CROP_PX, 1), dtype="uint8", name="crops")
     grey = keras.layers.Rescaling(1.0, dtype="float32", name="as_float")(given)
-    logits = not _ends_in_softmax(plain) if logits is None else logits
+    logits = last_activation(plain) not in _PROBABILITIES if logits is None else logits
     scores = _scores(plain, grey, logits=logits)
     if mirror:
         scores = (scores + _scores(plain, keras.ops.flip(grey, axis=2), logits=logits)) * 0.5
@@ -69,6 +74,7 @@ def save_bundle(
     card: str = "",
     alignment: str = FER2013_5PT,
     replace: bool = False,
+    measure: Measure | None = None,
 ) -> Bundle:
     """Write a served model as a bundle: ``model.keras``, OpenVINO IR (FP16 weights), manifest and card.
 
@@ -83,6 +89,7 @@ def save_bundle(
         card: Text of ``CARD.md``.
         alignment: Id of its crop geometry.
         replace: Whether an existing bundle is replaced.
+        measure: Asked about the finished files before the bundle is placed; what it returns is added to ``metrics``.
 
     Raises:
         BundleError: The target exists or the disk refuses.
@@ -92,7 +99,8 @@ def save_bundle(
         keras_file = Path(scratch) / KERAS_FILE
         served.save(keras_file)
         xml = to_openvino(served, Path(scratch) / OPENVINO_XML)
-        return write_bundle(
+        return write_measured(
+            measure,
             directory=directory,
             files={KERAS_FILE: keras_file, OPENVINO_XML: xml, OPENVINO_BIN: xml.with_suffix(".bin")},
             card=card,
@@ -103,8 +111,29 @@ def save_bundle(
             temperature=temperature,
             metrics=dict(metrics or {}),
             recipe=dict(recipe or {}),
-            created_with=library_versions(),
         )
+
+
+def write_measured(
+    measure: Measure | None, *, directory: Path, card: str, replace: bool, metrics: Mapping[str, Any] | None = None, **fields: Any
+) -> Bundle:
+    """Write a bundle whose metrics are measured on its own files first; see ``write_bundle`` for the arguments."""
+    fields["created_with"] = library_versions()
+    known = dict(metrics or {})
+    if measure is not None:
+        with tempfile.TemporaryDirectory(prefix="ferstream-draft-") as scratch:
+            known |= measure(write_bundle(directory=Path(scratch) / "draft", **fields))
+    return write_bundle(directory=directory, card=card, replace=replace, metrics=known, **fields)
+
+
+def last_activation(network: keras.Model) -> str:
+    """Return the name of the activation that a network ends in, ``linear`` where there is none."""
+    last = network.layers[-1]
+    if isinstance(last, keras.Model):
+        return last_activation(last)
+    if isinstance(last, keras.layers.Softmax):
+        return "softmax"
+    return str(getattr(getattr(last, "activation", None), "__name__", "linear"))
 
 
 def library_versions() -> dict[str, str]:
@@ -140,11 +169,3 @@ def _in_float32(network: keras.Model) -> keras.Model:
     plain.set_weights(network.get_weights())
     # A clone keeps the optimizer, whose state is twice the size of the weights, and would take it into model.keras.
     return keras.Model(plain.inputs[0], plain.outputs[0], name=network.name)
-
-
-def _ends_in_softmax(network: keras.Model) -> bool:
-    last = network.layers[-1]
-    if isinstance(last, keras.Model):
-        return _ends_in_softmax(last)
-    activation = getattr(last, "activation", None)
-    return isinstance(last, keras.layers.Softmax) or getattr(activation, "__name__", "") == "softmax"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -15,7 +14,7 @@ import numpy.typing as npt
 
 from ferstream.errors import DataError
 from ferstream.inference.backends import open_classifier
-from ferstream.inference.bundle import Bundle, check_target, write_bundle
+from ferstream.inference.bundle import Bundle, check_target
 from ferstream.training import plots, tensorboard
 from ferstream.training.calibration import fit_temperature
 from ferstream.training.dataset import FaceSet
@@ -26,9 +25,9 @@ from ferstream.training.quality import inspect
 from ferstream.training.recipe import Recipe
 from ferstream.training.report import training_faces, unseen_faces
 from ferstream.training.scoring import predict_logits
-from ferstream.training.serving import library_versions, save_bundle, serving_model
+from ferstream.training.serving import save_bundle, serving_model
 from ferstream.training.targets import NO_MAJORITY
-from ferstream.training.timing import ms_per_face
+from ferstream.training.timing import cost
 
 CURVES = "curves.png"
 
@@ -120,21 +119,17 @@ def _writing(folder: Path) -> Iterator[None]:
 def finish(network: keras.Model, faces: FaceSet, validation: FaceSet, *, usage: str, target: Target, how: dict[str, Any]) -> Bundle:
     """Calibrate a trained network, measure what will be served, and write it all as a bundle."""
     temperature = calibrate(network, validation)
-    served = serving_model(network, logits=True, temperature=temperature)
-    with tempfile.TemporaryDirectory(prefix="ferstream-train-") as scratch:
-        draft = save_bundle(served, directory=Path(scratch) / target.name / target.version, name=target.name, version=target.version)
-        return write_bundle(
-            directory=target.directory,
-            files={name: draft.directory / name for name in draft.manifest.files},
-            card=card_text(target, how),
-            replace=target.replace,
-            name=target.name,
-            version=target.version,
-            temperature=temperature,
-            metrics=measure(draft, faces, usage),
-            recipe=how,
-            created_with=library_versions(),
-        )
+    return save_bundle(
+        serving_model(network, logits=True, temperature=temperature),
+        directory=target.directory,
+        name=target.name,
+        version=target.version,
+        temperature=temperature,
+        card=card_text(target, how),
+        recipe=how,
+        replace=target.replace,
+        measure=lambda draft: measure(draft, faces, usage),
+    )
 
 
 def calibrate(network: keras.Model, faces: FaceSet) -> float:
@@ -156,8 +151,7 @@ def measure(bundle: Bundle, faces: FaceSet, usage: str) -> dict[str, Any]:
             metrics[f"{usage}, {truth}"] = {key: value for key, value in numbers.items() if isinstance(value, int | float)}
     finally:
         classifier.close()
-    metrics["ms_per_face"] = ms_per_face(bundle)
-    return metrics
+    return metrics | cost(bundle)
 
 
 def card_text(target: Target, how: dict[str, Any]) -> str:

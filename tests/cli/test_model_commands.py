@@ -12,10 +12,11 @@ from typer.testing import CliRunner, Result
 
 from ferstream.cli import app
 from ferstream.domain.emotion import LABELS
-from ferstream.errors import BundleError, ExitCode, ModelError
+from ferstream.errors import BundleError, ExitCode, ModelError, OutputError
 from ferstream.inference.bundle import Bundle, load_bundle
 from tests.support.bundles import random_crops, tiny_network, tiny_openvino_bundle
 from tests.support.pictures import portrait, portrait_path
+from tests.training.conftest import make_faces, write_csv
 
 
 def call(*words: object) -> Result:
@@ -83,8 +84,13 @@ class TestPredict:
     def test_a_folder_that_cannot_be_written_is_named(self, model: Path, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         done = call("predict", portrait_path(), "--model", model, "--out", tmp_path / "file")
-        assert isinstance(done.exception, ModelError)
+        assert isinstance(done.exception, OutputError)
         assert "cannot be written" in str(done.exception)
+
+    def test_a_json_that_cannot_be_written_is_told_before_the_model_is_loaded(self, tmp_path: Path) -> None:
+        done = call("predict", portrait_path(), "--model", "no-such-model", "--no-picture", "--json", tmp_path)
+        assert isinstance(done.exception, OutputError)
+        assert "is a folder; give a file" in str(done.exception)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -107,6 +113,30 @@ class TestNeedingKeras:
         bundle = load_bundle("emotion-old", [tmp_path / "models"])
         assert bundle.manifest.recipe["labels"] == labels
         assert "Not evaluated" in (bundle.directory / "CARD.md").read_text()
+        assert set(bundle.manifest.metrics) == {"ms_per_face", "ms_per_face_on"}
+        assert set(bundle.manifest.metrics["ms_per_face_on"]["precision"]) == {"openvino", "keras"}
+
+    def test_int8_records_what_it_scores_and_costs(self, full_bundle: Bundle, tmp_path: Path) -> None:
+        pytest.importorskip("nncf", reason="the train extra is not installed")
+        write_csv(tmp_path, make_faces(21, 14))
+        words = ["export", full_bundle.directory, "--out", tmp_path / "out", "--format", "openvino-int8", "--data", tmp_path, "--faces", 4]
+        done = call(*words)
+        assert done.exit_code == 0, done.output
+        metrics = load_bundle("tiny-full-int8", [tmp_path / "out"]).manifest.metrics
+        assert set(metrics) == {"PublicTest, fer2013", "PublicTest, ferplus", "ms_per_face", "ms_per_face_on"}
+        assert metrics["PublicTest, fer2013"]["rows"] == 14
+
+    def test_an_export_folder_that_cannot_be_written_is_named(self, full_bundle: Bundle, tmp_path: Path) -> None:
+        pytest.importorskip("nncf", reason="the train extra is not installed")
+        (tmp_path / "file").write_text("")
+        done = call("export", full_bundle.directory, "--out", tmp_path / "file", "--format", "table")
+        assert isinstance(done.exception, OutputError)
+
+    def test_import_looks_at_its_target_first(self, tmp_path: Path) -> None:
+        pytest.importorskip("keras", reason="the Keras extra is not installed")
+        done = call("import-model", tmp_path / "none.keras", "--name", "Old One", "--out", tmp_path)
+        assert isinstance(done.exception, BundleError)
+        assert "name: " in str(done.exception)
 
     def test_import_refuses_a_pickle(self, tmp_path: Path) -> None:
         (tmp_path / "model.pkl").write_bytes(b"\x80\x04.")

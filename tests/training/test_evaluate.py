@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ferstream.cli.evaluate import evaluate as evaluate_command
 from ferstream.domain.emotion import LABELS
-from ferstream.errors import DataError
+from ferstream.errors import DataError, OutputError
 from ferstream.training.confused import most_confused
 from ferstream.training.dataset import FaceSet
 from ferstream.training.evaluate import Evaluation, evaluate, score
@@ -65,6 +65,17 @@ def test_faces_also_in_training_are_left_out_of_the_second_count() -> None:
 
     assert (numbers["rows"], numbers["rows_dedup"]) == (7, 6)
     assert numbers["accuracy_dedup"] == pytest.approx(5 / 6, abs=1e-6)
+
+
+@pytest.mark.parametrize(("training", "usage"), [(0, "PublicTest"), (7, "Training")])
+def test_without_training_rows_to_compare_with_the_second_count_is_null(training: int, usage: str) -> None:
+    faces = make_faces(training, 7)
+
+    numbers = evaluate(knows(faces), faces, usage=usage).as_json()
+
+    second = {key: value for key, value in numbers.items() if key.endswith("_dedup")}
+    assert second == dict.fromkeys([f"{key}_dedup" for key in ("rows", "loss", "accuracy", "balanced_accuracy", "macro_f1", "ece")])
+    assert numbers["accuracy"] == 1.0
 
 
 def test_ferplus_judges_only_rows_with_a_majority() -> None:
@@ -164,6 +175,42 @@ class TestCommand:
         assert numbers["ms_per_face_from"] == "this run"
         made = {path.name for path in (tmp_path / "pictures").iterdir()}
         assert made == {"confusion.png", "reliability.png", "most_confused.png"}
+
+    def test_it_says_where_the_cost_was_measured_and_that_nothing_could_be_compared(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        there = {"cpu": "Box 1", "precision": {"openvino": "bf16"}}
+        tiny_openvino_bundle(tmp_path / "models", metrics={"ms_per_face": {"openvino": 0.5}, "ms_per_face_on": there})
+        write_csv(tmp_path, make_faces(0, 14))
+
+        numbers = self.run(tmp_path, tmp_path / "a.json")
+        recorded = capsys.readouterr().out
+        now = self.run(tmp_path, tmp_path / "b.json", timing=True)
+
+        assert numbers["ms_per_face_on"] == there
+        assert "openvino 0.50 (as recorded in the bundle, --timing measures here; Box 1, openvino in bf16)" in recorded
+        assert "not in Training: no Training rows to compare with" in recorded
+        assert "(measured now; " in capsys.readouterr().out
+        assert isinstance(now["ms_per_face_on"], dict)
+        assert now["ms_per_face_on"]["precision"]["openvino"] in {"f32", "bf16", "f16"}
+
+    def test_a_bundle_of_before_says_that_its_machine_was_not_recorded(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        tiny_openvino_bundle(tmp_path / "models", metrics={"ms_per_face": {"openvino": 0.5}})
+        write_csv(tmp_path, make_faces(7, 14))
+
+        assert self.run(tmp_path, tmp_path / "a.json")["ms_per_face_on"] is None
+        assert "machine and precision not recorded" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("option", ["json_file", "plots"])
+    def test_an_output_that_cannot_be_written_is_told_before_the_work(self, tmp_path: Path, option: str) -> None:
+        (tmp_path / "file").write_text("")
+        wrong = tmp_path / "file" / "out"
+
+        with pytest.raises(OutputError, match=r"file.*: cannot be written: (Not a directory|File exists)"):
+            if option == "plots":
+                self.run(tmp_path, tmp_path / "a.json", model="no-such-model", plots=wrong)
+            else:
+                self.run(tmp_path, wrong, model="no-such-model")
 
     def test_an_unknown_usage_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match="--usage 'Test' is unknown"):

@@ -69,6 +69,23 @@ def test_the_range_it_was_fed_is_folded_in(network: Any, tmp_path: Path, value_r
     crops = random_crops(5)
     fed = crops[..., np.newaxis].astype(np.float32) * scale + offset
     assert call(imported.served, crops[..., np.newaxis]) == pytest.approx(call(network, fed), abs=1e-5)
+    assert imported.notes[0] == f"it is fed {value_range}"
+
+
+def test_seven_sigmoids_are_probabilities_that_are_scaled_to_sum_1(tmp_path: Path) -> None:
+    network = old_network()
+    network.layers[-1].activation = keras.activations.sigmoid
+    imported = import_network(**save(network, tmp_path, ".keras"), value_range="0..1")
+    crops = random_crops(5)[..., np.newaxis]
+    rates = call(network, crops.astype(np.float32) / 255)
+    assert call(imported.served, crops) == pytest.approx(rates / rates.sum(axis=1, keepdims=True), abs=1e-5)
+    assert any("seven sigmoids" in note for note in imported.notes)
+
+
+def test_another_ending_is_taken_for_logits_and_said(tmp_path: Path) -> None:
+    network = old_network()
+    network.layers[-1].activation = keras.activations.tanh
+    assert any("ends in tanh" in note for note in import_network(**save(network, tmp_path, ".keras")).notes)
 
 
 def test_a_network_that_scales_inside_is_fed_bytes(tmp_path: Path) -> None:

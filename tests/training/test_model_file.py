@@ -55,6 +55,12 @@ class TestStrangersCode:
         with pytest.raises(ModelError, match=r"weights\.h5: is a pickled model"):
             read_network(tmp_path / "model.json", tmp_path / "weights.h5")
 
+    @pytest.mark.parametrize("name", [["x"], {"a": 1}, 7])
+    def test_a_class_name_that_is_no_name_is_refused(self, tmp_path: Path, name: Any) -> None:
+        (tmp_path / "model.json").write_text(json.dumps({"class_name": name, "config": {}}))
+        with pytest.raises(ModelError, match=r"a class_name is .*, not a name"):
+            read_network(tmp_path / "model.json", tmp_path / "model.json")
+
     def test_a_lambda_layer_is_refused(self, tmp_path: Path) -> None:
         given_input = keras.Input((48, 48, 1))
         result = keras.layers.Dense(7)(keras.layers.Flatten()(keras.layers.Lambda(lambda x: x * 2)(given_input)))

@@ -80,7 +80,7 @@ def test_unreadable_pictures_are_counted_and_named(tmp_path: Path) -> None:
 def test_a_report_folder_that_cannot_be_made_is_told_before_the_data_is_read(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(OutputError, match="file.report: cannot be written"):
+    with pytest.raises(OutputError, match=r"file.report: cannot be written"):
         invoke("data", tmp_path / "nowhere.csv", "--out", tmp_path / "file" / "report")
 
 
