@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
     from ferstream.publishing.address import BrokerAddress
     from ferstream.publishing.gaps import GapFinder
 
@@ -29,6 +32,8 @@ def gaps(
     username: Annotated[str | None, typer.Option(help="User name at the broker.", show_default=False)] = None,
     password_file: Annotated[Path | None, typer.Option(help="File with the password.", show_default=False)] = None,
     ca_file: Annotated[Path | None, typer.Option(help="Certificates to trust, PEM.", show_default=False)] = None,
+    cert_file: Annotated[Path | None, typer.Option(help="Client certificate, PEM.", show_default=False)] = None,
+    key_file: Annotated[Path | None, typer.Option(help="Its key, PEM.", show_default=False)] = None,
     protocol: Annotated[str, typer.Option(help="MQTT version: 5 or 3.1.1.")] = "5",
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -43,7 +48,8 @@ def gaps(
     if file is not None:
         _read_file(finder, file)
     else:
-        _subscribe(finder, _address(url, username, password_file, ca_file, protocol), f"{prefix}/#", seconds)
+        access = Access(username, password_file, ca_file, cert_file, key_file)
+        _subscribe(finder, _address(url, access, protocol), f"{prefix}/#", seconds)
     typer.echo(json.dumps(_as_json(finder), indent=2) if as_json else "\n".join(_as_text(finder)))
     if finder.missing:
         raise typer.Exit(GAPS_FOUND)
@@ -61,32 +67,67 @@ def _read_file(finder: GapFinder, path: Path) -> None:
         raise DataError(f"cannot read {path}: {exc.strerror}") from exc
 
 
-def _address(url: str, username: str | None, password_file: Path | None, ca_file: Path | None, protocol: str) -> BrokerAddress:
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to be let in by the broker; the options of the same names."""
+
+    username: str | None
+    password_file: Path | None
+    ca_file: Path | None
+    cert_file: Path | None
+    key_file: Path | None
+
+
+def _address(url: str, access: Access, protocol: str) -> BrokerAddress:
     import secrets
-    from urllib.parse import urlsplit
 
     from ferstream.errors import ConfigError
-    from ferstream.publishing.address import DEFAULT_PORTS, BrokerAddress
+    from ferstream.publishing.address import BrokerAddress
 
-    parts = urlsplit(url)
-    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-        raise ConfigError("--url: expected mqtt://HOST[:PORT], mqtts://, ws:// or wss://")
+    parts = _url_parts(url)
     if parts.password is not None:
         raise ConfigError("--url: put the password into a file (--password-file); a command line is visible to others")
     if protocol not in ("5", "3.1.1"):
         raise ConfigError(f"--protocol {protocol}: expected 5 or 3.1.1")
-    try:
-        password = password_file.read_text(encoding="utf-8").rstrip("\r\n") if password_file else None
-    except OSError as exc:
-        raise ConfigError(f"--password-file {password_file}: {exc.strerror}") from exc
+    if access.key_file is not None and access.cert_file is None:
+        raise ConfigError("--key-file: give the certificate it belongs to as well (--cert-file)")
     return BrokerAddress(
         url=url,
         client_id=f"ferstream-gaps-{secrets.token_hex(4)}",
-        username=username or parts.username,
-        password=password,
-        ca_file=ca_file,
+        username=access.username or parts.username,
+        password=_password(access.password_file),
+        ca_file=access.ca_file,
+        cert_file=access.cert_file,
+        key_file=access.key_file,
         protocol=5 if protocol == "5" else 4,
     )
+
+
+def _url_parts(url: str) -> SplitResult:
+    from urllib.parse import urlsplit
+
+    from ferstream.errors import ConfigError
+    from ferstream.publishing.address import DEFAULT_PORTS
+
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in DEFAULT_PORTS and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is none, brackets that do not match
+        usable = False
+    if not usable:
+        raise ConfigError("--url: expected mqtt://HOST[:PORT], mqtts://, ws:// or wss://, with a port from 1 to 65535")
+    return parts
+
+
+def _password(path: Path | None) -> str | None:
+    from ferstream.errors import ConfigError
+
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\r\n") if path else None
+    except OSError as exc:
+        raise ConfigError(f"--password-file {path}: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise ConfigError(f"--password-file {path}: not UTF-8") from exc
 
 
 def _subscribe(finder: GapFinder, address: BrokerAddress, topic: str, seconds: float | None) -> None:

@@ -100,10 +100,14 @@ class Connection:
                     raise BrokerError(f"{where} closed the connection without an answer; does it speak MQTT {self._version}?") from exc
         self._check_connack(where)
 
-    def disconnect(self) -> None:
-        """Say goodbye: the broker drops the Last Will."""
+    def disconnect(self, *, end_session: bool = False) -> None:
+        """Say goodbye: the broker drops the Last Will, and the session it keeps if ``end_session`` (MQTT 5)."""
         if self._client.socket() is not None:
-            self._client.disconnect()
+            properties = None
+            if end_session and self._v5:
+                properties = Properties(PacketTypes.DISCONNECT)
+                properties.SessionExpiryInterval = 0
+            self._client.disconnect(properties=properties)
             self._flush_socket()
         self.close()
 

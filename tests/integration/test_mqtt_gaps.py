@@ -6,19 +6,26 @@ import asyncio
 import contextlib
 import gc
 import json
+import signal
+import socket
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
 
 import pytest
 from typer.testing import CliRunner
 
 from ferstream.cli import app
-from ferstream.errors import BrokerError
+from ferstream.errors import BrokerAuthError, BrokerError, ConfigError
+from ferstream.publishing import listen as listen_module
 from ferstream.publishing._broker_child import Front
 from ferstream.publishing.broker import EmbeddedBroker
+from ferstream.publishing.listen import listen
+from ferstream.publishing.mqtt import BrokerAddress
 from ferstream.publishing.mqtt_sink import MqttSink
-from tests.support.brokers import HOST, Subscriber, await_port, free_port, until
+from tests.support.brokers import HOST, Mosquitto, Subscriber, await_port, free_port, until
 from tests.support.builders import face_event
 
 pytestmark = pytest.mark.usefixtures("no_new_threads")
@@ -47,6 +54,72 @@ def test_a_whole_stream(embedded: EmbeddedBroker, make_sink: Callable[..., MqttS
     assert report["missing"] == 0
     assert report["streams"][0]["received"] > 10
     assert f"listening to ferstream/# at {embedded.public_url}" in result.stderr
+
+
+def session_kept(port: int, client_id: str, protocol: Literal[4, 5]) -> bool:
+    """Whether the broker still has a session of this client."""
+    name = client_id.encode()
+    properties = b"\x00" if protocol == 5 else b""
+    body = b"\x00\x04MQTT" + bytes((protocol, 0)) + b"\x00\x3c" + properties + len(name).to_bytes(2, "big") + name
+    with socket.create_connection((HOST, port), timeout=10) as connection:
+        connection.sendall(bytes((0x10, len(body))) + body)
+        answer = connection.recv(100)
+        assert answer[0] == 0x20 and answer[3] == 0
+        connection.sendall(b"\xe0\x00")
+        return bool(answer[2] & 1)
+
+
+@pytest.mark.parametrize("protocol", [4, 5])
+@pytest.mark.parametrize("end", ["its time is over", "interrupted", "refused"])
+def test_no_session_is_left_behind(mosquitto: Mosquitto, protocol: Literal[4, 5], end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    address = BrokerAddress(url=mosquitto.url, client_id="listener", protocol=protocol)
+    stop = threading.Event()
+    if end == "interrupted":
+        with pytest.raises(KeyboardInterrupt):
+            listen(address, ("#",), on_message=print, stop=stop, on_ready=interrupt)
+    elif end == "refused":
+        monkeypatch.setattr(listen_module, "_REFUSED", 0)
+        with pytest.raises(BrokerAuthError):
+            listen(address, ("#",), on_message=print, stop=stop)
+    else:
+        listen(address, ("#",), on_message=print, stop=stop, on_ready=stop.set)
+    assert not session_kept(mosquitto.port, "listener", protocol)
+
+
+def test_a_session_lasts_over_a_cut_and_ends_with_the_listener(mosquitto: Mosquitto) -> None:
+    with Subscriber(mosquitto.url) as subscriber:
+        mosquitto.end(signal.SIGTERM)
+        mosquitto.start()
+        subscriber.wait_subscribed(2)
+        client_id = subscriber.client_id
+    assert not session_kept(mosquitto.port, client_id, 5)
+
+
+def test_a_broker_that_is_gone_at_the_end_holds_nobody_up(mosquitto: Mosquitto) -> None:
+    with Subscriber(mosquitto.url, protocol=4):
+        mosquitto.end()
+
+
+@pytest.mark.parametrize("url", ["mqtt://h:99999", "mqtt://h:x", "mqtt://h:0", "mqtt://[::1", "http://h", "mqtt://"])
+def test_an_address_that_is_none(url: str) -> None:
+    result = CliRunner().invoke(app, ["gaps", "--url", url])
+    assert isinstance(result.exception, ConfigError), result.exception
+    assert "--url: expected mqtt://HOST[:PORT]" in str(result.exception)
+
+
+def test_options_of_the_address(tmp_path: Path) -> None:
+    (tmp_path / "latin").write_bytes(b"\xe4")
+    for words, problem in (
+        (["--key-file", "k.pem"], "--cert-file"),
+        (["--password-file", str(tmp_path / "latin")], "not UTF-8"),
+        (["--url", "mqtts://127.0.0.1:9", "--cert-file", str(tmp_path / "none.pem")], "no such file"),
+    ):
+        result = CliRunner().invoke(app, ["gaps", "--seconds", "1", *words])
+        assert isinstance(result.exception, ConfigError), result.exception
+        assert problem in str(result.exception)
 
 
 def test_nobody_there() -> None:
@@ -96,8 +169,6 @@ def test_the_front_serves_both_versions(front: int, make_sink: Callable[..., Mqt
 
 
 def test_the_front_refuses_what_is_no_mqtt_of_these_versions(front: int) -> None:
-    import socket
-
     for hello, answer in (
         (bytes.fromhex("100d 0004 4d515454 07 02 003c 0001 78"), bytes.fromhex("20020001")),
         (b"GET / HTTP/1.1\r\n\r\n", b""),

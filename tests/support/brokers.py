@@ -157,6 +157,11 @@ class Subscriber:
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="subscriber")
 
+    @property
+    def client_id(self) -> str:
+        """Its name at the broker."""
+        return self._address.client_id
+
     def __enter__(self) -> Subscriber:
         self._thread.start()
         self.wait_subscribed(1)
