@@ -32,6 +32,8 @@ class JsonlSink:
         self._file: IO[bytes] | None = None
         self._lines = 0
         self._unread = False
+        self._closed = False
+        self._failure: str | None = None
 
     @property
     def lines(self) -> int:
@@ -42,6 +44,11 @@ class JsonlSink:
     def reader_gone(self) -> bool:
         """True once the reader of stdout closed its end (``| head``); what comes later is thrown away."""
         return self._unread
+
+    @property
+    def failure(self) -> OutputError | None:
+        """Why the file is not whole, once something could not be written; from then on every ``put`` and ``flush`` raises it."""
+        return None if self._failure is None else OutputError(self._failure)
 
     def open(self) -> None:
         """Open the file.
@@ -61,8 +68,9 @@ class JsonlSink:
         """Write a face event; others are not for this file.
 
         Raises:
-            OutputError: The disk is full or the file went away.
+            OutputError: The disk is full or the file went away; now or at an earlier event.
         """
+        self._check()
         if not isinstance(event, FaceEvent) or self._file is None or self._unread:
             return
         line = self._encoder.encode(event).payload + b"\n"
@@ -71,14 +79,27 @@ class JsonlSink:
             self._lines += 1
 
     def flush(self, timeout_s: float) -> int:
-        """Hand everything to the system; ``timeout_s`` is not needed. Always 0: what cannot be written raises."""
+        """Hand everything to the system; ``timeout_s`` is not needed. Always 0: what cannot be written raises.
+
+        Raises:
+            OutputError: As ``put``.
+        """
+        self._check()
         if self._file is not None and not self._unread:
             with self._translated():
                 self._file.flush()
         return 0
 
     def close(self) -> None:
-        """Flush and close; stdout stays open."""
+        """Flush and close; stdout stays open.
+
+        Raises:
+            OutputError: As ``put``; the first time only, so that nobody takes a file that lacks events for a whole one.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._check()
         file = self._file
         if file is not None and not self._unread:
             with self._translated():
@@ -97,10 +118,16 @@ class JsonlSink:
             if self._stdout is None:
                 _silence_stdout()
         except OSError as exc:
-            self._give_up()
-            raise OutputError(f"cannot write events to {self._path}: {exc.strerror}") from exc
+            failure = OutputError(f"cannot write events to {self._path}: {exc.strerror}")
+            self._give_up(str(failure))
+            raise failure from exc
 
-    def _give_up(self) -> None:
+    def _check(self) -> None:
+        if (failure := self.failure) is not None:
+            raise failure
+
+    def _give_up(self, failure: str) -> None:
+        self._failure = failure
         file, self._file = self._file, None
         if file is not None and self._path != STDOUT:
             with contextlib.suppress(OSError):  # its buffer cannot be written either

@@ -63,6 +63,30 @@ def test_a_full_disk_is_told(encoder: Encoder) -> None:
     sink.put(face_event())
     with pytest.raises(OutputError, match=r"/dev/full: No space left"):
         sink.flush(1)
+    assert isinstance(sink.failure, OutputError)
+    with pytest.raises(OutputError, match=r"/dev/full: No space left"):
+        sink.close()
+    sink.close()
+
+
+def test_after_a_full_disk_no_event_goes_missing_in_silence(encoder: Encoder) -> None:
+    sink = JsonlSink(path="/dev/full", encoder=encoder)
+    sink.open()
+    with pytest.raises(OutputError, match="No space left"):
+        for index in range(10_000):
+            sink.put(face_event(index))
+    for call in (lambda: sink.put(face_event()), lambda: sink.put(track_event()), lambda: sink.flush(1), sink.close):
+        with pytest.raises(OutputError, match="No space left"):
+            call()
+    sink.close()
+
+
+def test_a_disk_that_is_full_at_the_end_is_told_by_close(encoder: Encoder) -> None:
+    sink = JsonlSink(path="/dev/full", encoder=encoder)
+    sink.open()
+    sink.put(face_event())
+    with pytest.raises(OutputError, match="No space left"):
+        sink.close()
     sink.close()
 
 
