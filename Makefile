@@ -52,6 +52,7 @@ bench: $(STAMP) ## Speed against the bare kernels, live latency, start-up, outbo
 	$(BIN)/python bench/live.py --seconds 60 --json bench/results/live_1080p25.json
 	$(BIN)/python bench/live.py --cameras 4 --size 1280x720 --fps 10 --seconds 300 --json bench/results/four_720p.json
 	$(BIN)/python bench/startup.py --json bench/results/startup.json
+	$(BIN)/python bench/outbox.py --json bench/results/outbox.json
 
 soak: $(STAMP) ## 30 minutes of four cameras, broker restarts, cuts and reloads; writes numbers and a plot.
 	mkdir -p bench/results

@@ -63,7 +63,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The numbers of ``ferstream bench``; times are medians over the turns.
+    """The numbers of ``ferstream bench``; times are medians over the turns, but for the last turn's ``stages_ms`` and ``latency_ms``.
 
     Attributes:
         frames: Frames of the video, each analysed.

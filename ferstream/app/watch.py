@@ -79,10 +79,11 @@ def watchdog_of(settings: Settings, *, heartbeats: Heartbeats, notifier: Notifie
 def status_line(pipeline: Pipeline, sink: MqttSink, fps: float) -> str:
     """One line for ``systemctl status``."""
     snapshot = pipeline.ledger.snapshot()
-    up = sum(snapshot.cameras_up.values())
+    names = pipeline.cameras
+    up = sum(snapshot.cameras_up.get(name, False) for name in names)
     waiting = sum(items for items, _ in pipeline.queues().values())
     broker = "connected" if sink.connected else f"not connected ({sink.reason})"
-    return f"{fps:.1f} fps, {up} of {len(snapshot.cameras_up)} cameras up, {waiting} queued, broker {broker}, outbox {sink.outbox.events}"
+    return f"{fps:.1f} fps, {up} of {len(names)} cameras up, {waiting} queued, broker {broker}, outbox {sink.outbox.events}"
 
 
 def _at_rest(pipeline: Pipeline) -> set[str]:

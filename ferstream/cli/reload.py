@@ -44,7 +44,8 @@ def running_daemons(proc: Path) -> list[int]:
 
 
 def _is_daemon(words: list[bytes]) -> bool:
-    names = [word.rsplit(b"/", 1)[-1] for word in words]
-    return any(name in {b"ferstream", b"__main__.py"} and b"run" in words[i + 1 : i + 2] for i, name in enumerate(names)) or (
-        b"-m" in words and b"ferstream" in words and b"run" in words
-    )
+    """The program itself, not what started it: ``timeout 9 ferstream run`` or ``uv run ferstream run`` would name the same daemon twice."""
+    program, *rest = [word.rsplit(b"/", 1)[-1] for word in words]
+    if program.startswith(b"python"):
+        program, rest = (b"ferstream", rest[2:]) if rest[:2] == [b"-m", b"ferstream"] else (b"".join(rest[:1]), rest[1:])
+    return program in {b"ferstream", b"__main__.py"} and rest[:1] == [b"run"]

@@ -213,7 +213,7 @@ class PrivacySettings(f.Section):
     aggregate_only: f.Flag = False
     """true publishes counts per interval only: no face and track events."""
     min_group_size: f.Positive = 5
-    """With aggregate_only: intervals with fewer different faces are left out."""
+    """With aggregate_only: intervals with fewer different faces are published empty."""
 
 
 class RuntimeSettings(f.Section):
@@ -229,7 +229,7 @@ class WatchdogSettings(f.Section):
     """Noticing that the pipeline stands still."""
 
     stuck_after_s: f.SecondsOrOff = 30.0
-    """A stage without progress for so long: stacks to the log, exit non-zero; 0 = off."""
+    """A stage without progress for so long: stacks to the log, exit non-zero; 0 = off (30 under systemd's watchdog)."""
 
 
 class Settings(f.Section, BaseSettings):  # type: ignore[misc]  # the two kinds of config are merged by pydantic

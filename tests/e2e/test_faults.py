@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.brokers import Mosquitto, Subscriber
 from tests.support.daemon import RunningDaemon
+from tests.support.proxy import Proxy
 from tests.support.publish import publish
 
 DEMO = '[[cameras]]\nname = "door"\nsource = "demo:"\nanalysis_fps = 5\n'
@@ -47,6 +48,24 @@ def test_a_wall_clock_that_jumps_disturbs_nothing(mosquitto: Mosquitto, tmp_path
         assert seqs == list(range(len(seqs)))
         media = [event["frame"]["media_time_s"] for event in subscriber.events("door", "face")]
         assert media == sorted(media)
+
+
+def test_a_broker_that_answers_late_holds_up_nothing_and_loses_nothing(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    with Proxy(mosquitto.port) as proxy, Subscriber(mosquitto.url) as subscriber:
+        text = settings(mosquitto, tmp_path, "max_hz_per_face = 0").replace(mosquitto.url, f"mqtt://127.0.0.1:{proxy.port}")
+        with RunningDaemon(tmp_path, text.replace("analysis_fps = 5", "analysis_fps = 0")) as daemon:
+            daemon.wait_frames("door", 5)
+            proxy.delay_s = 0.5  # for each piece of acknowledgements
+            waiting = daemon.wait_metrics(lambda metrics: metrics["ferstream_outbox_events"] > 20)
+            frames = int(waiting['ferstream_frames_total{camera="door",stage="publishing"}'])
+            daemon.wait_frames("door", frames + 25)
+            assert daemon.page("/readyz")[0] == 200
+            proxy.delay_s = 0.0
+            daemon.wait_metrics(lambda metrics: metrics["ferstream_outbox_events"] < 5)
+            assert daemon.end() == 0
+        subscriber.wait_payload("/availability", b"stopped")
+        seqs = subscriber.seqs("door", "face")
+        assert seqs == list(range(len(seqs)))
 
 
 @pytest.mark.timeout(900)

@@ -26,6 +26,8 @@ class Proxy:
         self._flowing.set()
         self.garble_one_in = 0
         """Damage about one byte in so many of what the server sends; 0 = none."""
+        self.delay_s = 0.0
+        """How long to keep each piece of what the server sends."""
 
     def __enter__(self) -> Proxy:
         self._spawn(self._accept)
@@ -79,6 +81,8 @@ class Proxy:
     def _pass_on(self, source: socket.socket, target: socket.socket, from_server: bool) -> None:
         with suppress(OSError):
             while content := source.recv(16384):
+                if from_server and self.delay_s:
+                    self._stop.wait(self.delay_s)
                 self._flowing.wait(PATIENCE_S)
                 target.sendall(self._garbled(content) if from_server else content)
         for end in (source, target):
