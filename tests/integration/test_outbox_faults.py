@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import signal
@@ -241,6 +242,29 @@ class TestDiskFails:
         until(lambda: sink.outbox.degraded is None)
         sink.close()
         assert sink.ledger().acknowledged == 2000
+
+    def test_full_behind_a_backlog_that_is_only_on_disk(self, absent: Mosquitto, make_sink: MakeSink, gate: Gate, small_disk: Path) -> None:
+        subprocess.run(["mount", "-o", "remount,size=24m", small_disk], check=True)
+        gate.shut()
+        sink = make_sink(absent.url, directory=small_disk / "outbox")
+        sink.open()
+        put(sink, range(5000))  # more than stay in memory
+        assert sink.flush(20) == 0
+        with contextlib.suppress(OSError), (small_disk / "ballast").open("wb", buffering=0) as ballast:
+            while True:
+                ballast.write(bytes(4096))
+        put(sink, range(5000, 11_000))
+        assert sink.flush(1) > 0
+        assert sink.outbox.degraded is not None and "full" in sink.outbox.degraded
+        absent.start()
+        with Subscriber(absent.url) as subscriber:
+            gate.open()
+            assert sink.outbox.wait_empty(60)
+            until(lambda: len(received(subscriber)) == 11_000)
+            assert orderly(subscriber)
+        until(lambda: sink.outbox.degraded is None)
+        sink.close()
+        assert sink.ledger().acknowledged == 11_000
 
     def test_read_only(self, mosquitto: Mosquitto, make_sink: MakeSink, small_disk: Path) -> None:
         subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
