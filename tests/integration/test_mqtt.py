@@ -23,7 +23,7 @@ from ferstream.runtime.ledger import Ledger
 from tests.support.brokers import HOST, Mosquitto, Subscriber, free_port, until
 from tests.support.builders import UTC_NS, face_event, track_event
 
-pytestmark = pytest.mark.usefixtures("no_new_threads")
+pytestmark = pytest.mark.usefixtures("embedded", "no_new_threads")  # the shared broker has a thread of its own: before the count
 
 MakeSink = Callable[..., MqttSink]
 
