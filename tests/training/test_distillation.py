@@ -85,7 +85,8 @@ class TestTeacher:
         logits = (network.predict_on_batch(faces[..., None]) + network.predict_on_batch(faces[:, :, ::-1, None])) / 2
         expected = np.exp(logits - logits.max(axis=1, keepdims=True))
         expected /= expected.sum(axis=1, keepdims=True)
-        assert (taught.shape, taught.dtype) == ((300, 7), np.float32)
+        assert taught.shape == (300, 7)
+        assert taught.dtype == np.float32
         np.testing.assert_allclose(taught, expected, atol=0.03)  # the weights served are 16 bits wide
 
     def test_targets_are_blended_by_the_weight(self) -> None:
