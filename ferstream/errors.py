@@ -16,7 +16,7 @@ The tree::
     |   +-- BundleError           files, hashes, labels or alignment do not fit
     |   +-- ClassifierMemoryError the device ran out of memory; a smaller batch may fit
     +-- DataError             training or evaluation data is wrong                    exit 6
-    +-- OutputError           a file of events cannot be written                       exit 8
+    +-- OutputError           a file of events, numbers or pictures cannot be written   exit 8
     +-- AddressInUseError     a port that a setting names is taken                    exit 7
     +-- FramesLostError       a recording was not analysed to its last frame          exit 75
     +-- ShutdownError         stages outlived the deadline of a shutdown              exit 70
@@ -131,7 +131,7 @@ class AddressInUseError(FerstreamError):
 
 
 class OutputError(FerstreamError):
-    """A file of events cannot be written."""
+    """A file of events, numbers or pictures cannot be written."""
 
     exit_code = ExitCode.OUTPUT
 

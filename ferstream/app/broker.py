@@ -82,6 +82,7 @@ def mqtt_sink(
         outbox_directory=outbox.directory if durable else None,
         max_events=outbox.max_events,
         max_bytes=outbox.max_bytes,
+        per_face=not settings.privacy.aggregate_only,
         on_command=on_command if settings.mqtt.commands else None,
         on_fatal=on_fatal,
     )

@@ -229,6 +229,8 @@ class Daemon:
 
     def _take_over(self, new: Settings, cameras: Cameras, sink: MqttSink) -> None:
         changes = diff(self._settings, new)
+        for camera in changes.added:
+            sink.remember_camera(camera.name)  # before it says anything: what is told of a forgotten camera is not retained
         cameras.apply(changes)
         for name in changes.removed:
             sink.forget_camera(name)

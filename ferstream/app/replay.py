@@ -25,7 +25,7 @@ from ferstream.app.sinks import encoder, flush_all, opened
 from ferstream.capture.recording import FileSource
 from ferstream.capture.source import SourceInfo
 from ferstream.capture.stage import CameraRunner
-from ferstream.errors import BrokerError, FerstreamError, FramesLostError
+from ferstream.errors import BrokerError, FerstreamError, FramesLostError, OutputError
 from ferstream.pipeline.models import Models
 from ferstream.pipeline.pipeline import Outlet, Pipeline, Policy, Work
 from ferstream.publishing.jsonl import JsonlSink
@@ -177,7 +177,15 @@ class Replayer:
             allow=FaceRateLimit(max_hz=self.max_hz_per_face).allows,
         )
         policy = Policy(max_batch=inference.max_batch, max_wait_s=0.0, summary_interval_s=0.0, channel_items=CHANNEL_ITEMS)
-        return Pipeline(work=work, policy=policy, ledger=ledger, clock=SystemClock(), on_error=self._report)
+
+        def on_error(stage: str, error: BaseException) -> None:
+            if isinstance(error, OutputError):
+                pipeline.fatal.report(stage, error)  # what cannot be written need not be computed
+            else:
+                self._report(stage, error)
+
+        pipeline = Pipeline(work=work, policy=policy, ledger=ledger, clock=SystemClock(), on_error=on_error)
+        return pipeline
 
     @staticmethod
     def _report(stage: str, error: BaseException) -> None:

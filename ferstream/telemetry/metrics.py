@@ -120,5 +120,5 @@ RECONNECT_REASONS = ("error", "authentication", "timeout", "format", "stalled", 
 """What can end a connection to a camera."""
 PUBLISH_RESULTS = ("acknowledged", "rejected", "resent")
 """What can become of a message handed to the broker."""
-OUTBOX_DROP_REASONS = ("max_events", "max_bytes", "rejected", "invalid", "corrupt")
+OUTBOX_DROP_REASONS = ("max_events", "max_bytes", "rejected", "refused", "invalid", "corrupt", "privacy")
 """Why the outbox can give an event up."""

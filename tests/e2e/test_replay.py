@@ -188,6 +188,14 @@ def test_lost_frames_are_exit_75(tmp_path: Path) -> None:
     assert "LOST" in done.stderr
 
 
+def test_a_full_disk_ends_the_replay_with_exit_8(tmp_path: Path) -> None:
+    done = ferstream("replay", portrait_clip(tmp_path / "a.mp4"), "--events", "/dev/full")
+    assert done.returncode == 8, done.stderr
+    assert "/dev/full" in done.stderr
+    assert "No space left" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_events_that_reach_no_broker_are_exit_4(tmp_path: Path) -> None:
     settings = tmp_path / "f.toml"
     settings.write_text('[mqtt]\nurl = "mqtt://127.0.0.1:1"\n[runtime]\nshutdown_timeout_s = 0.5\n')
