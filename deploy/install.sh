@@ -49,15 +49,20 @@ systemd() {
 }
 
 find_python() {
-  local name modules=sys,ensurepip,venv
+  local name path modules=sys,ensurepip,venv
+  # ProtectHome hides these from the service; a scratch root has no service.
+  local hidden="('/root/', '/home/', '/run/user/')"
   ! have_uv || modules=sys
+  [[ -z $root ]] || hidden='()'
   for name in "${PYTHONS[@]}"; do
-    if command -v "$name" >/dev/null && "$name" -c "import $modules; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))" 2>/dev/null; then
-      command -v "$name"
-      return
-    fi
+    for path in "$(command -v "$name" || :)" "/usr/local/bin/$name" "/usr/bin/$name"; do
+      if [[ -x $path ]] && "$path" -c "import $modules; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14) or sys.base_prefix.startswith($hidden))" 2>/dev/null; then
+        printf '%s\n' "$path"
+        return
+      fi
+    done
   done
-  die 'no Python 3.11 to 3.13 with venv found: apt-get install python3 python3-venv'
+  die 'no Python 3.11 to 3.13 with venv found outside of home directories, which the service cannot see: apt-get install python3 python3-venv'
 }
 
 # uv, where it is installed, is quicker; else one pip beside the releases serves them all.
