@@ -24,7 +24,7 @@ Lost = list[tuple[Item, str]]
 
 
 def checksum(item: Item, payload: bytes) -> int:
-    """CRC over head and payload; files of older versions hold that of the payload alone."""
+    """CRC over head and payload of a row."""
     head = f"{item.camera}\0{item.schema}\0{item.boot_id}\0{item.seq}\0"
     return zlib.crc32(payload, zlib.crc32(head.encode()))
 
@@ -178,7 +178,7 @@ class Custody:
                 payload = payloads.get(item.row)
                 if item.gone or item.payload is not None:
                     continue
-                if payload is not None and item.crc in (checksum(item, payload), zlib.crc32(payload)):
+                if payload is not None and item.crc == checksum(item, payload):
                     item.payload = payload
                     self._resident += 1
                 elif self._lanes.drop(item, "corrupt"):

@@ -108,6 +108,18 @@ def test_sighup_adds_and_removes_cameras_without_a_gap_in_the_others(mosquitto: 
         assert seqs == list(range(len(seqs)))
 
 
+def test_a_stop_while_a_camera_waits_for_the_network_is_a_success(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        source = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/stream"
+        with RunningDaemon(tmp_path, to(mosquitto, f'[[cameras]]\nname = "door"\nsource = "{source}"\n')) as daemon:
+            silent.settimeout(60)
+            connection, _ = silent.accept()  # the camera is there, and says nothing
+            with connection:
+                daemon.wait_log('"running"')
+                assert daemon.end() == 0, daemon.log
+        assert "did not end in time" not in daemon.log
+
+
 def test_commands_switch_a_camera(mosquitto: Mosquitto, tmp_path: Path) -> None:
     from tests.support.publish import publish
 

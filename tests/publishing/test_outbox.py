@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -381,22 +380,6 @@ class TestBadDisk:
         assert second.dropped == {"corrupt": 1}
         assert second.ledger().holds
         assert rows(tmp_path) == []
-
-    def test_a_file_of_an_older_version_is_sent(self, make: Callable[..., Outbox], tmp_path: Path, ready: Ready) -> None:
-        first = make(tmp_path)
-        first.open()
-        for seq in range(5):
-            first.append(message(seq))
-        first.close()
-        with sqlite3.connect(tmp_path / FILE_NAME) as db:
-            db.create_function("crc32", 1, zlib.crc32)
-            db.execute("UPDATE events SET crc=crc32(payload)")
-        db.close()
-        second = make(tmp_path)
-        second.open()
-        assert [item.seq for item in drain(second, ready, 5)] == list(range(5))
-        second.close()
-        assert second.dropped == {}
 
     def test_a_deleted_file_is_begun_again(self, make: Callable[..., Outbox], tmp_path: Path) -> None:
         outbox = make(tmp_path)
