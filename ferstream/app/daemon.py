@@ -35,7 +35,7 @@ from ferstream.publishing.ratelimit import FaceRateLimit
 from ferstream.publishing.sink import Sink
 from ferstream.runtime.clock import SystemClock
 from ferstream.runtime.ledger import Ledger
-from ferstream.runtime.memory import tune_allocator
+from ferstream.runtime.memory import give_back, tune_allocator
 from ferstream.settings import Settings, diff
 from ferstream.telemetry.server import TelemetryServer
 from ferstream.telemetry.systemd import Notifier
@@ -46,6 +46,8 @@ LOOK_S = 0.25
 """Longest time until the main thread notices a fatal error."""
 STATUS_S = 5.0
 """Between two lines for systemctl status."""
+GIVE_BACK_S = 60.0
+"""Between two times that free memory is returned to the system."""
 STUCK_TIMEOUT_S = 2.0
 """For saving events when a stage is stuck; nothing is drained then."""
 
@@ -181,6 +183,7 @@ class Daemon:
     def _wait(self, pipeline: Pipeline, cameras: Cameras, sink: MqttSink) -> None:
         ends_at = time.monotonic() + self._seconds if self._seconds else float("inf")
         next_status = time.monotonic()
+        next_return = next_status + GIVE_BACK_S
         while not self._over(pipeline) and time.monotonic() < ends_at:
             self._signals.wake.wait(min(LOOK_S, max(0.0, ends_at - time.monotonic())))
             self._signals.wake.clear()
@@ -190,6 +193,9 @@ class Daemon:
             if self._notifier.enabled and time.monotonic() >= next_status:
                 next_status = time.monotonic() + STATUS_S
                 self._notifier.status(status_line(pipeline, sink, self._rate()))
+            if time.monotonic() >= next_return:
+                next_return = time.monotonic() + GIVE_BACK_S
+                give_back()
 
     def _over(self, pipeline: Pipeline) -> bool:
         return self._signals.stop_asked or self._stuck is not None or pipeline.fatal.is_set()

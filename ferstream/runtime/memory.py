@@ -10,6 +10,9 @@ A second cause is its moving threshold: once a large block was freed, blocks of 
 the arenas too and leave holes when cameras come and go (24 MB after a camera was added for the
 third time). With a fixed threshold they are mapped one by one and given back at once; pictures
 that are made for every frame stay below it.
+
+What peaks leave behind (an outage's events, a camera's first pictures) lies free inside the heaps and counts as used: half an
+hour of trouble went up by 8 MB in one such step. ``give_back`` returns it; called once a minute it takes milliseconds.
 """
 
 from __future__ import annotations
@@ -22,6 +25,16 @@ MAPPED_FROM_BYTES = 1 << 20
 """Larger than the detector's picture at 640 pixels (0.7 MB), smaller than a 720p plane."""
 KEPT_BYTES = 16 << 20
 """Free memory at the end of the heap that is not given back, or every frame would fault its pages in anew."""
+
+
+def give_back() -> bool:
+    """Return the pages that lie free in all heaps to the system; they fault in anew where they are needed again.
+
+    Returns:
+        Whether anything was returned; False where the C library cannot.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    return trim is not None and trim(0) == 1
 
 
 def tune_allocator(*, arenas: int = 2) -> bool:

@@ -51,6 +51,29 @@ def test_the_environment_wins() -> None:
     assert count > 2
 
 
+HOLES = """
+import pathlib
+from ferstream.runtime.memory import give_back, tune_allocator
+def resident():
+    return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * 4096
+tune_allocator(arenas=1)
+kept = [bytes(100_000) for _ in range(600)]
+last = bytes(100_000)  # the heap cannot shrink below it
+before = resident()
+del kept
+done = give_back()
+print(done, before - resident())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc only")
+def test_what_lies_free_in_the_middle_of_a_heap_is_returned() -> None:
+    done = subprocess.run([sys.executable, "-c", HOLES], text=True, capture_output=True, check=True, timeout=60, env={})
+    returned, freed = done.stdout.split()
+    assert returned == "True"
+    assert int(freed) > 40_000_000
+
+
 def test_none_is_refused() -> None:
     with pytest.raises(ValueError, match="arenas"):
         tune_allocator(arenas=0)
