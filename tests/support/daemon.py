@@ -24,7 +24,7 @@ def clean_environment(**extra: str) -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith("FERSTREAM_")} | extra
 
 
-def ferstream(*words: object, cwd: Path | None = None, timeout_s: float = 120.0, stdin: str = "") -> subprocess.CompletedProcess[str]:
+def ferstream(*words: object, cwd: Path | None = None, timeout_s: float = 280.0, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
         [*FERSTREAM, *map(str, words)], cwd=cwd, env=clean_environment(), text=True, capture_output=True, timeout=timeout_s, input=stdin
