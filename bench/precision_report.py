@@ -46,8 +46,9 @@ def main() -> None:
     parser.add_argument("--calibration", type=int, default=1024)
     given = parser.parse_args()
     bundle = load_bundle(given.model)
-    test = read_faces(given.data, want_votes=True).of_usage("PublicTest")
-    _, calibration, _ = faces_for_export(given.data, faces=1, calibration=given.calibration)
+    faces = read_faces(given.data, want_votes=True)
+    test = faces.of_usage("PublicTest")
+    _, calibration, _ = faces_for_export(faces, faces=1, calibration=given.calibration)
     assert calibration is not None
     served = keras.saving.load_model(bundle.file(KERAS_FILE), compile=False)
     with tempfile.TemporaryDirectory() as scratch:

@@ -41,13 +41,12 @@ def broker_url(settings: Settings, broker: EmbeddedBroker | None) -> str | None:
     return broker.url if settings.mqtt.protocol != "3.1.1" else f"mqtt://127.0.0.1:{broker.port}"
 
 
-def broker_address(settings: Settings, *, url: str | None = None, node: str | None = None) -> BrokerAddress:
-    """Where to connect and as whom; ``url`` overrides the settings' (the embedded broker's real one), ``node`` their node."""
+def broker_address(settings: Settings, *, url: str | None = None) -> BrokerAddress:
+    """Where to connect; ``url`` overrides the settings' (the embedded broker's real one)."""
     mqtt = settings.mqtt
-    own = "" if node in (None, settings.node) else f"{mqtt.client_id}-{node}"
     return BrokerAddress(
         url=url or mqtt.url,
-        client_id=(own or mqtt.client_id) if mqtt.client_id else f"ferstream-{node or settings.node}",
+        client_id=mqtt.client_id or f"ferstream-{settings.node}",
         username=mqtt.username,
         password=None if mqtt.password is None else mqtt.password.get_secret_value(),
         ca_file=_path(mqtt.ca_file),
@@ -67,17 +66,15 @@ def mqtt_sink(
     observer: Observer,
     url: str | None = None,
     durable: bool = True,
-    node: str | None = None,
     on_command: Callable[[str, bytes], None] | None = None,
     on_fatal: Callable[[str, BaseException], None] | None = None,
 ) -> MqttSink:
     """Make the sink; ``url`` as in ``broker_address``; not ``durable`` keeps the outbox in memory."""
     outbox = settings.outbox
-    node = node or settings.node
     return MqttSink(
-        address=broker_address(settings, url=url, node=node),
-        topics=Topics(prefix=settings.mqtt.prefix, node=node),
-        encoder=encoder(classifier, node=node, boot_id=boot_id),
+        address=broker_address(settings, url=url),
+        topics=Topics(prefix=settings.mqtt.prefix, node=settings.node),
+        encoder=encoder(classifier, node=settings.node, boot_id=boot_id),
         observer=observer,
         outbox_directory=outbox.directory if durable else None,
         max_events=outbox.max_events,

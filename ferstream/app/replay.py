@@ -29,6 +29,7 @@ from ferstream.errors import BrokerError, FerstreamError, FramesLostError, Outpu
 from ferstream.pipeline.models import Models
 from ferstream.pipeline.pipeline import Outlet, Pipeline, Policy, Work
 from ferstream.publishing.jsonl import JsonlSink
+from ferstream.publishing.mqtt_sink import MqttSink
 from ferstream.publishing.ratelimit import FaceRateLimit
 from ferstream.publishing.sink import Sink
 from ferstream.runtime.clock import SystemClock
@@ -229,7 +230,7 @@ def replay_all(options: ReplayOptions, *, on_progress: Callable[[str, int, int |
         )
         with stopping(replayer.stop):
             outcomes = [replayer.replay(path, info) for path, info in zip(options.videos, infos, strict=True)]
-        undelivered = flush_all(sinks, timeout_s=settings.runtime.shutdown_timeout_s)
+        undelivered = _undelivered(sinks, settings.runtime.shutdown_timeout_s)
         if undelivered:
             raise BrokerError(f"{undelivered} events did not reach {settings.mqtt.url}; ferstream check says why")
     return outcomes
@@ -262,17 +263,28 @@ def _sinks(options: ReplayOptions, settings: Settings, models: Models, stack: Ex
         sinks.append(JsonlSink(path=options.events, encoder=encoder(models.classifier, node=NODE, boot_id=RUN)))
     if options.mqtt:
         broker = stack.enter_context(broker_for(settings.mqtt))
-        # A run of its own for each replay over MQTT, or a subscriber would take a second one for doubles; and a node of its
-        # own, or it would throw a daemon of the same settings off the broker and report it as stopped.
+        # A run of its own for each replay over MQTT, or a subscriber would take a second one for doubles.
         sinks.append(
             mqtt_sink(
-                settings,
+                _beside_the_daemon(settings),
                 classifier=models.classifier,
                 boot_id=secrets.token_hex(8),
                 observer=Ledger(),
                 url=broker_url(settings, broker),
                 durable=False,
-                node=f"{settings.node[:_NODE_CHARS]}-replay",
             )
         )
     return sinks
+
+
+def _beside_the_daemon(settings: Settings) -> Settings:
+    """A node and client of its own: else it would throw a daemon of these settings off the broker and report it as stopped."""
+    node, client = f"{settings.node[:_NODE_CHARS]}-{NODE}", settings.mqtt.client_id
+    mqtt = settings.mqtt.model_copy(update={"client_id": f"{client}-{NODE}" if client else ""})
+    return settings.model_copy(update={"node": node, "mqtt": mqtt})
+
+
+def _undelivered(sinks: Sequence[Sink], timeout_s: float) -> int:
+    """Flush; events that did not arrive, those that a full outbox gave up included."""
+    waiting = flush_all(sinks, timeout_s=timeout_s)
+    return waiting + sum(sum(sink.ledger().dropped.values()) for sink in sinks if isinstance(sink, MqttSink))

@@ -115,8 +115,9 @@ class Connection:
             with self._lock:
                 if self._closing.is_set():
                     return
-                packet = next(packets, False)
-                if isinstance(packet, bool):
+                try:
+                    packet = next(packets)
+                except StopIteration:
                     break
                 pictures = self._decoded(packet, timed) if packet is not None else None
             in_a_row = in_a_row + 1 if pictures is None else 0

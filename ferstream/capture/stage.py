@@ -210,9 +210,8 @@ class CameraRunner:
         """Close the source and wait for its thread; a thread that does not return is abandoned."""
         attempt.give_up()
         with self._changed:
-            self._changed.wait_for(lambda: attempt.ending is not None or self._stop.is_set(), self._grace_s)
-        if attempt.ending is not None or self._stop.is_set():
-            attempt.thread.join(min(STOP_GRACE_S, self._grace_s))
+            in_time = self._changed.wait_for(lambda: attempt.ending is not None or self._stop.is_set(), self._grace_s)
+        attempt.thread.join(min(STOP_GRACE_S, self._grace_s) if in_time else 0.0)
         if not attempt.thread.is_alive():
             return
         self._abandoned = [thread for thread in self._abandoned if thread.is_alive()] + [attempt.thread]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -235,7 +236,8 @@ def _progress(epochs: int) -> Iterator[tuple[OnStep, OnEpoch]]:
         task = bar.add_task("training", total=None, epoch=f"1/{epochs}", loss=0.0)
 
         def on_step(epoch: int, done: int, steps: int, loss: float) -> None:
-            bar.update(task, total=steps, completed=done, epoch=f"{epoch + 1}/{epochs}", loss=loss)
+            now = f"{epoch + 1}/{epochs}" + (", asking the teacher" if math.isnan(loss) else "")
+            bar.update(task, total=steps, completed=done, epoch=now, loss=loss)
 
         def on_epoch(record: EpochRecord) -> None:
             voted = record.val_majority_accuracy

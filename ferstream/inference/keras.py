@@ -41,7 +41,6 @@ class KerasClassifier:
         path = bundle.file(KERAS_FILE)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         self._manifest = bundle.manifest
-        self._max_batch = buckets(max_batch)[-1]
         self._buckets = (1,) if deterministic else buckets(max_batch)
         self._staging = np.zeros((self._buckets[-1], CROP_PX, CROP_PX, 1), np.uint8)
         try:
@@ -76,8 +75,8 @@ class KerasClassifier:
 
     @property
     def max_batch(self) -> int:
-        """Most crops that run at once."""
-        return self._max_batch
+        """Largest bucket."""
+        return self._buckets[-1]
 
     def classify(self, crops: Crops) -> Probabilities:
         """Return (n, 7) float32 for (n, 48, 48) uint8; see ``Classifier.classify``."""
@@ -85,9 +84,8 @@ class KerasClassifier:
         if self._call is None:
             raise ModelError("the classifier was used after close()")
         rows = np.empty((len(crops), len(self.labels)), np.float32)
-        largest = self._buckets[-1]
-        for first in range(0, len(crops), largest):
-            part = crops[first : first + largest]
+        for first in range(0, len(crops), self.max_batch):
+            part = crops[first : first + self.max_batch]
             rows[first : first + len(part)] = self._run(part)
         return rows
 

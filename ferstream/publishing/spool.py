@@ -128,8 +128,8 @@ class Spool:
                 self._make_room()
                 self._degrade(exc)
         except Exception as exc:  # the thread must live on: without it nothing reaches the disk
+            _LOG.exception("outbox: internal error")
             if writing:
-                _LOG.exception("outbox: internal error")
                 self._degrade(OutboxError(f"internal error: {type(exc).__name__}"))
         else:
             if writing:
@@ -153,7 +153,7 @@ class Spool:
         """Delete what is done, apart from what is written: a full disk may take the one and not the other."""
         settled = self._custody.settled()
         if settled:
-            self._store.write([], settled)
+            self._store.delete(settled)
             self._custody.deleted(len(settled))
             if self._custody.rows == 0:
                 self._store.shrink()
@@ -166,7 +166,7 @@ class Spool:
             return False
         rows = [_new_row(item, payload, row) for row, (item, payload) in enumerate(batch, self._next_row)]
         try:
-            self._store.write(rows, [])
+            self._store.add(rows)
         except BaseException:
             self._custody.uncollect(batch)
             raise

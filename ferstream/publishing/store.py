@@ -101,27 +101,28 @@ class Store:
         heads = db.execute("SELECT id, camera, schema, boot_id, seq, crc, length(payload) FROM events ORDER BY id")
         return [StoredHead(*row) for row in heads]
 
-    def write(self, new: Sequence[NewRow], gone: Sequence[int]) -> None:
-        """Delete the rows ``gone`` and add ``new``, all or nothing.
+    def add(self, new: Sequence[NewRow]) -> None:
+        """Add rows, all or none.
 
         Raises:
             OutboxCorruptError: The file is damaged.
             OutboxError: The disk does not take it.
         """
-        db = self._open_db()
-        with self._translated():
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                db.executemany("DELETE FROM events WHERE id=?", ((row,) for row in gone))
-                db.executemany(
-                    "INSERT INTO events VALUES (?,?,?,?,?,?,?)",
-                    ((n.row, n.camera, n.schema, n.boot_id, n.seq, n.crc, n.payload) for n in new),
-                )
-                db.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    db.execute("ROLLBACK")
-                raise
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT INTO events VALUES (?,?,?,?,?,?,?)",
+                ((n.row, n.camera, n.schema, n.boot_id, n.seq, n.crc, n.payload) for n in new),
+            )
+
+    def delete(self, gone: Sequence[int]) -> None:
+        """Delete rows, all or none.
+
+        Raises:
+            OutboxCorruptError: The file is damaged.
+            OutboxError: The disk does not take it.
+        """
+        with self._transaction() as db:
+            db.executemany("DELETE FROM events WHERE id=?", ((row,) for row in gone))
 
     def load(self, rows: Sequence[int]) -> dict[int, bytes]:
         """Payloads of the given rows; missing ones are absent.
@@ -187,6 +188,19 @@ class Store:
         if self._db is None:
             raise OutboxError(f"{self.path}: not open")
         return self._db
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        db = self._open_db()
+        with self._translated():
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    db.execute("ROLLBACK")
+                raise
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:

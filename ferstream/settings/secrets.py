@@ -134,13 +134,9 @@ def unsafe_listen(settings: Settings, origin: Origin = DEFAULT) -> Problem | Non
     http = settings.http
     if not http.enabled:
         return None
-    if http.token is not None:
-        try:
-            require_token(parse_listen(http.listen), http.token.get_secret_value())
-        except ConfigError as exc:
-            return Problem(origin, "http.token_file", str(exc))
-        return None
-    if http.loopback:
-        return None
-    text = f"{http.listen} is open to the network and needs a token: name a file with one in http.token_file, or listen on 127.0.0.1"
-    return Problem(origin, "http.listen", text)
+    token = None if http.token is None else http.token.get_secret_value()
+    try:
+        require_token(parse_listen(http.listen), token)
+    except ConfigError as exc:
+        return Problem(origin, "http.listen" if token is None else "http.token_file", str(exc))
+    return None

@@ -50,7 +50,7 @@ def parse_listen(listen: str, *, key: str = "http.listen") -> Address:
     return Address(bare, int(port))
 
 
-def require_token(address: Address, token: str | None, *, key: str = "http.listen") -> None:
+def require_token(address: Address, token: str | None) -> None:
     """Refuse an address that others can reach while anybody could read it, and a token that could be guessed.
 
     Raises:
@@ -59,7 +59,8 @@ def require_token(address: Address, token: str | None, *, key: str = "http.liste
     """
     if token is None:
         if not address.loopback:
-            raise ConfigError(f"{key} = {address} can be reached from other machines: set http.token_file, or listen on 127.0.0.1")
+            way = "name a file with one in http.token_file, or listen on 127.0.0.1"
+            raise ConfigError(f"{address} is open to the network and needs a token: {way}")
     elif len(token) < MIN_TOKEN_CHARS or not all("!" <= char <= "~" for char in token):
         raise ConfigError(
             f"the token of the metrics page must have at least {MIN_TOKEN_CHARS} ASCII characters and no space; "

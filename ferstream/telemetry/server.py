@@ -56,7 +56,7 @@ class TelemetryServer:
         connection_lifetime_s: float = 30.0,
     ) -> None:
         self._wanted = parse_listen(listen, key=key)
-        require_token(self._wanted, token, key=key)
+        require_token(self._wanted, token)
         self._registry, self._health, self._ready = registry, health, ready
         self._token, self._title, self._key = token, title, key
         self._lifetime_s = connection_lifetime_s

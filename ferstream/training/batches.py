@@ -38,10 +38,8 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         smoothing: float = 0.0,
         mixup: float = 0.0,
         class_weights: bool = False,
-        taught: NDArray[np.float32] | None = None,
-        taught_weight: float = 0.5,
     ) -> None:
-        """Prepare targets and weights; ``taught`` (N, 7) are a teacher's targets, blended in by their weight.
+        """Prepare targets and weights.
 
         Raises:
             DataError: There are fewer faces than one batch.
@@ -50,15 +48,25 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         if len(faces) < batch:
             raise DataError(f"{faces.source}: {len(faces)} training faces do not fill one batch of {batch}")
         self._pixels = faces.pixels
-        self._targets = soft_targets(faces, label_weight=label_weight, smoothing=smoothing)
-        if taught is not None:
-            self._targets = blend(self._targets, taught, taught_weight)
-        self._weights = self._targets @ balance(self._targets) if class_weights else np.ones(len(faces), np.float32)
+        self._class_weights = class_weights
+        self._teach(soft_targets(faces, label_weight=label_weight, smoothing=smoothing))
         self._batch = batch
         self._seed = seed
         self._augmentation = augmentation
         self._mixup = mixup
         self._epoch = 0
+
+    def blend_in(self, taught: NDArray[np.float32], weight: float) -> None:
+        """Let a teacher's targets (N, 7) have a share of ours.
+
+        Raises:
+            DataError: They are not of these faces.
+        """
+        self._teach(blend(self._targets, taught, weight))
+
+    def _teach(self, targets: NDArray[np.float32]) -> None:
+        self._targets = targets
+        self._weights = targets @ balance(targets) if self._class_weights else np.ones(len(targets), np.float32)
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""

@@ -59,12 +59,12 @@ class Fit:
             training: The faces to learn from.
             validation: The faces that choose the best epoch.
             folder: Where checkpoints go; made when missing.
-            on_step: Called with epoch (0-based), steps done, steps in all and the running loss.
+            on_step: Called with epoch (0-based), steps done, steps in all and the running loss; NaN while a teacher is asked first.
             on_epoch: Called with the history after each epoch's checkpoint is on disk.
         """
         self._recipe = recipe
         self._data = data_digests(training, validation)
-        self._validation = validation
+        self._training, self._validation = training, validation
         self._folder = folder
         self._on_step = on_step
         self._on_epoch = on_epoch
@@ -77,8 +77,6 @@ class Fit:
             smoothing=recipe.smoothing,
             mixup=recipe.mixup,
             class_weights=recipe.class_weights,
-            taught=teacher_targets(recipe.teacher, training.pixels) if recipe.teacher else None,
-            taught_weight=recipe.teacher_weight,
         )
         self.network = build(recipe)
         if recipe.init:
@@ -96,7 +94,9 @@ class Fit:
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         self._resume()
-        while len(self.history) < self._recipe.epochs and not self._out_of_patience():
+        if self._recipe.teacher and not self._finished():
+            self._ask(self._recipe.teacher)  # which takes a while: not before the checkpoint was accepted
+        while not self._finished():
             self._epoch(len(self.history))
         best = checkpoints.load(self._folder / BEST)
         check_same_data(self._folder / BEST, best.meta, self._data)
@@ -175,6 +175,14 @@ class Fit:
 
     def _averaged(self) -> AbstractContextManager[None]:
         return self._average.applied(self.network) if self._average is not None else nullcontext()
+
+    def _ask(self, teacher: str) -> None:
+        epoch = len(self.history)
+        taught = teacher_targets(teacher, self._training.pixels, on_asked=lambda done, of: self._on_step(epoch, done, of, math.nan))
+        self._batches.blend_in(taught, self._recipe.teacher_weight)
+
+    def _finished(self) -> bool:
+        return len(self.history) >= self._recipe.epochs or self._out_of_patience()
 
     def _out_of_patience(self) -> bool:
         patience = self._recipe.patience_epochs

@@ -105,14 +105,12 @@ def _adapted(network: keras.Model, path: Path, value_range: str | None) -> tuple
     if len(shape) != 4 or None in shape[1:] or shape[3] not in {1, 3}:
         raise ModelError(f"{path}: takes {network.input_shape}, expected one picture (None, height, width, 1 or 3), channels last")
     height, width, channels = shape[1:]
-    guessed = "0..255" if _scales_inside(network) else "0..1"
-    scale, offset = RANGES[value_range or guessed]
+    guessed = value_range is None and not _scales_inside(network)  # one that scales inside takes bytes: that is seen
+    value_range = value_range or ("0..1" if guessed else "0..255")
+    scale, offset = RANGES[value_range]
     given = keras.Input((CROP_PX, CROP_PX, 1), name="grey")
     value = keras.layers.Rescaling(scale, offset, name="to_its_range")(given)
-    # A network that scales inside takes bytes: that is seen, not guessed.
-    notes = [
-        f"it is fed {value_range or guessed}" + (" (guessed; --range corrects it)" if value_range is None and guessed == "0..1" else "")
-    ]
+    notes = [f"it is fed {value_range}" + (" (guessed; --range corrects it)" if guessed else "")]
     if (height, width) != (CROP_PX, CROP_PX):
         value = keras.layers.Resizing(height, width, interpolation="bilinear", name="to_its_size")(value)
         notes.append(f"crops are resized to {width}x{height} inside the model")

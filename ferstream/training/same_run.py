@@ -39,7 +39,7 @@ def check_same_data(path: Path, saved: dict[str, Any], ours: dict[str, str]) -> 
     """
     theirs = saved.get(DATA)
     if not isinstance(theirs, dict):
-        raise DataError(f"{path.parent}: an older version started this run and did not note its faces; choose another --out")
+        raise DataError(f"{path.parent}: its checkpoint does not say of which faces it is; choose another --out")
     other = [what for what in ours if theirs.get(what) != ours[what]]
     if other:
         raise DataError(f"{path.parent}: the run was started with other {' and '.join(other)}; choose another --out")

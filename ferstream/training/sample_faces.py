@@ -14,18 +14,16 @@ from ferstream.errors import DataError
 from ferstream.inference.alignment import align
 from ferstream.inference.classifier import CROP_PX, Crops
 from ferstream.training.dataset import FaceSet
-from ferstream.training.readers import read_faces
 from ferstream.training.stills import find_faces, read_picture
 
 _SEED = 2013
 
 
-def faces_for_export(data: Path | FaceSet | None, *, faces: int, calibration: int) -> tuple[Crops, Crops | None, str]:
+def faces_for_export(data: FaceSet | None, *, faces: int, calibration: int) -> tuple[Crops, Crops | None, str]:
     """Return faces to compare on, faces to calibrate on (None without data), and where they are from.
 
     Args:
-        data: ``fer2013.csv``, a folder, or what was read from it; calibration takes Training rows, comparison the
-            others where there are any.
+        data: Labelled faces; calibration takes Training rows, comparison the others where there are any.
         faces: Most faces to compare on.
         calibration: Most faces to calibrate on.
 
@@ -34,11 +32,10 @@ def faces_for_export(data: Path | FaceSet | None, *, faces: int, calibration: in
     """
     if data is None:
         return portrait_faces(faces), None, "a sample portrait, varied (give --data for real ones)"
-    known = data if isinstance(data, FaceSet) else read_faces(data)
-    training = known.usages == "Training"
-    compared = known.pixels[~training] if (~training).any() else known.pixels
-    calibrating = known.pixels[training] if training.any() else known.pixels
-    return _some(compared, faces), _some(calibrating, calibration), known.source
+    training = data.usages == "Training"
+    compared = data.pixels[~training] if (~training).any() else data.pixels
+    calibrating = data.pixels[training] if training.any() else data.pixels
+    return _some(compared, faces), _some(calibrating, calibration), data.source
 
 
 def portrait_faces(count: int) -> Crops:

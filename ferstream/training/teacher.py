@@ -7,6 +7,8 @@ Again Neural Networks"). The teacher is asked once, about the plain face and its
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,7 +20,9 @@ _ASKED_AT_ONCE = 256
 _SMALLEST = 1e-6
 
 
-def teacher_targets(model: str, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def teacher_targets(
+    model: str, pixels: npt.NDArray[np.uint8], on_asked: Callable[[int, int], None] = lambda done, of: None
+) -> npt.NDArray[np.float32]:
     """Return a teacher's distributions for faces, in the same terms as its votes.
 
     A bundle is calibrated to be right about majorities; that sharpening is taken back here,
@@ -27,6 +31,7 @@ def teacher_targets(model: str, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np
     Args:
         model: Name, name/version or folder of a bundle.
         pixels: (N, 48, 48) uint8 grey faces.
+        on_asked: Told how many of how many groups of faces were asked about.
 
     Returns:
         (N, 7) float32, rows sum to 1.
@@ -36,9 +41,12 @@ def teacher_targets(model: str, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np
     """
     bundle = load_bundle(model)
     classifier = open_classifier(bundle)
+    parts = [pixels[start : start + _ASKED_AT_ONCE] for start in range(0, len(pixels), _ASKED_AT_ONCE)]
+    logits = []
     try:
-        parts = [pixels[start : start + _ASKED_AT_ONCE] for start in range(0, len(pixels), _ASKED_AT_ONCE)]
-        logits = [_logits(classifier.classify(part)) + _logits(classifier.classify(_mirrored(part))) for part in parts]
+        for asked, part in enumerate(parts, 1):
+            logits.append(_logits(classifier.classify(part)) + _logits(classifier.classify(_mirrored(part))))
+            on_asked(asked, len(parts))
     finally:
         classifier.close()
     scores = np.exp(np.concatenate(logits) * (bundle.manifest.temperature / 2))

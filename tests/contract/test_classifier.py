@@ -52,7 +52,7 @@ EXACT: dict[str, Open] = {
     "scripted": open_scripted,
     "openvino": open_openvino,
     "openvino two streams": open_openvino_two_streams,
-    "keras one bucket": open_keras_one_bucket,
+    "keras one crop": open_keras_one_bucket,
 }
 """Those that promise a row does not depend on its company."""
 
@@ -92,7 +92,7 @@ def test_it_says_who_it_is(classifier: Classifier) -> None:
     assert classifier.backend
     assert classifier.labels == LABELS
     assert classifier.alignment_id == FER2013_5PT
-    assert classifier.max_batch == 8
+    assert classifier.max_batch in {1, 8}  # 1: one crop at a time, so that no row depends on another
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 8, 9, 21])

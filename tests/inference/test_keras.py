@@ -81,7 +81,7 @@ def test_deterministic_runs_one_crop_at_a_time_whatever_comes(full_bundle: Bundl
     classifier._call = call
     assert classifier.classify(random_crops(5)).shape == (5, 7)
     assert seen == [1] * 5
-    assert classifier.max_batch == 8
+    assert classifier.max_batch == 1
 
 
 def test_tensorflows_own_exception_is_a_memory_error(full_bundle: Bundle) -> None:

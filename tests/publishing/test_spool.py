@@ -38,14 +38,22 @@ class FailingStore(Store):
         self.failed, self.thaw = threading.Event(), threading.Event()
         self.thaw.set()
 
-    def write(self, new: Sequence[NewRow], gone: Sequence[int]) -> None:
+    def add(self, new: Sequence[NewRow]) -> None:
         """Fail if the script says so."""
+        self._play(self.full)
+        super().add(new)
+
+    def delete(self, gone: Sequence[int]) -> None:
+        """Fail if the script says so."""
+        self._play(None)
+        super().delete(gone)
+
+    def _play(self, full: OutboxError | None) -> None:
         self.thaw.wait(10)
-        error = self.errors.pop(0) if self.errors else self.broken or (self.full if new else None)
+        error = self.errors.pop(0) if self.errors else self.broken or full
         if error is not None:
             self.failed.set()
             raise error
-        super().write(new, gone)
 
 
 class Bench:
@@ -251,15 +259,14 @@ def test_a_disk_too_full_to_delete_from_is_freed_by_deleting_the_file(bench: Ben
 
 
 def test_acknowledged_while_it_is_being_written(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = FailingStore.write
+    add = FailingStore.add
 
-    def slow(store: FailingStore, new: Sequence[NewRow], gone: Sequence[int]) -> None:
-        if new:
-            items, _ = bench.custody.take(1)
-            bench.custody.acknowledge(items)
-        write(store, new, gone)
+    def slow(store: FailingStore, new: Sequence[NewRow]) -> None:
+        items, _ = bench.custody.take(1)
+        bench.custody.acknowledge(items)
+        add(store, new)
 
-    monkeypatch.setattr(FailingStore, "write", slow)
+    monkeypatch.setattr(FailingStore, "add", slow)
     bench.spool.start()
     bench.add(4)
     bench.spool.wake()
@@ -276,10 +283,10 @@ def test_close_without_start(bench: Bench) -> None:
 def test_the_store_reads_many_rows_at_once(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.open()
-    store.write([NewRow(n, "door", "s", "b", n, 0, b"%d" % n) for n in range(1, 1300)], [])
+    store.add([NewRow(n, "door", "s", "b", n, 0, b"%d" % n) for n in range(1, 1300)])
     assert store.load(range(1, 1300)) == {n: b"%d" % n for n in range(1, 1300)}
     store.close()
-    for call in (lambda: store.load([1]), lambda: store.write([], []), store.shrink):
+    for call in (lambda: store.load([1]), lambda: store.add([]), lambda: store.delete([]), store.shrink):
         with pytest.raises(OutboxError, match="not open"):
             call()
 

@@ -92,11 +92,33 @@ class TestTeacher:
     def test_targets_are_blended_by_the_weight(self) -> None:
         faces = make_faces(14, 0)
         taught = np.full((14, 7), 1 / 7, np.float32)
-        plain, mixed = (
-            TrainingBatches(faces=faces, batch=14, seed=1, augmentation=None, taught=given, taught_weight=0.25)[0][1]
-            for given in (None, taught)
-        )
+        batches = TrainingBatches(faces=faces, batch=14, seed=1, augmentation=None)
+        plain = batches[0][1]
+        batches.blend_in(taught, 0.25)
+        mixed = batches[0][1]
         np.testing.assert_allclose(mixed, 0.75 * plain + 0.25 / 7, atol=1e-6)
+
+    @pytest.mark.usefixtures("_tiny_edge")
+    def test_it_is_asked_once_and_only_when_there_is_something_to_train(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[str] = []
+
+        def targets(model: str, pixels: Any, on_asked: Any) -> Any:
+            asked.append(model)
+            on_asked(1, 1)
+            return np.full((len(pixels), 7), 1 / 7, np.float32)
+
+        monkeypatch.setattr("ferstream.training.fit.teacher_targets", targets)
+        faces, steps = make_faces(14, 14), list[float]()
+        for _ in range(2):
+            Fit(
+                recipe=replace(RECIPE, teacher="made"),
+                training=faces.of_usage("Training"),
+                validation=faces.of_usage("PublicTest"),
+                folder=tmp_path,
+                on_step=lambda epoch, done, of, loss: steps.append(loss),
+            ).run()
+        assert asked == ["made"]
+        assert np.isnan(steps).tolist() == [True, False]
 
     def test_answers_for_other_faces_are_refused(self) -> None:
         with pytest.raises(DataError, match=r"expected \(3, 7\)"):

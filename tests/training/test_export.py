@@ -21,6 +21,7 @@ from ferstream.inference.bundle import Bundle, load_bundle
 from ferstream.training import convert
 from ferstream.training.export import FORMATS, INT8, Exported, export_bundle
 from ferstream.training.layer_table import draw_architecture, layer_rows, write_layer_table
+from ferstream.training.readers import read_faces
 from ferstream.training.sample_faces import faces_for_export, portrait_faces
 from tests.support.bundles import random_crops, tiny_openvino_bundle
 
@@ -177,7 +178,7 @@ class TestFaces:
         rows = [f"{i % 7},{' '.join(map(str, crop.ravel()))},{'Training' if i < 4 else 'PublicTest'}" for i, crop in enumerate(crops)]
         path = tmp_path / "fer2013.csv"
         path.write_text("emotion,pixels,Usage\n" + "\n".join(rows) + "\n")
-        compared, calibrating, source = faces_for_export(path, faces=10, calibration=3)
+        compared, calibrating, source = faces_for_export(read_faces(path), faces=10, calibration=3)
         assert (compared == crops[4:]).all()
         assert calibrating is not None
         assert len(calibrating) == 3

@@ -167,7 +167,7 @@ def test_a_checkpoint_that_does_not_say_its_faces_is_refused(tmp_path: Path, nam
     saved = load(tmp_path / name)
     checkpoints.save(tmp_path / name, replace(saved, meta={key: value for key, value in saved.meta.items() if key != "data"}))
 
-    with pytest.raises(DataError, match="did not note its faces; choose another --out"):
+    with pytest.raises(DataError, match="does not say of which faces it is; choose another --out"):
         make(tmp_path).run()
 
 
