@@ -31,10 +31,10 @@ from ferstream.inference.alignment import CANONICAL, align
 from ferstream.inference.backends import open_classifier
 from ferstream.inference.bundle import load_bundle
 from ferstream.inference.classifier import Classifier
-from ferstream.runtime.ledger import Ledger
-from ferstream.training.dataset import FaceSet
-from ferstream.training.evaluate import true_classes
-from ferstream.training.readers import read_faces
+from ferstream.runtime.counters import Counters
+from ferstream.training.data.dataset import FaceSet
+from ferstream.training.data.readers import read_faces
+from ferstream.training.evaluation.evaluate import true_classes
 
 Crop = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
@@ -134,10 +134,10 @@ def report_public_test(detector: YuNet, faces: FaceSet, classifier: Classifier) 
 
 def cuts_of(video: Path, detector: YuNet) -> Cuts:
     """Both crops of the surest face of each frame."""
-    source, cuts = FileSource(path=video, camera=camera_name(video), observer=Ledger()), Cuts()
+    source, cuts = FileSource(path=video, camera=camera_name(video), observer=Counters()), Cuts()
     source.open()
     for frame in source.frames():
-        faces = detector.detect(frame.small, width=frame.info.width, height=frame.info.height)
+        faces = detector.detect(frame.detection_image, width=frame.info.width, height=frame.info.height)
         if faces:
             cuts.add(frame.luma, faces[0])
     source.close()

@@ -25,10 +25,10 @@ from ferstream.domain.emotion import UNKNOWN
 from ferstream.domain.event import FaceEvent
 from ferstream.domain.frame import Frame, FrameInfo
 from ferstream.domain.track import TrackState
+from ferstream.labelling.smoothing import SmoothingLabeller
 from ferstream.pipeline.models import DetectionPlan, InferencePlan, Models
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
 from ferstream.tracking.bytetrack import ByteTracker
-from ferstream.tracking.smoothing import SmoothingLabeller
 
 CELL_WIDTH_PX = 640
 COLUMNS = 3
@@ -58,9 +58,9 @@ class Look:
 def looks(video: Path, models: Models, fps: float) -> Iterator[Look]:
     """Send a clip through the parts of the pipeline."""
     camera = camera_name(video)
-    source = FileSource(path=video, camera=camera, observer=Ledger(), width=640, analysis_fps=fps)
+    source = FileSource(path=video, camera=camera, observer=Counters(), width=640, analysis_fps=fps)
     source.open()
-    look, tracker, labeller = models.lookers()[0], ByteTracker(camera=camera, run="0"), SmoothingLabeller()
+    look, tracker, labeller = models.finders()[0], ByteTracker(camera=camera, run="0"), SmoothingLabeller()
     for frame in source.frames():
         tracked = tracker.update(look(frame))
         crops = [item.face.crop for item in tracked.faces]
@@ -74,7 +74,7 @@ def shown(frame: Frame, faces: tuple[FaceEvent, ...]) -> Look:
     """The whole frame, or the part around its faces when they are too small to see in a cell."""
     info = frame.info
     if not faces or np.median([event.face.box.w for event in faces]) * CELL_WIDTH_PX / info.width >= SMALL_FACE_PX:
-        return Look(frame.small.copy(), (0, 0, info.width, info.height), info, faces)
+        return Look(frame.detection_image.copy(), (0, 0, info.width, info.height), info, faces)
     boxes = np.array(
         [(face.box.x, face.box.y, face.box.x + face.box.w, face.box.y + face.box.h) for face in (event.face for event in faces)]
     )

@@ -69,13 +69,13 @@ def call_of(model: Any, hint: dict[str, str]) -> Callable[[], None]:
 
 def reference() -> Any:
     """The plain network, as OpenVINO sees it."""
-    from ferstream.training.quiet import import_keras
+    from ferstream.training.keras_import import import_keras
 
     import_keras()
     import keras
     from keras import layers
 
-    from ferstream.training.convert import openvino_model
+    from ferstream.training.export.convert import openvino_model
 
     def norm(x: Any, width: int, size: int, stride: int = 1) -> Any:
         return layers.BatchNormalization()(layers.Conv2D(width, size, strides=stride, padding="same", use_bias=False)(x))

@@ -29,15 +29,15 @@ from ferstream.domain.event import FaceEvent
 from ferstream.domain.face import Box, Face
 from ferstream.domain.frame import FrameInfo
 from ferstream.domain.track import Track, TrackState
-from ferstream.publishing.address import BrokerAddress
-from ferstream.publishing.encode import Encoder, ModelRef
-from ferstream.publishing.gaps import GapFinder
-from ferstream.publishing.listen import listen
-from ferstream.publishing.mqtt_sink import MqttSink
-from ferstream.publishing.packets import Incoming
-from ferstream.publishing.topics import Topics
+from ferstream.events.encode import Encoder, ModelRef
+from ferstream.events.gaps import GapFinder
 from ferstream.runtime.clock import SystemClock
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
+from ferstream.sinks.mqtt.address import BrokerAddress
+from ferstream.sinks.mqtt.packets import Incoming
+from ferstream.sinks.mqtt.sink import MqttSink
+from ferstream.sinks.mqtt.subscriber import listen
+from ferstream.sinks.mqtt.topics import Topics
 
 PORT = 18990
 URL = f"mqtt://127.0.0.1:{PORT}"
@@ -62,7 +62,7 @@ def publish(folder: Path, rate: float, boot_id: str) -> None:
         address=BrokerAddress(url=URL, client_id="outage"),
         topics=Topics(prefix="ferstream", node="outage"),
         encoder=Encoder(node="outage", boot_id=boot_id, model=ModelRef("m", "1"), clock=SystemClock()),
-        observer=Ledger(),
+        observer=Counters(),
         outbox_directory=folder,
     )
     sink.open()

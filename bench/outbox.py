@@ -26,18 +26,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ferstream.broker.embedded import EmbeddedBroker
 from ferstream.domain.emotion import LABELS, Emotion, Verdict
 from ferstream.domain.event import FaceEvent
 from ferstream.domain.face import Box, Face
 from ferstream.domain.frame import FrameInfo
 from ferstream.domain.track import Track, TrackState
-from ferstream.publishing.broker import EmbeddedBroker
-from ferstream.publishing.encode import Encoder, ModelRef
-from ferstream.publishing.mqtt import BrokerAddress
-from ferstream.publishing.mqtt_sink import MqttSink
-from ferstream.publishing.topics import Topics
+from ferstream.events.encode import Encoder, ModelRef
 from ferstream.runtime.clock import SystemClock
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
+from ferstream.sinks.mqtt.connection import BrokerAddress
+from ferstream.sinks.mqtt.sink import MqttSink
+from ferstream.sinks.mqtt.topics import Topics
 
 RATE_HZ = 1000.0
 TICK_S = 0.01
@@ -87,7 +87,7 @@ def make_sink(url: str, directory: Path | None) -> MqttSink:
         address=BrokerAddress(url=url, client_id="bench"),
         topics=Topics(prefix="ferstream", node="bench"),
         encoder=Encoder(node="bench", boot_id="bench", model=ModelRef("emotion-edge", "1.0.0"), clock=SystemClock()),
-        observer=Ledger(),
+        observer=Counters(),
         outbox_directory=directory,
     )
 
@@ -129,7 +129,7 @@ def through_sink(url: str, directory: Path | None, seconds: float) -> float:
     sink.open()
     result = paced(lambda number: sink.put(face_event(number)), seconds)
     assert sink.flush(20) == 0
-    assert sink.ledger().holds
+    assert sink.counts().holds
     sink.close()
     return result
 
@@ -153,7 +153,7 @@ def drain(url: str, directory: Path, backlog: int) -> dict[str, float]:
     open_s = time.monotonic() - began
     live = 0
     pause = threading.Event()
-    while up.ledger().acknowledged < backlog:
+    while up.counts().acknowledged < backlog:
         while live < (time.monotonic() - began) * 200:
             up.put(face_event(live, camera="live"))
             live += 1
@@ -163,7 +163,7 @@ def drain(url: str, directory: Path, backlog: int) -> dict[str, float]:
             waits.append((time.monotonic_ns() - oldest) / 1e6)
         pause.wait(TICK_S)
     seconds = time.monotonic() - began
-    acknowledged = up.ledger().acknowledged
+    acknowledged = up.counts().acknowledged
     up.flush(20)
     up.close()
     return {

@@ -21,7 +21,7 @@ from ferstream.detection.quality import QualityGate, sharpness
 from ferstream.detection.weights import find_weights
 from ferstream.detection.yunet import Limits, YuNetModel
 from ferstream.inference.alignment import align_with_matrix
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
 
 MEASURES = ("|yaw|", "pitch", "size", "sharp")
 PERCENTILES = (0, 5, 50, 95, 100)
@@ -31,13 +31,13 @@ def measured(
     video: Path, model: YuNetModel, score: float, width: int
 ) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.float64]], Counter[str]]:
     """One row of MEASURES a face, and the count of each reason."""
-    source = FileSource(path=video, camera=camera_name(video), observer=Ledger(), width=width)
+    source = FileSource(path=video, camera=camera_name(video), observer=Counters(), width=width)
     source.open()
     detector, gate = model.new_detector(Limits(score=score, min_face_px=16)), QualityGate()
     rows, reasons = [], Counter[str]()
     for frame in source.frames():
         size = (frame.info.width, frame.info.height)
-        for face in detector.detect(frame.small, width=size[0], height=size[1]):
+        for face in detector.detect(frame.detection_image, width=size[0], height=size[1]):
             pose, crop = estimate_pose(face.landmarks), align_with_matrix(frame.luma, face.landmarks)[0]
             rows.append((abs(pose.yaw), pose.pitch, pose.size_px, sharpness(crop)))
             reasons[str(gate.judge(face, pose, crop, width=size[0], height=size[1]) or "judged")] += 1

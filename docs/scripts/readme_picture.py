@@ -17,10 +17,10 @@ from ferstream.domain.emotion import LABELS
 from ferstream.domain.event import FaceEvent
 from ferstream.domain.frame import Frame
 from ferstream.domain.track import TrackState
+from ferstream.labelling.smoothing import SmoothingLabeller
 from ferstream.pipeline.models import DetectionPlan, InferencePlan, Models
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
 from ferstream.tracking.bytetrack import ByteTracker
-from ferstream.tracking.smoothing import SmoothingLabeller
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -45,12 +45,12 @@ class AtOnce:
 def main() -> None:
     out = Path(sys.argv[1])
     models = Models(detection=DetectionPlan(), inference=InferencePlan())
-    looker, classify = models.lookers()[0], models.classification(max_batch=8, observer=Ledger())
+    finder, classify = models.finders()[0], models.classification(max_batch=8, observer=Counters())
     tracker, labeller = ByteTracker(camera="demo", run="1f3c"), SmoothingLabeller()
     figure, axes = plt.subplots(2, len(FRAMES), figsize=(12, 3.9), height_ratios=(2.6, 1), layout="constrained")
     column = 0
-    for frame in DemoSource(camera="demo", observer=Ledger(), clock=AtOnce()).frames():
-        tracked = tracker.update(looker(frame))
+    for frame in DemoSource(camera="demo", observer=Counters(), clock=AtOnce()).frames():
+        tracked = tracker.update(finder(frame))
         crops = [face.face.crop for face in tracked.faces]
         rows = classify(np.stack([crop for crop in crops if crop is not None])).tolist() if any(c is not None for c in crops) else []
         given = iter(rows)
@@ -69,9 +69,9 @@ def number(event: FaceEvent) -> int:
 
 
 def draw(picture: plt.Axes, bars: plt.Axes, frame: Frame, events: list[FaceEvent]) -> None:
-    height, width = frame.small.shape[:2]
+    height, width = frame.detection_image.shape[:2]
     scale_x, scale_y = width / frame.info.width, height / frame.info.height
-    picture.imshow(cv2.cvtColor(frame.small, cv2.COLOR_BGR2RGB))
+    picture.imshow(cv2.cvtColor(frame.detection_image, cv2.COLOR_BGR2RGB))
     picture.set_axis_off()
     colours = ("#1b9e77", "#d95f02", "#7570b3")
     for event in events:

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ferstream.app.plans import detection_plan, inference_plan
+from ferstream.app.factories import detection_plan, inference_plan
 from ferstream.app.replay import Outcome, Replayer, camera_name, probe
 from ferstream.app.sinks import encoder
 from ferstream.capture.recording import FileSource
+from ferstream.domain.event import Event
 from ferstream.pipeline.models import Models
-from ferstream.publishing.sink import Event
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
 from ferstream.settings import Settings
 
 PERCENTILES = (0.5, 0.9, 0.99)
@@ -138,14 +138,14 @@ class Bare:
 
     def __init__(self, path: Path, *, settings: Settings, models: Models, fps: float) -> None:
         self._path, self._settings, self._models, self._fps = path, settings, models, fps
-        self._looker = models.lookers()[0]
+        self._finder = models.finders()[0]
         self._spent = {"capture": 0.0, "detect_and_crop": 0.0, "classify": 0.0}
         self._frames = 0
 
     def run(self) -> Run:
         """One pass over the video."""
         source = FileSource(
-            path=self._path, camera="bench", observer=Ledger(), width=self._settings.detection.width, analysis_fps=self._fps
+            path=self._path, camera="bench", observer=Counters(), width=self._settings.detection.width, analysis_fps=self._fps
         )
         source.open()
         started, cpu = time.perf_counter(), time.process_time()
@@ -153,7 +153,7 @@ class Bare:
         mark = time.perf_counter()
         for frame in source.frames():
             decoded = time.perf_counter()
-            found = self._looker(frame)
+            found = self._finder(frame)
             detected = time.perf_counter()
             crops = [face.crop for face in found.faces if face.crop is not None]
             if crops:

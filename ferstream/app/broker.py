@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ferstream.app.sinks import encoder
+from ferstream.broker.embedded import EmbeddedBroker
 from ferstream.inference.classifier import Classifier
-from ferstream.publishing.broker import EmbeddedBroker
-from ferstream.publishing.mqtt import BrokerAddress
-from ferstream.publishing.mqtt_sink import MqttSink
-from ferstream.publishing.topics import Topics
 from ferstream.runtime.observer import Observer
 from ferstream.settings import MqttSettings, Settings
+from ferstream.sinks.mqtt.connection import BrokerAddress
+from ferstream.sinks.mqtt.sink import MqttSink
+from ferstream.sinks.mqtt.topics import Topics
 
 
 @contextmanager

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 import structlog
 
-from ferstream.app.plans import CameraPlan, camera_plan
+from ferstream.app.factories import CameraPlan, camera_plan
 from ferstream.capture.stage import CameraRunner
 from ferstream.domain.event import CameraState, CameraStatus
 from ferstream.errors import FerstreamError
 from ferstream.pipeline.models import Models
-from ferstream.pipeline.pipeline import Outlet, Pipeline
+from ferstream.pipeline.pipeline import CameraCallbacks, Pipeline
 from ferstream.runtime.backoff import Backoff
 from ferstream.runtime.clock import Clock
 from ferstream.settings import CameraSettings, Changes
@@ -69,25 +69,25 @@ class Cameras:
             self._tell(name, CameraStatus.DISABLED, "switched off by a command")
 
     def _run(self, camera: CameraSettings) -> None:
-        ledger = self._pipeline.ledger
+        counters = self._pipeline.counters
         try:
-            plan = camera_plan(camera, width=self._width, observer=ledger, clock=self._clock)
+            plan = camera_plan(camera, width=self._width, observer=counters, clock=self._clock)
             self._models.set_masks(camera.name, camera.masks)
         except FerstreamError as exc:
             _LOG.error("a camera cannot be started", camera=camera.name, reason=str(exc))
             self._tell(camera.name, CameraStatus.OFFLINE, str(exc))
             return
-        self._pipeline.add_camera(camera.name, live=plan.live, make_runner=lambda outlet: self._runner(plan, camera, outlet))
+        self._pipeline.add_camera(camera.name, live=plan.live, make_runner=lambda callbacks: self._runner(plan, camera, callbacks))
 
-    def _runner(self, plan: CameraPlan, camera: CameraSettings, outlet: Outlet) -> CameraRunner:
+    def _runner(self, plan: CameraPlan, camera: CameraSettings, callbacks: CameraCallbacks) -> CameraRunner:
         return CameraRunner(
             camera=plan.name,
             connect=plan.connect,
             live=plan.live,
-            emit=outlet.emit,
-            on_state=lambda state: self._log_and_tell(state, outlet),
-            on_end=outlet.on_end,
-            observer=self._pipeline.ledger,
+            emit=callbacks.emit,
+            on_state=lambda state: self._log_and_tell(state, callbacks),
+            on_end=callbacks.on_end,
+            observer=self._pipeline.counters,
             clock=self._clock,
             stall_after_s=camera.stall_after_s,
             frozen_after_s=camera.frozen_after_s,
@@ -95,17 +95,17 @@ class Cameras:
             on_fatal=self._pipeline.fatal.report,
         )
 
-    def _log_and_tell(self, state: CameraState, outlet: Outlet) -> None:
+    def _log_and_tell(self, state: CameraState, callbacks: CameraCallbacks) -> None:
         before = self._pipeline.camera_states().get(state.camera)
         if before is None or (before.status, before.reason) != (state.status, state.reason):
             good = state.status in {CameraStatus.ONLINE, CameraStatus.CONNECTING} or state.reason in ENDED
             (_LOG.info if good else _LOG.warning)(f"camera {state.status}", camera=state.camera, reason=state.reason or None)
-        outlet.on_state(state)
+        callbacks.on_state(state)
 
     def _end(self, name: str) -> None:
         if name in self._pipeline.cameras and not self._pipeline.remove_camera(name, timeout_s=REMOVE_TIMEOUT_S):
             _LOG.warning("a camera did not end in time; its thread is left behind", camera=name)
 
     def _tell(self, name: str, status: CameraStatus, reason: str) -> None:
-        self._pipeline.ledger.camera_up(name, up=False)
+        self._pipeline.counters.camera_up(name, up=False)
         self._pipeline.tell(CameraState(name, status, reason, self._clock.utc_ns()))

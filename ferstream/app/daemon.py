@@ -21,26 +21,26 @@ import structlog
 
 from ferstream.app.broker import broker_for, broker_url, mqtt_sink
 from ferstream.app.cameras import Cameras
-from ferstream.app.plans import detection_plan, inference_plan, policy, random_run
+from ferstream.app.factories import detection_plan, inference_plan, pipeline_config, random_run
 from ferstream.app.signals import Signals, handled
 from ferstream.app.sinks import flush_all
-from ferstream.app.watch import heartbeats_of, status_line, telemetry_server, watchdog_of
+from ferstream.app.status import heartbeats_of, status_line, telemetry_server, watchdog_of
+from ferstream.broker.embedded import EmbeddedBroker
+from ferstream.domain.ports import Sink
 from ferstream.errors import ConfigError, ExitCode, FerstreamError
+from ferstream.labelling.smoothing import SmoothingLabeller
 from ferstream.logs import set_level
 from ferstream.pipeline.models import Models
-from ferstream.pipeline.pipeline import Pipeline, Work
-from ferstream.publishing.broker import EmbeddedBroker
-from ferstream.publishing.mqtt_sink import MqttSink
-from ferstream.publishing.ratelimit import FaceRateLimit
-from ferstream.publishing.sink import Sink
+from ferstream.pipeline.pipeline import Components, Pipeline
+from ferstream.publishing.rate_limit import FaceRateLimit
 from ferstream.runtime.clock import SystemClock
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
 from ferstream.runtime.memory import give_back, tune_allocator
 from ferstream.settings import Settings, diff
+from ferstream.sinks.mqtt.sink import MqttSink
 from ferstream.telemetry.server import TelemetryServer
 from ferstream.telemetry.systemd import Notifier
 from ferstream.tracking.bytetrack import ByteTracker
-from ferstream.tracking.smoothing import SmoothingLabeller
 
 LOOK_S = 0.25
 """Longest time until the main thread notices a fatal error."""
@@ -90,7 +90,7 @@ class Daemon:
         self._extra_sinks = tuple(extra_sinks)
         self._settings, self._reload, self._seconds, self._durable = settings, reload, seconds, durable
         self._on_running = on_running
-        self._clock, self._ledger, self._signals = SystemClock(), Ledger(), Signals()
+        self._clock, self._counters, self._signals = SystemClock(), Counters(), Signals()
         self._notifier = Notifier.from_environment()
         self._commands: deque[tuple[str, bytes]] = deque(maxlen=1000)
         self._stuck: str | None = None
@@ -130,13 +130,13 @@ class Daemon:
         return models
 
     def _pipeline(self, models: Models, stack: ExitStack) -> tuple[Pipeline, MqttSink, EmbeddedBroker | None]:
-        settings, ledger = self._settings, self._ledger
+        settings, counters = self._settings, self._counters
         broker = stack.enter_context(broker_for(settings.mqtt))
         sink = mqtt_sink(
             settings,
             classifier=models.classifier,
             boot_id=secrets.token_hex(8),
-            observer=ledger,
+            observer=counters,
             url=broker_url(settings, broker),
             durable=self._durable,
             on_command=self._on_command,
@@ -144,17 +144,19 @@ class Daemon:
         )
         sink.open()
         stack.callback(sink.close)
-        work = Work(
-            looks=models.lookers(),
+        components = Components(
+            finders=models.finders(),
             new_tracker=lambda camera: ByteTracker(camera=camera, run=random_run(), lifespan_s=settings.tracking.lifespan_s),
-            classify=models.classification(max_batch=settings.inference.max_batch, observer=ledger),
+            classify=models.classification(max_batch=settings.inference.max_batch, observer=counters),
             new_labeller=lambda camera: SmoothingLabeller(
                 time_constant_s=settings.tracking.smoothing_s, min_confidence=settings.inference.min_confidence
             ),
             sinks=(sink, *self._extra_sinks),
             allow=FaceRateLimit(max_hz=settings.mqtt.max_hz_per_face).allows,
         )
-        pipeline = Pipeline(work=work, policy=policy(settings), ledger=ledger, clock=self._clock, on_error=_log_error)
+        pipeline = Pipeline(
+            components=components, config=pipeline_config(settings), counters=counters, clock=self._clock, on_error=_log_error
+        )
         return pipeline, sink, broker
 
     def _pages(self, pipeline: Pipeline, cameras: Cameras, models: Models, sink: MqttSink, stack: ExitStack) -> TelemetryServer | None:
@@ -202,7 +204,7 @@ class Daemon:
 
     def _rate(self) -> float:
         """Frames analysed a second since the last call."""
-        frames = sum(count for (_, stage), count in self._ledger.snapshot().frames.items() if stage == "publishing")
+        frames = sum(count for (_, stage), count in self._counters.snapshot().frames.items() if stage == "publishing")
         now = time.monotonic()
         rate = (frames - self._fps[0]) / max(1e-3, now - self._fps[1])
         self._fps = (frames, now, rate)

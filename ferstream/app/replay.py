@@ -19,24 +19,24 @@ from pathlib import Path
 import structlog
 
 from ferstream.app.broker import broker_for, broker_url, mqtt_sink
-from ferstream.app.plans import detection_plan, inference_plan
+from ferstream.app.factories import detection_plan, inference_plan
 from ferstream.app.signals import stopping
 from ferstream.app.sinks import encoder, flush_all, opened
 from ferstream.capture.recording import FileSource
 from ferstream.capture.source import SourceInfo
 from ferstream.capture.stage import CameraRunner
+from ferstream.domain.ports import Sink
 from ferstream.errors import BrokerError, FerstreamError, FramesLostError, OutputError
+from ferstream.labelling.smoothing import SmoothingLabeller
 from ferstream.pipeline.models import Models
-from ferstream.pipeline.pipeline import Outlet, Pipeline, Policy, Work
-from ferstream.publishing.jsonl import JsonlSink
-from ferstream.publishing.mqtt_sink import MqttSink
-from ferstream.publishing.ratelimit import FaceRateLimit
-from ferstream.publishing.sink import Sink
+from ferstream.pipeline.pipeline import CameraCallbacks, Components, Pipeline, PipelineConfig
+from ferstream.publishing.rate_limit import FaceRateLimit
 from ferstream.runtime.clock import SystemClock
-from ferstream.runtime.ledger import Ledger, Snapshot
+from ferstream.runtime.counters import Counters, Snapshot
 from ferstream.settings import Settings, load_settings
+from ferstream.sinks.jsonl import JsonlSink
+from ferstream.sinks.mqtt.sink import MqttSink
 from ferstream.tracking.bytetrack import ByteTracker
-from ferstream.tracking.smoothing import SmoothingLabeller
 
 NODE = RUN = "replay"
 _NODE_CHARS = 57
@@ -109,35 +109,35 @@ class Replayer:
             FerstreamError: A stage failed for good.
             FramesLostError: It was stopped before its end.
         """
-        camera, ledger = camera_name(path), Ledger()
+        camera, counters = camera_name(path), Counters()
         info = info or probe(path)
-        pipeline = self._pipeline(ledger)
+        pipeline = self._pipeline(counters)
         pipeline.start()
         runners: list[CameraRunner] = []
 
-        def make_runner(outlet: Outlet) -> CameraRunner:
-            runners.append(self._runner(path, camera, ledger, outlet))
+        def make_runner(callbacks: CameraCallbacks) -> CameraRunner:
+            runners.append(self._runner(path, camera, counters, callbacks))
             return runners[0]
 
         pipeline.add_camera(camera, live=False, make_runner=make_runner)
         pipeline.seal()
         try:
-            self._watch(pipeline, ledger, camera, info)
+            self._watch(pipeline, counters, camera, info)
         finally:
             pipeline.stop(timeout_s=self.settings.runtime.shutdown_timeout_s)
         if runners[0].failure is not None:
             raise runners[0].failure
-        return self._outcome(path, camera, info, pipeline, ledger)
+        return self._outcome(path, camera, info, pipeline, counters)
 
-    def _watch(self, pipeline: Pipeline, ledger: Ledger, camera: str, info: SourceInfo) -> None:
+    def _watch(self, pipeline: Pipeline, counters: Counters, camera: str, info: SourceInfo) -> None:
         while not pipeline.join(PROGRESS_S):
-            done = ledger.snapshot().frames.get((camera, "publishing"), 0)
+            done = counters.snapshot().frames.get((camera, "publishing"), 0)
             self.on_progress(camera, done, info.frames)
             if self.stop.is_set() or pipeline.fatal.is_set():
                 return
 
-    def _outcome(self, path: Path, camera: str, info: SourceInfo, pipeline: Pipeline, ledger: Ledger) -> Outcome:
-        outcome = Outcome(path, info, ledger.snapshot(), camera)
+    def _outcome(self, path: Path, camera: str, info: SourceInfo, pipeline: Pipeline, counters: Counters) -> Outcome:
+        outcome = Outcome(path, info, counters.snapshot(), camera)
         self.on_progress(camera, outcome.frames, outcome.frames)
         if pipeline.fatal.first is not None:
             where, error = pipeline.fatal.first
@@ -146,38 +146,38 @@ class Replayer:
             raise FramesLostError(f"{path}: stopped after {outcome.frames} frames")
         return outcome
 
-    def _source(self, path: Path, camera: str, ledger: Ledger) -> FileSource:
+    def _source(self, path: Path, camera: str, counters: Counters) -> FileSource:
         return FileSource(
             path=path,
             camera=camera,
-            observer=ledger,
+            observer=counters,
             width=self.settings.detection.width,
             analysis_fps=self.analysis_fps,
             speed=self.speed,
         )
 
-    def _runner(self, path: Path, camera: str, ledger: Ledger, outlet: Outlet) -> CameraRunner:
+    def _runner(self, path: Path, camera: str, counters: Counters, callbacks: CameraCallbacks) -> CameraRunner:
         return CameraRunner(
             camera=camera,
-            connect=lambda: self._source(path, camera, ledger),
+            connect=lambda: self._source(path, camera, counters),
             live=False,
-            emit=outlet.emit,
-            on_state=outlet.on_state,
-            on_end=outlet.on_end,
-            observer=ledger,
+            emit=callbacks.emit,
+            on_state=callbacks.on_state,
+            on_end=callbacks.on_end,
+            observer=counters,
         )
 
-    def _pipeline(self, ledger: Ledger) -> Pipeline:
+    def _pipeline(self, counters: Counters) -> Pipeline:
         tracking, inference = self.settings.tracking, self.settings.inference
-        work = Work(
-            looks=self.models.lookers(),
+        components = Components(
+            finders=self.models.finders(),
             new_tracker=lambda camera: ByteTracker(camera=camera, run=RUN, lifespan_s=tracking.lifespan_s),
-            classify=self.models.classification(max_batch=inference.max_batch, observer=ledger),
+            classify=self.models.classification(max_batch=inference.max_batch, observer=counters),
             new_labeller=lambda camera: SmoothingLabeller(time_constant_s=tracking.smoothing_s, min_confidence=inference.min_confidence),
             sinks=self.sinks,
             allow=FaceRateLimit(max_hz=self.max_hz_per_face).allows,
         )
-        policy = Policy(max_batch=inference.max_batch, max_wait_s=0.0, summary_interval_s=0.0, channel_items=CHANNEL_ITEMS)
+        config = PipelineConfig(max_batch=inference.max_batch, max_wait_s=0.0, summary_interval_s=0.0, channel_items=CHANNEL_ITEMS)
 
         def on_error(stage: str, error: BaseException) -> None:
             if isinstance(error, OutputError):
@@ -185,7 +185,7 @@ class Replayer:
             else:
                 self._report(stage, error)
 
-        pipeline = Pipeline(work=work, policy=policy, ledger=ledger, clock=SystemClock(), on_error=on_error)
+        pipeline = Pipeline(components=components, config=config, counters=counters, clock=SystemClock(), on_error=on_error)
         return pipeline
 
     @staticmethod
@@ -242,7 +242,7 @@ def probe(path: Path) -> SourceInfo:
     Raises:
         SourceError: It cannot be read.
     """
-    source = FileSource(path=path, camera=camera_name(path), observer=Ledger())
+    source = FileSource(path=path, camera=camera_name(path), observer=Counters())
     try:
         return source.open()
     finally:
@@ -269,7 +269,7 @@ def _sinks(options: ReplayOptions, settings: Settings, models: Models, stack: Ex
                 _beside_the_daemon(settings),
                 classifier=models.classifier,
                 boot_id=secrets.token_hex(8),
-                observer=Ledger(),
+                observer=Counters(),
                 url=broker_url(settings, broker),
                 durable=False,
             )
@@ -287,4 +287,4 @@ def _beside_the_daemon(settings: Settings) -> Settings:
 def _undelivered(sinks: Sequence[Sink], timeout_s: float) -> int:
     """Flush; events that did not arrive, those that a full outbox gave up included."""
     waiting = flush_all(sinks, timeout_s=timeout_s)
-    return waiting + sum(sum(sink.ledger().dropped.values()) for sink in sinks if isinstance(sink, MqttSink))
+    return waiting + sum(sum(sink.counts().dropped.values()) for sink in sinks if isinstance(sink, MqttSink))

@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from ferstream.domain.ports import Sink
+from ferstream.events.encode import Encoder, ModelRef
 from ferstream.inference.classifier import Classifier
-from ferstream.publishing.encode import Encoder, ModelRef
-from ferstream.publishing.sink import Sink
 from ferstream.runtime.clock import SystemClock
 
 

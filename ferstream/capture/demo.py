@@ -92,9 +92,9 @@ class DemoSource:
         self._framer.utc_origin_ns = None if realtime else 0
 
     @property
-    def pulse_ns(self) -> int:
+    def last_activity_ns(self) -> int:
         """Monotonic clock of the last decoded picture; 0 before the first."""
-        return self._framer.pulse_ns
+        return self._framer.last_activity_ns
 
     def open(self) -> SourceInfo:
         """Load the portraits.
@@ -117,7 +117,7 @@ class DemoSource:
                 started = time.perf_counter()
                 luma, small = stage.drawn(index / FPS)
                 self._observer.duration("capture", time.perf_counter() - started)
-                yield Frame(info=info, luma=luma, small=small)
+                yield Frame(info=info, luma=luma, detection_image=small)
             index += 1
 
     def close(self) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from ferstream.capture.demo import DemoSource
+from ferstream.capture.display_name import shown
 from ferstream.capture.recording import FileSource
 from ferstream.capture.source import Source
 from ferstream.capture.stream import StreamSource
 from ferstream.capture.webcam import WebcamSource
-from ferstream.capture.wording import shown
 from ferstream.errors import ConfigError
 from ferstream.runtime.clock import Clock, SystemClock
 from ferstream.runtime.observer import Observer

@@ -43,14 +43,14 @@ class Framer:
         self._sampler = Sampler(fps=analysis_fps)
         self._index = -1
         self._good_ns = 0
-        self.pulse_ns = 0
+        self.last_activity_ns = 0
         self.utc_origin_ns: int | None = None
         """UTC of media time 0 in nanoseconds; None: the clock tells."""
 
     def next(self, media_time_ns: int, size: tuple[int, int]) -> FrameInfo | None:
         """Count a decoded frame; its identity if it is to be analysed."""
         self._index += 1
-        self.pulse_ns = self._good_ns = now_ns = self._clock.monotonic_ns()
+        self.last_activity_ns = self._good_ns = now_ns = self._clock.monotonic_ns()
         self._observer.frame(self._camera, "decode")
         if not self._sampler.take(media_time_ns):
             return None
@@ -77,7 +77,7 @@ class Framer:
         self._observer.frame_dropped(self._camera, "decode", "damaged", count)
         now_ns = self._clock.monotonic_ns()
         if now_ns - self._good_ns < _DAMAGE_GRACE_NS:
-            self.pulse_ns = now_ns
+            self.last_activity_ns = now_ns
 
     def frame(self, decoded: av.VideoFrame, media_time_ns: int) -> Frame | None:
         """The Frame for a decoded picture, None when ``analysis_fps`` skips it."""
@@ -88,4 +88,4 @@ class Framer:
         started = time.perf_counter()
         luma, small = picture(decoded, detection_size(info.width, info.height, self._width), rotation)
         self._observer.duration("capture", time.perf_counter() - started)
-        return Frame(info=info, luma=luma, small=small)
+        return Frame(info=info, luma=luma, detection_image=small)

@@ -27,7 +27,7 @@ _DEFAULT_STEP_NS = 40_000_000
 _END_TOLERANCE_NS = 1_000_000_000
 
 
-class Connection:
+class VideoInput:
     """An opened container and its video stream."""
 
     def __init__(self, *, container: InputContainer, threads: int, thread_type: str) -> None:

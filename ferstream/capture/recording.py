@@ -12,11 +12,11 @@ from pathlib import Path
 
 import av
 
+from ferstream.capture.display_name import shown
 from ferstream.capture.framing import Framer
-from ferstream.capture.libav import Connection
+from ferstream.capture.libav import VideoInput
 from ferstream.capture.source import SourceInfo
 from ferstream.capture.timing import MediaTimeline
-from ferstream.capture.wording import shown
 from ferstream.domain.frame import Frame
 from ferstream.errors import SourceError, SourceFormatError
 from ferstream.runtime.clock import Clock, SystemClock
@@ -70,7 +70,7 @@ class FileSource:
         self._threads, self._thread_type = threads, thread_type
         self._clock = clock or SystemClock()
         self._stop = threading.Event()
-        self._connection: Connection | None = None
+        self._connection: VideoInput | None = None
         self._first: av.VideoFrame | None = None
         self._rest: Iterator[av.VideoFrame] = iter(())
         self._framer = Framer(
@@ -83,9 +83,9 @@ class FileSource:
         )
 
     @property
-    def pulse_ns(self) -> int:
+    def last_activity_ns(self) -> int:
         """Monotonic clock of the last decoded picture; 0 before the first."""
-        return self._framer.pulse_ns
+        return self._framer.last_activity_ns
 
     def open(self) -> SourceInfo:
         """Open the file and read its format.
@@ -130,7 +130,7 @@ class FileSource:
         if self._connection is not None:
             self._connection.close()
 
-    def _begun(self) -> tuple[Connection, av.VideoFrame, Iterator[av.VideoFrame]]:
+    def _begun(self) -> tuple[VideoInput, av.VideoFrame, Iterator[av.VideoFrame]]:
         """Open the file and decode its first picture, which proves that it is one."""
         connection = self._connection = self._connected()
         rest = connection.frames(timed=self._framer.decoding_took, damaged=self._framer.damaged, strict=False)
@@ -140,14 +140,14 @@ class FileSource:
             raise SourceFormatError(f"{self._shown}: not one picture in it can be decoded; record or copy it again")
         return connection, first, rest
 
-    def _connected(self) -> Connection:
+    def _connected(self) -> VideoInput:
         _check_file(self._path)
         try:
             container = av.open(os.fspath(self._path.absolute()), options=_OPTIONS, metadata_errors="replace")
         except av.FFmpegError as exc:
             raise SourceFormatError(f"{self._shown}: {_why_unreadable(self._path)}") from exc
         try:
-            return Connection(container=container, threads=self._threads, thread_type=self._thread_type)
+            return VideoInput(container=container, threads=self._threads, thread_type=self._thread_type)
         except SourceFormatError as exc:
             raise SourceFormatError(f"{self._shown}: {exc}") from None
 
@@ -156,7 +156,7 @@ class FileSource:
         if not self._pace:
             return self._stop.is_set()
         due_ns = started_ns + int(media_time_ns / self._pace)
-        self._framer.pulse_ns = due_ns
+        self._framer.last_activity_ns = due_ns
         wait_ns = due_ns - self._clock.monotonic_ns()
         return self._stop.wait(wait_ns / 1e9) if wait_ns > 0 else self._stop.is_set()
 

@@ -34,7 +34,7 @@ class Source(Protocol):
     """One connection to a camera or one pass over a recording. Used by one thread, except ``close``."""
 
     @property
-    def pulse_ns(self) -> int:
+    def last_activity_ns(self) -> int:
         """Monotonic clock of the last decoded picture, yielded or not (later: nothing is due before); 0 before the first. Any thread."""
         ...
 

@@ -7,7 +7,7 @@
         |            +---------------------+      +--> offline (several attempts failed; goes on trying)
         +--> reconnecting, offline
 
-Retrying is here, one connection is an ``Attempt``. Two threads a camera: ``capture-NAME`` reads and is replaced
+Retrying is here, one connection is an ``CaptureSession``. Two threads a camera: ``capture-NAME`` reads and is replaced
 when it hangs, ``watch-NAME`` runs this state machine. A recording is read once: its end or its error is final.
 """
 
@@ -16,8 +16,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from ferstream.capture.attempt import Attempt, Ending, Position
 from ferstream.capture.frozen import FrozenPicture
+from ferstream.capture.session import CaptureSession, FrameNumbering, SessionResult
 from ferstream.capture.source import Source
 from ferstream.capture.status import Status
 from ferstream.domain.event import CameraState, CameraStatus
@@ -87,7 +87,7 @@ class CameraRunner:
         self._on_fatal = on_fatal
         self._stop, self._changed = threading.Event(), threading.Condition()
         self._status = Status(camera=camera, on_state=on_state, observer=observer, clock=self._clock)
-        self._position = Position()
+        self._position = FrameNumbering()
         self._abandoned: list[threading.Thread] = []
         self._failures = 0
         self._failure: SourceError | None = None
@@ -137,11 +137,11 @@ class CameraRunner:
     # -- the watching thread ------------------------------------------------------------------
 
     def _run(self) -> None:
-        ending = Ending("closed", "stopped")
+        ending = SessionResult("closed", "stopped")
         try:
             ending = self._keep_connected()
         except BaseException as exc:  # the thread must not die without a word
-            ending = Ending("internal", f"{type(exc).__name__} in the camera's supervision")
+            ending = SessionResult("internal", f"{type(exc).__name__} in the camera's supervision")
             self._fatal(exc)
         finally:
             try:
@@ -149,13 +149,13 @@ class CameraRunner:
             finally:
                 self._on_end()
 
-    def _keep_connected(self) -> Ending:
+    def _keep_connected(self) -> SessionResult:
         """Connect again and again; how it ended for good."""
         self._status.enter(CameraStatus.CONNECTING)
         while not self._stop.is_set():
             ending = self._one_connection()
             if self._stop.is_set() or ending.kind in ("end", "closed"):
-                return Ending("closed", "stopped") if self._stop.is_set() else ending
+                return SessionResult("closed", "stopped") if self._stop.is_set() else ending
             if not self._live:
                 self._failure = _as_source_error(ending)
                 return ending
@@ -163,10 +163,10 @@ class CameraRunner:
             if self._wait(ending):
                 break
             self._observer.reconnect(self._camera, ending.kind)
-        return Ending("closed", "stopped")
+        return SessionResult("closed", "stopped")
 
-    def _one_connection(self) -> Ending:
-        attempt = Attempt(
+    def _one_connection(self) -> SessionResult:
+        attempt = CaptureSession(
             camera=self._camera,
             connect=self._connect,
             emit=self._emit,
@@ -182,7 +182,7 @@ class CameraRunner:
         self._backoff.succeeded(self._seconds_since(attempt.began_ns) if attempt.frames else 0.0)
         return ending
 
-    def _watched(self, attempt: Attempt) -> Ending:
+    def _watched(self, attempt: CaptureSession) -> SessionResult:
         """Wait until the attempt ends, stalls or is to stop; tells of the first frame and of the rate meanwhile."""
         counted, counted_ns = 0, self._clock.monotonic_ns()
         while not self._stop.is_set():
@@ -194,19 +194,19 @@ class CameraRunner:
             if attempt.ending is not None:
                 return attempt.ending
             limit_s = self._stall_after_s if attempt.frames else self._connect_within_s
-            if self._seconds_since(attempt.pulse_ns) > limit_s:
+            if self._seconds_since(attempt.last_activity_ns) > limit_s:
                 return self._stalled(f"no picture for {limit_s:g} s")
             if counted and self._seconds_since(counted_ns) >= self._fps_due_s():
                 self._status.rate((attempt.frames - counted) / self._seconds_since(counted_ns))
                 counted, counted_ns = attempt.frames, self._clock.monotonic_ns()
-        return Ending("closed", "stopped")
+        return SessionResult("closed", "stopped")
 
-    def _stalled(self, reason: str) -> Ending:
+    def _stalled(self, reason: str) -> SessionResult:
         """Told at once: closing a source that hangs takes its time."""
         self._status.enter(CameraStatus.STALLED, reason)
-        return Ending("stalled", reason)
+        return SessionResult("stalled", reason)
 
-    def _let_go(self, attempt: Attempt) -> None:
+    def _let_go(self, attempt: CaptureSession) -> None:
         """Close the source and wait for its thread; a thread that does not return is abandoned."""
         attempt.give_up()
         with self._changed:
@@ -215,18 +215,18 @@ class CameraRunner:
         if not attempt.thread.is_alive():
             return
         self._abandoned = [thread for thread in self._abandoned if thread.is_alive()] + [attempt.thread]
-        self._observer.tally("capture_abandoned", self._camera)
+        self._observer.count("capture_abandoned", self._camera)
         if len(self._abandoned) >= MAX_ABANDONED:
             self._fatal(SourceError(f"camera {self._camera}: {len(self._abandoned)} reads hang for good; restart the process"))
 
-    def _wait(self, ending: Ending) -> bool:
+    def _wait(self, ending: SessionResult) -> bool:
         """Wait before the next attempt; True when stopped."""
         wait_s = self._backoff.next_s()
         if ending.kind == "authentication":
             wait_s += AUTH_WAIT_S
         return self._stop.wait(wait_s)
 
-    def _enter_failed(self, ending: Ending) -> None:
+    def _enter_failed(self, ending: SessionResult) -> None:
         self._failures += 1
         if ending.kind == "frozen":
             self._status.enter(CameraStatus.STALLED, ending.text)
@@ -245,7 +245,7 @@ class CameraRunner:
     def _seconds_since(self, then_ns: int) -> float:
         return (self._clock.monotonic_ns() - then_ns) / 1e9
 
-    def _sleep(self, attempt: Attempt, *, told: bool) -> None:
+    def _sleep(self, attempt: CaptureSession, *, told: bool) -> None:
         """Until there is news of the attempt, or it is time to look at the clock."""
         patience_s = min(_PATIENCE_S, self._stall_after_s / 4, self._connect_within_s / 4)
         with self._changed:
@@ -258,5 +258,5 @@ class CameraRunner:
             self._changed.notify_all()
 
 
-def _as_source_error(ending: Ending) -> SourceError:
+def _as_source_error(ending: SessionResult) -> SourceError:
     return ending.error or SourceError(ending.text)

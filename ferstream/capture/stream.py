@@ -11,12 +11,12 @@ import av
 from av.container import InputContainer
 
 from ferstream.capture.credentials import with_password
+from ferstream.capture.display_name import shown
 from ferstream.capture.framing import Framer
-from ferstream.capture.libav import Connection
+from ferstream.capture.libav import VideoInput
+from ferstream.capture.libav_errors import timed_out, translated
 from ferstream.capture.source import SourceInfo
 from ferstream.capture.timing import LiveTimeline
-from ferstream.capture.translation import timed_out, translated
-from ferstream.capture.wording import shown
 from ferstream.domain.frame import Frame
 from ferstream.errors import ConfigError, SourceError, SourceFormatError
 from ferstream.runtime.clock import Clock, SystemClock
@@ -77,7 +77,7 @@ class StreamSource:
         self._threads = threads
         self._clock = clock or SystemClock()
         self._stop = threading.Event()
-        self._connection: Connection | None = None
+        self._connection: VideoInput | None = None
         self._pictures: Iterator[av.VideoFrame] = iter(())
         self._framer = Framer(
             camera=camera,
@@ -89,9 +89,9 @@ class StreamSource:
         )
 
     @property
-    def pulse_ns(self) -> int:
+    def last_activity_ns(self) -> int:
         """Monotonic clock of the last decoded picture; 0 before the first."""
-        return self._framer.pulse_ns
+        return self._framer.last_activity_ns
 
     def open(self) -> SourceInfo:
         """Connect and read the format.
@@ -104,7 +104,7 @@ class StreamSource:
         """
         container = self._opened(with_password(self._url, self._password_file))
         try:
-            self._connection = Connection(container=container, threads=self._threads, thread_type="SLICE")
+            self._connection = VideoInput(container=container, threads=self._threads, thread_type="SLICE")
         except SourceFormatError as exc:
             raise SourceFormatError(f"{self._shown}: {exc}") from None
         if self._stop.is_set():

@@ -97,9 +97,9 @@ class WebcamSource:
         )
 
     @property
-    def pulse_ns(self) -> int:
+    def last_activity_ns(self) -> int:
         """Monotonic clock of the last decoded picture; 0 before the first."""
-        return self._framer.pulse_ns
+        return self._framer.last_activity_ns
 
     def open(self) -> SourceInfo:
         """Open the device and ask for compressed pictures of the wanted size.
@@ -145,7 +145,7 @@ class WebcamSource:
             luma.flags.writeable = False
             small = cv2.resize(picture, detection_size(width, height, self._width), interpolation=cv2.INTER_LINEAR)
             self._observer.duration("capture", time.perf_counter() - started)
-            yield Frame(info=info, luma=Luma(plane=luma, limited=False), small=small)  # type: ignore[arg-type]
+            yield Frame(info=info, luma=Luma(plane=luma, limited=False), detection_image=small)  # type: ignore[arg-type]
 
     def close(self) -> None:
         """Release the device; any thread, more than once; a read under way is left to end first."""

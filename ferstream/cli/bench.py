@@ -20,7 +20,7 @@ def bench(
 ) -> None:
     """Measure frames a second, CPU milliseconds a frame and latency, beside the bare kernels on one core."""
     from ferstream.app.bench import bench_video
-    from ferstream.app.plans import cores
+    from ferstream.app.factories import cores
     from ferstream.app.replay import NO_FILE
     from ferstream.logs import configure_logging
     from ferstream.settings import load_settings

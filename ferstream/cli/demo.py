@@ -10,8 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from ferstream.app.daemon import Running
-    from ferstream.domain.event import FaceEvent
-    from ferstream.publishing.sink import Event
+    from ferstream.domain.event import Event, FaceEvent
 
 EVERY_S = 1.0
 """Between two lines for the same face."""

@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from ferstream.inference.bundle import Bundle
-    from ferstream.training.evaluate import Evaluation, Scores
+    from ferstream.training.evaluation.evaluate import Evaluation, Scores
 
 
 def evaluate(
@@ -32,9 +32,9 @@ def evaluate(
 
     from ferstream.inference.backends import open_classifier
     from ferstream.inference.bundle import load_bundle
-    from ferstream.training.evaluate import evaluate as evaluate_faces
-    from ferstream.training.outputs import check_file, check_folder, writing
-    from ferstream.training.readers import read_faces
+    from ferstream.training.data.readers import read_faces
+    from ferstream.training.evaluation.evaluate import evaluate as evaluate_faces
+    from ferstream.training.export.outputs import check_file, check_folder, writing
 
     _check_usage(usage)
     if json_file is not None:
@@ -69,14 +69,14 @@ def evaluate(
 
 def _check_usage(usage: str) -> None:
     from ferstream.errors import DataError
-    from ferstream.training.dataset import USAGES
+    from ferstream.training.data.dataset import USAGES
 
     if usage not in USAGES:
         raise DataError(f"--usage {usage!r} is unknown; choose one of {', '.join(USAGES)}")
 
 
 def _cost(bundle: Bundle, *, timing: bool) -> dict[str, Any]:
-    from ferstream.training.timing import COST, COST_ON, cost
+    from ferstream.training.evaluation.timing import COST, COST_ON, cost
 
     recorded = bundle.manifest.metrics
     if timing or not isinstance(recorded.get(COST), dict):
@@ -111,7 +111,7 @@ def _scores_line(title: str, scores: Scores | None) -> str:
 
 
 def _cost_line(numbers: dict[str, Any]) -> str:
-    from ferstream.training.timing import COST, COST_ON, measured_on
+    from ferstream.training.evaluation.timing import COST, COST_ON, measured_on
 
     cost = ", ".join(f"{backend} {value:.2f}" for backend, value in numbers[COST].items())
     here = numbers["ms_per_face_from"] == "this run"
@@ -120,9 +120,9 @@ def _cost_line(numbers: dict[str, Any]) -> str:
 
 
 def _draw(result: Evaluation, folder: Path, *, title: str) -> None:
-    from ferstream.training import plots
-    from ferstream.training.calibration import reliability
-    from ferstream.training.confused import draw_most_confused
+    from ferstream.training.evaluation import plots
+    from ferstream.training.evaluation.calibration import reliability
+    from ferstream.training.evaluation.error_gallery import draw_most_confused
 
     plots.confusion_matrix(result.scores.confusion, folder / "confusion.png", title=title)
     plots.reliability_diagram(reliability(result.probabilities, result.truth), folder / "reliability.png", title=title)

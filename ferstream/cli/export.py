@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from ferstream.training.dataset import FaceSet
-    from ferstream.training.export import Exported
-    from ferstream.training.serving import Measure
+    from ferstream.training.data.dataset import FaceSet
+    from ferstream.training.evaluation.serving import Measure
+    from ferstream.training.export.export import Exported
 
 
 def export(
@@ -32,17 +32,17 @@ def export(
 
     Without --data the faces are variations of a sample portrait, and INT8, which needs real faces, is left out.
     """
-    from ferstream.training.extras import require
+    from ferstream.training.optional_deps import require
 
     require("keras", "tensorflow", "onnxruntime", "nncf", command="ferstream export")
-    from ferstream.training.quiet import import_keras
+    from ferstream.training.keras_import import import_keras
 
     import_keras()
     from ferstream.inference.bundle import load_bundle
-    from ferstream.training.export import FORMATS, INT8, export_bundle
-    from ferstream.training.outputs import check_folder, writing
-    from ferstream.training.readers import read_faces
-    from ferstream.training.sample_faces import faces_for_export
+    from ferstream.training.data.readers import read_faces
+    from ferstream.training.data.sample_faces import faces_for_export
+    from ferstream.training.export.export import FORMATS, INT8, export_bundle
+    from ferstream.training.export.outputs import check_folder, writing
 
     check_folder(out)
     bundle = load_bundle(model)
@@ -57,12 +57,12 @@ def export(
 
 def _measure(known: FaceSet | None) -> Measure:
     """Return what the INT8 bundle records: its cost, and its scores on a test split where the data has one."""
-    from ferstream.training.timing import cost
+    from ferstream.training.evaluation.timing import cost
 
     test = next((usage for usage in ("PublicTest", "PrivateTest") if known is not None and usage in known.usages), None)
     if known is None or test is None:
         return cost
-    from ferstream.training.session import measure
+    from ferstream.training.fitting.session import measure
 
     return lambda draft: measure(draft, known, test)
 

@@ -14,8 +14,8 @@ import typer
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
-    from ferstream.publishing.address import BrokerAddress
-    from ferstream.publishing.gaps import GapFinder
+    from ferstream.events.gaps import GapFinder
+    from ferstream.sinks.mqtt.address import BrokerAddress
 
 GAPS_FOUND = 1
 """Exit status when numbers are missing."""
@@ -42,7 +42,7 @@ def gaps(
     Exit status: 0 nothing missing, 1 numbers are missing, 4 the broker cannot be used. Doubles
     and late messages are told but are no fault: delivery is at least once.
     """
-    from ferstream.publishing.gaps import GapFinder
+    from ferstream.events.gaps import GapFinder
 
     finder = GapFinder()
     if file is not None:
@@ -82,7 +82,7 @@ def _address(url: str, access: Access, protocol: str) -> BrokerAddress:
     import secrets
 
     from ferstream.errors import ConfigError
-    from ferstream.publishing.address import BrokerAddress
+    from ferstream.sinks.mqtt.address import BrokerAddress
 
     parts = _url_parts(url)
     if parts.password is not None:
@@ -107,7 +107,7 @@ def _url_parts(url: str) -> SplitResult:
     from urllib.parse import urlsplit
 
     from ferstream.errors import ConfigError
-    from ferstream.publishing.address import DEFAULT_PORTS
+    from ferstream.sinks.mqtt.address import DEFAULT_PORTS
 
     try:
         parts = urlsplit(url)
@@ -133,7 +133,7 @@ def _password(path: Path | None) -> str | None:
 def _subscribe(finder: GapFinder, address: BrokerAddress, topic: str, seconds: float | None) -> None:
     import threading
 
-    from ferstream.publishing.listen import listen
+    from ferstream.sinks.mqtt.subscriber import listen
 
     last: list[str] = []
 

@@ -25,16 +25,16 @@ def import_model(
 
     Check it with `ferstream evaluate --model DIR` before you trust it: a wrong label order or range still gives seven probabilities.
     """
-    from ferstream.training.extras import require
+    from ferstream.training.optional_deps import require
 
     require("keras", "tensorflow", command="ferstream import-model")
-    from ferstream.training.quiet import import_keras
+    from ferstream.training.keras_import import import_keras
 
     import_keras()
     from ferstream.inference.bundle import check_target
-    from ferstream.training.import_model import import_network
-    from ferstream.training.serving import save_bundle
-    from ferstream.training.timing import cost
+    from ferstream.training.evaluation.serving import save_bundle
+    from ferstream.training.evaluation.timing import cost
+    from ferstream.training.export.import_model import import_network
 
     check_target(directory=out / name / version, name=name, version=version, replace=replace)
     imported = import_network(network, weights=weights, labels=labels.split(","), value_range=value_range)

@@ -11,7 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from ferstream.inference.classifier import Classifier
-    from ferstream.training.stills import Reading, StillReader
+    from ferstream.stills.stills import Reading, StillReader
 
 
 def predict(
@@ -44,7 +44,7 @@ def predict(
 
 
 def _check_outputs(out: Path, json_file: str | None, *, picture: bool) -> None:
-    from ferstream.training.outputs import check_file, check_folder
+    from ferstream.training.export.outputs import check_file, check_folder
 
     if picture or json_file is None:
         check_folder(out)
@@ -57,7 +57,7 @@ def _reader(model: str, backend: str, *, detect: bool, score: float, min_face: f
     from ferstream.detection.yunet import Limits, YuNetModel
     from ferstream.inference.backends import open_classifier
     from ferstream.inference.bundle import load_bundle
-    from ferstream.training.stills import StillReader
+    from ferstream.stills.stills import StillReader
 
     classifier = open_classifier(load_bundle(model), backend=backend)
     detector = YuNetModel(weights=find_weights()).new_detector(Limits(score=score, min_face_px=min_face)) if detect else None
@@ -78,8 +78,8 @@ def _read_all(reader: StillReader, images: list[Path]) -> tuple[list[Reading], i
 
 
 def _write(readings: list[Reading], classifier: Classifier, *, out: Path, json_file: str | None, picture: bool) -> None:
-    from ferstream.training.outputs import writing
-    from ferstream.training.still_report import as_json, draw
+    from ferstream.stills.report import as_json, draw
+    from ferstream.training.export.outputs import writing
 
     text = json.dumps(as_json(readings, classifier), indent=2) + "\n"
     if json_file == "-":

@@ -18,7 +18,7 @@ def schema(
 ) -> None:
     """Print the JSON Schema of each kind of event, or write them to a folder (docs/schema/ is made this way)."""
     from ferstream.errors import ConfigError, OutputError
-    from ferstream.publishing.payload import MODELS, json_schema
+    from ferstream.events.payload import MODELS, json_schema
 
     names = {full.removeprefix("ferstream.").split("/")[0]: full for full in MODELS}
     if name is not None and name not in names:

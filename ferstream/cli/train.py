@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from ferstream.training.augment import Augmentation
-    from ferstream.training.history import EpochRecord
-    from ferstream.training.recipe import Recipe
+    from ferstream.training.data.augment import Augmentation
+    from ferstream.training.fitting.history import EpochRecord
+    from ferstream.training.fitting.recipe import Recipe
 
     OnStep = Callable[[int, int, int, float], None]
     OnEpoch = Callable[[EpochRecord], None]
@@ -90,8 +90,8 @@ def train(  # noqa: PLR0917 - each parameter is an option
     given = dict(ctx.params)
     recipe = _recipe(arch, given, _augmentation(augment=augment, given=given))
     _import_keras()
-    from ferstream.training.session import Target, first_rows
-    from ferstream.training.session import train as train_bundle
+    from ferstream.training.fitting.session import Target, first_rows
+    from ferstream.training.fitting.session import train as train_bundle
 
     faces = _read(data, votes)
     if rows:
@@ -130,9 +130,9 @@ def data_report(
 
     from rich.console import Console
 
-    from ferstream.training.outputs import check_folder, writing
-    from ferstream.training.report import data_report as report_of
-    from ferstream.training.report import write_pictures
+    from ferstream.training.evaluation.report import data_report as report_of
+    from ferstream.training.evaluation.report import write_pictures
+    from ferstream.training.export.outputs import check_folder, writing
 
     if out is not None:
         check_folder(out)
@@ -151,7 +151,7 @@ def _recipe(arch: str, given: dict[str, Any], augmentation: Augmentation | None)
     from dataclasses import fields, replace
 
     from ferstream.errors import DataError
-    from ferstream.training.recipe import RECIPES, Recipe
+    from ferstream.training.fitting.recipe import RECIPES, Recipe
 
     if arch not in RECIPES:
         raise DataError(f"--arch {arch!r} is unknown; choose one of {', '.join(RECIPES)}")
@@ -168,7 +168,7 @@ def _recipe(arch: str, given: dict[str, Any], augmentation: Augmentation | None)
 def _augmentation(*, augment: bool, given: dict[str, Any]) -> Augmentation | None:
     from dataclasses import fields
 
-    from ferstream.training.augment import Augmentation
+    from ferstream.training.data.augment import Augmentation
 
     if not augment:
         return None
@@ -177,7 +177,7 @@ def _augmentation(*, augment: bool, given: dict[str, Any]) -> Augmentation | Non
 
 
 def _read(path: Path, votes: str | None) -> Any:
-    from ferstream.training.readers import read_faces
+    from ferstream.training.data.readers import read_faces
 
     if votes == "none":
         return read_faces(path)
@@ -185,7 +185,7 @@ def _read(path: Path, votes: str | None) -> Any:
 
 
 def _say_faults(faces: Any, *, keep_faulty: bool = False) -> None:
-    from ferstream.training.quality import inspect
+    from ferstream.training.evaluation.quality import inspect
 
     quality = inspect(faces)
     counts = quality.counts()
@@ -219,7 +219,7 @@ def _import_keras() -> None:
     from ferstream.errors import ModelError
 
     try:
-        from ferstream.training.quiet import import_keras
+        from ferstream.training.keras_import import import_keras
 
         import_keras()
     except ImportError as error:

@@ -43,7 +43,7 @@ class FacePreparer:
 
     def paint(self, frame: Frame) -> None:
         """Paint the privacy masks on the small picture, in place, before it is looked at."""
-        self._mask.paint(frame.small)
+        self._mask.paint(frame.detection_image)
 
     def prepare(self, frame: Frame, faces: Sequence[Face]) -> DetectedFrame:
         """Drop the faces in masks, judge the others and cut their crops; the order is kept."""

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from ferstream.detection.decode import ALIGN_PX, STRIDES, Floats, Grid, decode_boxes, decode_landmarks, grid_for, likely, suppress
 from ferstream.domain.face import Box, Face
 from ferstream.errors import ModelError
-from ferstream.runtime.lean import without
+from ferstream.runtime.import_blocking import without
 
 with without("openvino.tools.ovc"):  # the model converter: half of the import's time, never used here
     import openvino

@@ -57,13 +57,13 @@ class TrackEvent:
 class LabelledFrame:
     """The last station before publishing: every observation and turn of one frame, in order.
 
-    ``closing``: see ``TrackedFrame``.
+    ``end_of_stream``: see ``TrackedFrame``.
     """
 
     info: FrameInfo
     faces: tuple[FaceEvent, ...]
-    turns: tuple[TrackEvent, ...]
-    closing: bool = False
+    changes: tuple[TrackEvent, ...]
+    end_of_stream: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +113,7 @@ class CameraState:
     reason: str
     since_ns: int
     fps: float = 0.0
+
+
+Event = FaceEvent | TrackEvent | Summary | CameraState
+"""Everything that is published."""

@@ -57,17 +57,17 @@ class Frame:
     Attributes:
         info: Identity and times.
         luma: Full-size grey plane, from which faces are cut.
-        small: (h, w, 3) uint8 BGR, 0..255, contiguous, writable and owned by the frame: what the detector sees.
+        detection_image: (h, w, 3) uint8 BGR, 0..255, contiguous, writable and owned by the frame: what the detector sees.
             Its aspect is the source's; ``info.width / w`` scales its coordinates back.
     """
 
     info: FrameInfo
     luma: Luma
-    small: npt.NDArray[np.uint8]
+    detection_image: npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class SourceEnded:
+class EndOfStream:
     """Follows the last frame of a connection: the tracks of the camera end here.
 
     Attributes:
@@ -84,7 +84,7 @@ DETECTION_MULTIPLE = 32  # the detector's coarsest stride: its input sides must 
 
 @lru_cache(maxsize=64)
 def detection_size(width: int, height: int, target: int) -> tuple[int, int]:
-    """Size of ``Frame.small`` for a picture, so that the detector needs neither padding nor a second resize.
+    """Size of ``Frame.detection_image`` for a picture, so that the detector needs neither padding nor a second resize.
 
     The longer side becomes ``target`` (never more than it is), the other one keeps the aspect; both are rounded
     to multiples of 32, so x and y are scaled by slightly different factors.

@@ -44,10 +44,10 @@ class TrackedFace:
 class TrackedFrame:
     """All faces of one frame with their tracks, and the tracks that ended at this frame.
 
-    ``closing`` marks what follows a source's last frame: it ends tracks and is no frame of its own.
+    ``end_of_stream`` marks what follows a source's last frame: it ends tracks and is no frame of its own.
     """
 
     info: FrameInfo
     faces: tuple[TrackedFace, ...]
     ended: tuple[Track, ...] = ()
-    closing: bool = False
+    end_of_stream: bool = False

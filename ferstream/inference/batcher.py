@@ -1,7 +1,7 @@
 """Collects the faces of all cameras into batches.
 
 Motive: a GPU classifies 32 faces in about the time of one; a camera alone rarely has them.
-Policy: wait for the first frame for as long as it takes; then go on until ``max_faces`` are
+PipelineConfig: wait for the first frame for as long as it takes; then go on until ``max_faces`` are
 together or ``max_wait_s`` after that first frame. Exemption: when nothing is on its way
 upstream there is nobody to wait for, and the batch goes at once, so a single camera pays no
 latency. Frames are not torn apart: the last one may carry a batch over ``max_faces``, which the
@@ -13,17 +13,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from ferstream.domain.frame import SourceEnded
+from ferstream.domain.frame import EndOfStream
 from ferstream.domain.track import TrackedFrame
 from ferstream.errors import ClosedError
 from ferstream.runtime.channel import Channel
 
-Item = TrackedFrame | SourceEnded
+Item = TrackedFrame | EndOfStream
 
 
 def face_count(item: Item) -> int:
     """Faces of ``item`` that will be classified."""
-    return 0 if isinstance(item, SourceEnded) else sum(1 for face in item.faces if face.face.crop is not None)
+    return 0 if isinstance(item, EndOfStream) else sum(1 for face in item.faces if face.face.crop is not None)
 
 
 class Batcher:

@@ -14,7 +14,7 @@ import numpy as np
 from ferstream.errors import BundleError, ClassifierMemoryError, ModelError
 from ferstream.inference.bundle import OPENVINO_BIN, OPENVINO_XML, Bundle
 from ferstream.inference.classifier import CROP_PX, Crops, Probabilities, check_crops
-from ferstream.runtime.lean import without
+from ferstream.runtime.import_blocking import without
 
 with without("openvino.tools.ovc"):  # the model converter: half of the import's time, never used here
     import openvino

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ferstream.domain.event import LabelledFrame
-from ferstream.domain.frame import SourceEnded
+from ferstream.domain.frame import EndOfStream
 from ferstream.domain.track import TrackedFrame
 from ferstream.errors import ClassifierMemoryError, ModelError
 from ferstream.inference.batcher import Item
@@ -28,7 +28,7 @@ FAILED_BATCHES_IN_A_ROW = 20
 """After so many failures without one success the classifier is taken for broken."""
 
 Crops = npt.NDArray[np.uint8]
-Labelled = LabelledFrame | SourceEnded
+Labelled = LabelledFrame | EndOfStream
 
 
 class Labeller(Protocol):
@@ -72,7 +72,7 @@ class Classification:
         if self.limit == 1:
             raise ModelError('the device has not enough memory for one face; free some, or set inference.backend = "openvino"')
         self.limit //= 2
-        self._observer.tally("batch_limit_halved")
+        self._observer.count("batch_limit_halved")
 
 
 class InferenceHandler:
@@ -115,7 +115,7 @@ class InferenceHandler:
 
     def _is_stale(self, item: Item, now_ns: int) -> bool:
         """Whether a live frame waited too long behind a slow classifier; what ends tracks never does."""
-        if isinstance(item, SourceEnded) or item.closing or not item.info.live:
+        if isinstance(item, EndOfStream) or item.end_of_stream or not item.info.live:
             return False
         return now_ns - item.info.captured_ns > self._staleness_ns
 
@@ -125,7 +125,7 @@ class InferenceHandler:
         return self._classify(np.stack(crops)).tolist() if crops else []
 
     def _finish(self, item: Item, rows: Iterator[list[float]]) -> Labelled:
-        if isinstance(item, SourceEnded):
+        if isinstance(item, EndOfStream):
             return self._ended(item)
         camera = item.info.camera
         probabilities = [None if face.face.crop is None else next(rows) for face in item.faces]
@@ -137,7 +137,7 @@ class InferenceHandler:
         classified = sum(row is not None for row in probabilities)
         self._observer.faces(camera, "classified", classified)
         self._observer.faces(camera, "skipped", len(probabilities) - classified)
-        if not item.closing:
+        if not item.end_of_stream:
             self._observer.frame(camera, NAME)
         return labelled
 
@@ -147,29 +147,29 @@ class InferenceHandler:
         if labeller is None:
             labeller = self._labellers[camera] = self._new_labeller(camera)
         labelled = labeller.label(item, probabilities)
-        return replace(labelled, closing=True) if item.closing else labelled
+        return replace(labelled, end_of_stream=True) if item.end_of_stream else labelled
 
-    def _ended(self, item: SourceEnded) -> SourceEnded:
+    def _ended(self, item: EndOfStream) -> EndOfStream:
         self._labellers.pop(item.camera, None)
         return item
 
     def _without_faces(self, item: Item, reason: str) -> Labelled:
         """Drop a frame, but let the ends of its tracks through."""
-        if isinstance(item, SourceEnded):
+        if isinstance(item, EndOfStream):
             return self._ended(item)
         camera = item.info.camera
-        if not item.closing:
+        if not item.end_of_stream:
             self._observer.frame_dropped(camera, NAME, reason)
         self._observer.faces(camera, "dropped", len(item.faces))
         try:
-            return self._label(replace(item, faces=(), closing=True), ())
+            return self._label(replace(item, faces=(), end_of_stream=True), ())
         except Exception as exc:
             self._failed("labeller_errors", exc)
-            return LabelledFrame(item.info, faces=(), turns=(), closing=True)
+            return LabelledFrame(item.info, faces=(), changes=(), end_of_stream=True)
 
     def _failed(self, what: str, exc: Exception) -> None:
         self._failures += 1
-        self._observer.tally(what)
+        self._observer.count(what)
         self._on_error(exc)
         if self._failures == FAILED_BATCHES_IN_A_ROW:
             self._on_fatal(NAME, exc)

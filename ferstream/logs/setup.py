@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from ferstream.logs.limit import RepeatLimit
 from ferstream.logs.render import FIELDS, ConsoleFormatter, JsonFormatter
-from ferstream.runtime.lean import without
+from ferstream.runtime.import_blocking import without
 
 with without("rich"):  # structlog would load it for tracebacks that are not drawn here: a fifth of a second at every start
     import structlog

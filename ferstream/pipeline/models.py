@@ -66,7 +66,7 @@ class InferencePlan:
     deterministic: bool = False
 
 
-class Looker:
+class FaceFinder:
     """One detection worker's eyes: mask, find, judge, cut. One thread."""
 
     def __init__(self, *, detector: Detector, preparer: Callable[[str], FacePreparer]) -> None:
@@ -77,7 +77,7 @@ class Looker:
         info = frame.info
         preparer = self._preparer(info.camera)
         preparer.paint(frame)
-        faces = self._detector.detect(frame.small, width=info.width, height=info.height)
+        faces = self._detector.detect(frame.detection_image, width=info.width, height=info.height)
         return preparer.prepare(frame, faces)
 
 
@@ -130,14 +130,14 @@ class Models:
             align=ALIGNMENTS[self.classifier.alignment_id], limits=self._limits, mask=PrivacyMask(polygons)
         )
 
-    def lookers(self) -> list[Looker]:
-        """Make one looker per detection worker."""
+    def finders(self) -> list[FaceFinder]:
+        """Make one finder per detection worker."""
         plan = self._detection
         # Small faces are found and then labelled unknown, so the detector's own limit is only a floor against noise.
         limits = Limits(score=plan.score, min_face_px=min(plan.min_face_px, SMALLEST_FACE_PX))
         detectors = [self._yunet.new_detector(limits) for _ in range(plan.workers)]
         self._detectors.extend(detectors)
-        return [Looker(detector=detector, preparer=self._preparer) for detector in detectors]
+        return [FaceFinder(detector=detector, preparer=self._preparer) for detector in detectors]
 
     def classification(self, *, max_batch: int, observer: Observer) -> Classification:
         """Make the function that classifies any number of crops."""

@@ -27,17 +27,17 @@ import numpy.typing as npt
 from ferstream.detection import stage as detection
 from ferstream.domain.event import CameraState, CameraStatus, FaceEvent
 from ferstream.domain.face import DetectedFrame
-from ferstream.domain.frame import Frame, SourceEnded
+from ferstream.domain.frame import EndOfStream, Frame
+from ferstream.domain.ports import Sink
 from ferstream.domain.track import TrackedFrame
 from ferstream.errors import ClosedError
 from ferstream.inference import stage as inference
 from ferstream.inference.batcher import Batcher
-from ferstream.pipeline.account import Account
+from ferstream.pipeline.loss_counter import LossCounter
 from ferstream.publishing import stage as publishing
-from ferstream.publishing.sink import Sink
 from ferstream.runtime.channel import Channel, Lane, Lanes, Overflow
 from ferstream.runtime.clock import Clock
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
 from ferstream.runtime.stage import Stage, StageHooks
 from ferstream.runtime.supervisor import Fatal, join_all
 from ferstream.tracking import stage as tracking
@@ -50,7 +50,7 @@ RECORDING_LANE_FRAMES = 8
 CHANNEL_ITEMS = 2
 """Items between later stages while cameras are live. Few on purpose: what waits here grows old, and behind a slow
 classifier a long queue would hold nothing but frames past the staleness budget; kept short, overload shows at the
-lanes, where the freshest frame wins. Recordings lose nothing by waiting and have more, see ``Policy``."""
+lanes, where the freshest frame wins. Recordings lose nothing by waiting and have more, see ``PipelineConfig``."""
 PUBLISH_ITEMS = 16
 """Labelled frames that may wait for publishing, which never waits itself."""
 STATE_ITEMS = 256
@@ -58,7 +58,7 @@ STATE_ITEMS = 256
 LAST_WAIT_S = 1.0
 """For stages that had a full channel in front of them, once it is abandoned."""
 
-TrackedItem = TrackedFrame | SourceEnded
+TrackedItem = TrackedFrame | EndOfStream
 
 
 class Runner(Protocol):
@@ -75,7 +75,7 @@ class Runner(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Outlet:
+class CameraCallbacks:
     """What a runner is given to talk to the pipeline."""
 
     emit: Callable[[Frame], None]
@@ -84,11 +84,11 @@ class Outlet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class Components:
     """What the stages do: the adapters, already built.
 
     Attributes:
-        looks: One per detection worker: mask, detect, judge and cut one frame.
+        finders: One per detection worker: mask, detect, judge and cut one frame.
         new_tracker: Makes the tracker of a camera's connection.
         classify: (n, 48, 48) uint8 to (n, 7) float32.
         new_labeller: Makes the labeller of a camera's connection.
@@ -96,7 +96,7 @@ class Work:
         allow: Rate limit of face events.
     """
 
-    looks: Sequence[Callable[[Frame], DetectedFrame]]
+    finders: Sequence[Callable[[Frame], DetectedFrame]]
     new_tracker: Callable[[str], Tracker]
     classify: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
     new_labeller: Callable[[str], Labeller]
@@ -105,7 +105,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class PipelineConfig:
     """Plain values the stages follow.
 
     Attributes:
@@ -130,23 +130,31 @@ class Policy:
 @dataclass(slots=True)
 class _Camera:
     runner: Runner
-    lane: Lane[Frame | SourceEnded]
+    lane: Lane[Frame | EndOfStream]
     gone: threading.Event
 
 
 class Pipeline:
     """Owns the stages, their channels and the cameras."""
 
-    def __init__(self, *, work: Work, policy: Policy, ledger: Ledger, clock: Clock, on_error: Callable[[str, BaseException], None]) -> None:
-        self.ledger, self.fatal = ledger, Fatal()
-        self._work, self._policy, self._clock, self._on_error = work, policy, clock, on_error
-        self._account = Account(ledger)
+    def __init__(
+        self,
+        *,
+        components: Components,
+        config: PipelineConfig,
+        counters: Counters,
+        clock: Clock,
+        on_error: Callable[[str, BaseException], None],
+    ) -> None:
+        self.counters, self.fatal = counters, Fatal()
+        self._components, self._config, self._clock, self._on_error = components, config, clock, on_error
+        self._losses = LossCounter(counters)
         self._cameras: dict[str, _Camera] = {}
         self._states: dict[str, CameraState] = {}
         self._lock = threading.Lock()
-        self._frames: Lanes[Frame | SourceEnded] = Lanes()
-        self._detected: Channel[DetectedFrame | SourceEnded] = Channel(capacity=policy.channel_items)
-        self._tracked: Channel[TrackedItem] = Channel(capacity=policy.channel_items)
+        self._frames: Lanes[Frame | EndOfStream] = Lanes()
+        self._detected: Channel[DetectedFrame | EndOfStream] = Channel(capacity=config.channel_items)
+        self._tracked: Channel[TrackedItem] = Channel(capacity=config.channel_items)
         self._publish: Lanes[publishing.Item] = Lanes()
         self._labelled = self._publish.open("frames", capacity=PUBLISH_ITEMS, overflow=Overflow.BLOCK)
         self._state_lane = self._publish.open("states", capacity=STATE_ITEMS, overflow=Overflow.DROP_OLDEST)
@@ -159,13 +167,13 @@ class Pipeline:
 
     # -- the stages ---------------------------------------------------------------------------
 
-    def _detection(self) -> Stage[detection.Ticket, DetectedFrame | SourceEnded | None]:
+    def _detection(self) -> Stage[detection.Ticket, DetectedFrame | EndOfStream | None]:
         self._ordered = ordered = detection.InOrder(
             emit=lambda item: self._hand_over(detection.NAME, self._detected.put, (item,)), lanes=self._frames
         )
         handlers = [
-            detection.DetectionHandler(look=look, staleness_s=self._policy.staleness_s, observer=self.ledger, clock=self._clock)
-            for look in self._work.looks
+            detection.DetectionHandler(find=find, staleness_s=self._config.staleness_s, observer=self.counters, clock=self._clock)
+            for find in self._components.finders
         ]
 
         def failed(ticket: detection.Ticket, exc: BaseException) -> None:
@@ -173,34 +181,34 @@ class Pipeline:
             ordered.skip(ticket)
 
         hooks = StageHooks(take=ordered.take, emit=ordered.put, on_failed=failed, on_end=self._detected.close, on_fatal=self.fatal.report)
-        return Stage(name=detection.NAME, handlers=handlers, hooks=hooks, observer=self.ledger)
+        return Stage(name=detection.NAME, handlers=handlers, hooks=hooks, observer=self.counters)
 
-    def _tracking(self) -> Stage[DetectedFrame | SourceEnded, tuple[TrackedItem, ...]]:
-        handler = tracking.TrackingHandler(new_tracker=self._work.new_tracker, observer=self.ledger)
+    def _tracking(self) -> Stage[DetectedFrame | EndOfStream, tuple[TrackedItem, ...]]:
+        handler = tracking.TrackingHandler(new_tracker=self._components.new_tracker, observer=self.counters)
 
-        hooks: StageHooks[DetectedFrame | SourceEnded, tuple[TrackedItem, ...]] = StageHooks(
+        hooks: StageHooks[DetectedFrame | EndOfStream, tuple[TrackedItem, ...]] = StageHooks(
             take=self._detected.get,
             emit=lambda _, items: self._hand_over(tracking.NAME, self._tracked.put, items),
             on_failed=lambda item, exc: self._failed(tracking.NAME, (item,), exc),
             on_end=self._tracked.close,
             on_fatal=self.fatal.report,
         )
-        return Stage(name=tracking.NAME, handlers=[handler], hooks=hooks, observer=self.ledger)
+        return Stage(name=tracking.NAME, handlers=[handler], hooks=hooks, observer=self.counters)
 
     def _inference(self) -> Stage[list[TrackedItem], list[inference.Labelled]]:
         handler = inference.InferenceHandler(
-            classify=self._work.classify,
-            new_labeller=self._work.new_labeller,
-            staleness_s=self._policy.staleness_s,
-            observer=self.ledger,
+            classify=self._components.classify,
+            new_labeller=self._components.new_labeller,
+            staleness_s=self._config.staleness_s,
+            observer=self.counters,
             clock=self._clock,
             on_error=lambda exc: self._on_error(inference.NAME, exc),
             on_fatal=self.fatal.report,
         )
         batcher = Batcher(
             self._tracked,
-            max_faces=self._policy.max_batch,
-            max_wait_s=self._policy.max_wait_s,
+            max_faces=self._config.max_batch,
+            max_wait_s=self._config.max_wait_s,
             on_its_way=lambda: len(self._frames) + len(self._detected) > 0,
         )
 
@@ -211,16 +219,16 @@ class Pipeline:
             on_end=self._publish.close,
             on_fatal=self.fatal.report,
         )
-        return Stage(name=inference.NAME, handlers=[handler], hooks=hooks, observer=self.ledger)
+        return Stage(name=inference.NAME, handlers=[handler], hooks=hooks, observer=self.counters)
 
     def _publishing(self) -> Stage[publishing.Item, None]:
         handler = publishing.PublishingHandler(
-            sinks=self._work.sinks,
-            allow=self._work.allow,
-            summary_interval_s=self._policy.summary_interval_s,
-            per_face=self._policy.per_face,
-            min_group_size=self._policy.min_group_size,
-            observer=self.ledger,
+            sinks=self._components.sinks,
+            allow=self._components.allow,
+            summary_interval_s=self._config.summary_interval_s,
+            per_face=self._config.per_face,
+            min_group_size=self._config.min_group_size,
+            observer=self.counters,
             clock=self._clock,
         )
         hooks: StageHooks[publishing.Item, None] = StageHooks(
@@ -231,7 +239,7 @@ class Pipeline:
             on_fatal=self.fatal.report,
             on_idle=handler.tick,
         )
-        return Stage(name=publishing.NAME, handlers=[handler], hooks=hooks, observer=self.ledger)
+        return Stage(name=publishing.NAME, handlers=[handler], hooks=hooks, observer=self.counters)
 
     def _hand_over(self, stage: str, put: Callable[[Any], None], items: Sequence[object]) -> None:
         """Give results to the next stage; what it will not take any more is counted."""
@@ -239,15 +247,15 @@ class Pipeline:
             try:
                 put(item)
             except ClosedError:
-                self._account.lost(stage, (item,), "shutdown")
+                self._losses.lost(stage, (item,), "shutdown")
 
     def _failed(self, stage: str, items: Sequence[object], exc: BaseException) -> None:
-        self._account.lost(stage, items, "error")
+        self._losses.lost(stage, items, "error")
         self._on_error(stage, exc)
 
     # -- cameras ------------------------------------------------------------------------------
 
-    def add_camera(self, name: str, *, live: bool, make_runner: Callable[[Outlet], Runner]) -> None:
+    def add_camera(self, name: str, *, live: bool, make_runner: Callable[[CameraCallbacks], Runner]) -> None:
         """Add a camera; before or after ``start``.
 
         Raises:
@@ -258,8 +266,8 @@ class Pipeline:
             name,  # the same one when it comes back: its numbers go on, so no worker can pass the new life before the old one
             capacity=LIVE_LANE_FRAMES if live else RECORDING_LANE_FRAMES,
             overflow=Overflow.DROP_OLDEST if live else Overflow.BLOCK,
-            on_drop=lambda item: self._account.lost("capture", (item,), "overflow"),
-            keep=lambda item: isinstance(item, SourceEnded),  # or tracks would live on in the next connection
+            on_drop=lambda item: self._losses.lost("capture", (item,), "overflow"),
+            keep=lambda item: isinstance(item, EndOfStream),  # or tracks would live on in the next connection
         )
         gone = threading.Event()
         try:
@@ -267,18 +275,18 @@ class Pipeline:
         except BaseException:
             lane.close()  # nobody else would, and the pipeline would never end
             raise
-        lane.put(SourceEnded(name, final=False))  # ends the tracks of a life before that could not end them itself
+        lane.put(EndOfStream(name, final=False))  # ends the tracks of a life before that could not end them itself
         self._cameras[name] = _Camera(runner, lane, gone)
         runner.start()
 
-    def _outlet(self, name: str, lane: Lane[Frame | SourceEnded], gone: threading.Event) -> Outlet:
+    def _outlet(self, name: str, lane: Lane[Frame | EndOfStream], gone: threading.Event) -> CameraCallbacks:
         broken = {CameraStatus.RECONNECTING, CameraStatus.OFFLINE, CameraStatus.STALLED, CameraStatus.DISABLED}
 
         def emit(frame: Frame) -> None:
             try:
                 lane.put(frame)
             except ClosedError:
-                self._account.lost("capture", (frame,), "shutdown")
+                self._losses.lost("capture", (frame,), "shutdown")
                 raise
 
         def on_state(state: CameraState) -> None:
@@ -289,14 +297,14 @@ class Pipeline:
                 self._tell(state)
             if previous is not None and previous.status is CameraStatus.ONLINE and state.status in broken:
                 with suppress(ClosedError):  # the camera has ended, and its tracks with it
-                    lane.put(SourceEnded(name, final=False))
+                    lane.put(EndOfStream(name, final=False))
 
         def on_end() -> None:
             with suppress(ClosedError):  # closed by a stop, which ends every track anyway
-                lane.put(SourceEnded(name, final=True))
+                lane.put(EndOfStream(name, final=True))
             lane.close()
 
-        return Outlet(emit, on_state, on_end)
+        return CameraCallbacks(emit, on_state, on_end)
 
     def ask_to_end(self, name: str) -> None:
         """Tell a camera to end, if there is one; ``remove_camera`` then has less to wait for."""
@@ -313,7 +321,7 @@ class Pipeline:
         camera.runner.stop()
         ended = camera.runner.join(timeout_s)
         drained = camera.lane.drain(max(0.0, deadline - time.monotonic()))
-        self._account.lost("detection", camera.lane.abandon(), "shutdown")
+        self._losses.lost("detection", camera.lane.abandon(), "shutdown")
         with self._lock:
             camera.gone.set()
             self._states.pop(name, None)
@@ -362,11 +370,11 @@ class Pipeline:
 
     def abandon(self) -> None:
         """Give up what waits, counted as dropped for the reason ``shutdown``."""
-        self._account.lost("detection", self._frames.abandon(), "shutdown")
-        self._account.lost("tracking", self._detected.abandon(), "shutdown")
-        self._account.lost("detection", self._ordered.abandon(), "shutdown")  # after the channel, whose fullness may hold its lock
-        self._account.lost("inference", self._tracked.abandon(), "shutdown")
-        self._account.lost("publishing", self._publish.abandon(), "shutdown")
+        self._losses.lost("detection", self._frames.abandon(), "shutdown")
+        self._losses.lost("tracking", self._detected.abandon(), "shutdown")
+        self._losses.lost("detection", self._ordered.abandon(), "shutdown")  # after the channel, whose fullness may hold its lock
+        self._losses.lost("inference", self._tracked.abandon(), "shutdown")
+        self._losses.lost("publishing", self._publish.abandon(), "shutdown")
 
     def join(self, timeout_s: float) -> bool:
         """Wait until every stage has ended."""

@@ -10,16 +10,16 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from ferstream.domain.event import CameraState, FaceEvent, LabelledFrame, Summary, TrackChange
-from ferstream.domain.frame import SourceEnded
+from ferstream.domain.event import CameraState, Event, FaceEvent, LabelledFrame, Summary, TrackChange
+from ferstream.domain.frame import EndOfStream
+from ferstream.domain.ports import Sink
 from ferstream.domain.track import TrackState
-from ferstream.publishing.sink import Event, Sink
 from ferstream.runtime.clock import Clock
 from ferstream.runtime.observer import Observer
 
 NAME = "publishing"
 
-Item = LabelledFrame | SourceEnded | CameraState
+Item = LabelledFrame | EndOfStream | CameraState
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class PublishingHandler:
         self.tick()  # first: a sink that refuses a summary must not fail a frame that was already counted
         if isinstance(item, CameraState):
             self._send(item)
-        elif isinstance(item, SourceEnded):
+        elif isinstance(item, EndOfStream):
             self._ended(item)
         else:
             self._frame(item)
@@ -86,12 +86,12 @@ class PublishingHandler:
             sums = self._sums[info.camera] = _Sums(self._clock.monotonic_ns())
         for face in frame.faces:
             self._face(face, sums)
-        for turn in frame.turns:
+        for turn in frame.changes:
             if turn.change is TrackChange.LEFT:
                 sums.present.discard(turn.track.id)
             if self._per_face:
                 self._send(turn)
-        if not frame.closing:
+        if not frame.end_of_stream:
             self._observer.frame(info.camera, NAME)
             self._observer.latency(info.camera, (self._clock.monotonic_ns() - info.captured_ns) / 1e9)
 
@@ -105,7 +105,7 @@ class PublishingHandler:
             self._observer.event(face.info.camera, label)
             self._send(face)
 
-    def _ended(self, item: SourceEnded) -> None:
+    def _ended(self, item: EndOfStream) -> None:
         sums = self._sums.pop(item.camera, None) if item.final else None
         if sums is not None and self._interval_ns:
             self._summarise(item.camera, sums, self._clock.monotonic_ns())

@@ -11,7 +11,7 @@ from ferstream.runtime.clock import Clock, SystemClock
 T = TypeVar("T")
 
 
-class Attempt(Generic[T]):
+class DeadlineCall(Generic[T]):
     """One call on a daemon thread, so that a native call that never returns cannot keep the process from ending."""
 
     def __init__(self, call: Callable[[], T], *, name: str, timeout_s: float, clock: Clock | None = None) -> None:

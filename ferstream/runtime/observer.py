@@ -1,7 +1,7 @@
 """What the stages report, and the seam through which they report it.
 
 Every thread calls it on the hot path, so an implementation must be quick, must not block and
-must not raise. ``Ledger`` (ledger.py) is the one used in service: counters whose sums can be
+must not raise. ``Counters`` (counters.py) is the one used in service: counters whose sums can be
 stated at any moment, and latency histograms. Telemetry reads it; nothing is counted twice.
 """
 
@@ -57,6 +57,6 @@ class Observer(Protocol):
         """A connection attempt after the first one; ``reason`` from a small fixed set."""
         ...
 
-    def tally(self, name: str, label: str = "", count: int = 1) -> None:
+    def count(self, name: str, label: str = "", count: int = 1) -> None:
         """A rarer counter by name, e.g. ``mqtt_publish`` / ``acknowledged``, ``batch_limit_halved``."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ferstream.settings.loader import Loaded, load, load_settings
 from ferstream.settings.model import (
     CameraSettings,
     DetectionSettings,
@@ -16,7 +17,6 @@ from ferstream.settings.model import (
     TrackingSettings,
     WatchdogSettings,
 )
-from ferstream.settings.reading import Loaded, load, load_settings
 from ferstream.settings.reload import Changes, diff
 
 __all__ = [

@@ -9,7 +9,7 @@ from typing import Any
 from ferstream.settings.keys import CAMERAS, ENV_PREFIX, env_names, field_at, from_text, known_keys
 from ferstream.settings.model import DEFAULT_CAMERA
 from ferstream.settings.problems import Origin, Problem, unknown_key, value_at
-from ferstream.settings.tree import Tree
+from ferstream.settings.raw_values import Tree
 
 OTHERS = frozenset({"FERSTREAM_HEALTH_URL", "FERSTREAM_HEALTH_TOKEN_FILE", "FERSTREAM_SECRETS"})
 """Variables of the scripts in deploy/, which share the container's environment and are no settings."""

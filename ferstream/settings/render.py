@@ -13,9 +13,9 @@ from pydantic.fields import FieldInfo
 from ferstream.runtime.redaction import redact
 from ferstream.settings.fields import Section
 from ferstream.settings.keys import CAMERAS, is_secret
+from ferstream.settings.loader import Loaded
 from ferstream.settings.model import CameraSettings, Settings
 from ferstream.settings.problems import DEFAULT, Origin
-from ferstream.settings.reading import Loaded
 
 SCHEMA_NAME = "ferstream.schema.json"
 MASK = "***"

@@ -15,7 +15,7 @@ from ferstream.errors import ConfigError
 from ferstream.runtime.redaction import register_secret
 from ferstream.settings.model import Settings
 from ferstream.settings.problems import DEFAULT, Origin, Problem, SettingsError
-from ferstream.settings.tree import Tree
+from ferstream.settings.raw_values import Tree
 from ferstream.telemetry.access import parse_listen, require_token
 
 _LONGEST_SECRET = 65_536

@@ -9,8 +9,8 @@ from pathlib import Path
 from ferstream.settings.fields import NotInFile, RelativeToFile
 from ferstream.settings.keys import ENV_PREFIX, marks
 from ferstream.settings.problems import Origin, Problem, SettingsError, dotted, value_at
+from ferstream.settings.raw_values import Tree, paths, values
 from ferstream.settings.toml_lines import find_lines
-from ferstream.settings.tree import Tree, paths, values
 
 MAX_FILE_BYTES = 1_000_000
 

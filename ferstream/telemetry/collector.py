@@ -1,4 +1,4 @@
-"""Reads the ledger and a few gauges when Prometheus scrapes; counts nothing itself.
+"""Reads the counters and a few gauges when Prometheus scrapes; counts nothing itself.
 
 ``collect`` runs on the thread of the telemetry server. A gauge whose subject does not exist
 (no outbox, no broker) is left out, as is a series that cannot be read.
@@ -17,7 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
-from ferstream.runtime.ledger import DURATION_BUCKETS_S, LATENCY_BUCKETS_S, HistogramValue, Snapshot
+from ferstream.runtime.counters import DURATION_BUCKETS_S, LATENCY_BUCKETS_S, HistogramValue, Snapshot
 from ferstream.telemetry import metrics
 from ferstream.telemetry.metrics import Metric
 
@@ -61,9 +61,9 @@ class Readings:
     """Where the numbers come from. Each callable is called once a scrape and must be quick.
 
     Attributes:
-        snapshot: ``Ledger.snapshot``.
+        snapshot: ``Counters.snapshot``.
         cameras: Names of the configured cameras now; their series exist at 0.
-        at_rest: Names of those that are meant to deliver nothing now.
+        expected_down: Names of those that are meant to deliver nothing now.
         queues: Reading per stage.
         outbox: Reading, None without an outbox.
         mqtt_connected: Whether the broker accepted us, None without a broker.
@@ -74,7 +74,7 @@ class Readings:
     snapshot: Callable[[], Snapshot]
     cameras: Callable[[], Iterable[str]]
     build: Callable[[], BuildInfo]
-    at_rest: Callable[[], Container[str]] = tuple
+    expected_down: Callable[[], Container[str]] = tuple
     queues: Callable[[], Mapping[str, QueueReading]] = dict
     outbox: Callable[[], OutboxReading | None] = _nothing
     mqtt_connected: Callable[[], bool | None] = _nothing
@@ -98,7 +98,7 @@ class PipelineCollector(Collector):
         yield from _frames(snapshot, cameras)
         yield from _times(snapshot, cameras)
         yield from _queues(self._readings.queues())
-        yield from _cameras(snapshot, cameras, self._readings.at_rest())
+        yield from _cameras(snapshot, cameras, self._readings.expected_down())
         yield from _delivery(snapshot, self._readings.mqtt_connected(), self._readings.outbox())
         yield from _process(snapshot, self._readings.gpu_memory_bytes(), self._readings.build())
 
@@ -187,10 +187,10 @@ def _queues(queues: Mapping[str, QueueReading]) -> Iterator[Family]:
     yield _gauge(metrics.QUEUE_CAPACITY, {(stage,): reading.capacity for stage, reading in queues.items()})
 
 
-def _cameras(snapshot: Snapshot, cameras: list[str], at_rest: Container[str]) -> Iterator[Family]:
+def _cameras(snapshot: Snapshot, cameras: list[str], expected_down: Container[str]) -> Iterator[Family]:
     # Only these three are for configured cameras alone: a camera that was removed keeps its counts but is not down.
     yield _gauge(metrics.CAMERA_UP, {(c,): float(snapshot.cameras_up.get(c, False)) for c in cameras})
-    yield _gauge(metrics.CAMERA_ENABLED, {(c,): float(c not in at_rest) for c in cameras})
+    yield _gauge(metrics.CAMERA_ENABLED, {(c,): float(c not in expected_down) for c in cameras})
     yield _gauge(metrics.CAMERA_LAST_FRAME, {(c,): snapshot.last_frame.get(c, 0.0) for c in cameras})
     yield _counter(metrics.CAMERA_RECONNECTS, _zeros(cameras, metrics.RECONNECT_REASONS) | dict(snapshot.reconnects))
     yield _gauge(metrics.STAGE_HEARTBEAT, {(stage,): at for stage, at in snapshot.beats_utc.items()})
@@ -211,11 +211,11 @@ def _delivery(snapshot: Snapshot, connected: bool | None, outbox: OutboxReading 
 
 def _process(snapshot: Snapshot, gpu_memory_bytes: int | None, build: BuildInfo) -> Iterator[Family]:
     yield _single(metrics.GPU_MEMORY, gpu_memory_bytes)
-    rest = {key: float(n) for key, n in snapshot.tallies.items() if key[0] not in ("mqtt_publish", "outbox_dropped")}
+    rest = {key: float(n) for key, n in snapshot.counts.items() if key[0] not in ("mqtt_publish", "outbox_dropped")}
     yield _counter(metrics.INCIDENTS, rest)
     yield _single(metrics.THREADS, threading.active_count())
     yield _gauge(metrics.BUILD_INFO, {(build.version, build.model, build.backend): 1.0})
 
 
 def _tally(snapshot: Snapshot, name: str) -> dict[tuple[str, ...], float]:
-    return {(label,): float(n) for (n_, label), n in snapshot.tallies.items() if n_ == name}
+    return {(label,): float(n) for (n_, label), n in snapshot.counts.items() if n_ == name}

@@ -1,6 +1,6 @@
 """The name, the labels and the meaning of every metric; docs/metrics.md explains each.
 
-Nothing is counted here: the ledger counts, and ``collector.py`` reads it when it is scraped.
+Nothing is counted here: the counters counts, and ``collector.py`` reads it when it is scraped.
 Rules kept: base units, ``_total`` on counters, times as timestamps and never as ages, labels
 from small fixed sets only, and every series of a known camera exists at 0 from the first scrape,
 so that ``rate()`` and ``absent()`` mean what they say.

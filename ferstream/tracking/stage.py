@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ferstream.domain.face import DetectedFrame
-from ferstream.domain.frame import SourceEnded
+from ferstream.domain.frame import EndOfStream
 from ferstream.domain.track import TrackedFrame
 from ferstream.runtime.observer import Observer
 from ferstream.tracking.tracker import Tracker
@@ -25,9 +25,9 @@ class TrackingHandler:
         self._new_tracker, self._observer = new_tracker, observer
         self._trackers: dict[str, Tracker] = {}
 
-    def __call__(self, item: DetectedFrame | SourceEnded) -> tuple[TrackedFrame | SourceEnded, ...]:
+    def __call__(self, item: DetectedFrame | EndOfStream) -> tuple[TrackedFrame | EndOfStream, ...]:
         """Track one frame, or end the tracks of a source that ended."""
-        if isinstance(item, SourceEnded):
+        if isinstance(item, EndOfStream):
             return self._end(item)
         camera = item.info.camera
         tracker = self._trackers.get(camera)
@@ -37,7 +37,7 @@ class TrackingHandler:
         self._observer.frame(camera, NAME)
         return (tracked,)
 
-    def _end(self, item: SourceEnded) -> tuple[TrackedFrame | SourceEnded, ...]:
+    def _end(self, item: EndOfStream) -> tuple[TrackedFrame | EndOfStream, ...]:
         tracker = self._trackers.pop(item.camera, None)
         last = tracker.finish() if tracker is not None else None
-        return (item,) if last is None else (replace(last, closing=True), item)
+        return (item,) if last is None else (replace(last, end_of_stream=True), item)

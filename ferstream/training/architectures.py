@@ -13,8 +13,8 @@ from keras import layers
 
 from ferstream.domain.emotion import LABELS
 from ferstream.errors import DataError, ModelError
-from ferstream.training.dataset import FACE_SIZE_PX
-from ferstream.training.recipe import Recipe
+from ferstream.training.data.dataset import FACE_SIZE_PX
+from ferstream.training.fitting.recipe import Recipe
 
 INPUT_SHAPE = (FACE_SIZE_PX, FACE_SIZE_PX, 1)
 BASE = "base"

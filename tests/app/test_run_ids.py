@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ferstream.app.plans import random_run
+from ferstream.app.factories import random_run
 
 
 def test_the_middle_of_a_track_id_is_drawn_anew_at_every_start() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ferstream.capture.recording import FileSource
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
 from tests.support.clips import write_clip
 
 
@@ -31,12 +31,12 @@ def long_clip(clips_dir: Path) -> Path:
 
 
 @pytest.fixture
-def ledger() -> Ledger:
+def counters() -> Counters:
     """Counts of one test."""
-    return Ledger()
+    return Counters()
 
 
 @pytest.fixture
-def read(ledger: Ledger) -> Callable[..., FileSource]:
-    """Makes a recording's source for camera ``door`` with the test's ledger."""
-    return lambda path, **options: FileSource(path=path, camera="door", observer=ledger, **options)
+def read(counters: Counters) -> Callable[..., FileSource]:
+    """Makes a recording's source for camera ``door`` with the test's counters."""
+    return lambda path, **options: FileSource(path=path, camera="door", observer=counters, **options)

@@ -11,7 +11,7 @@ from ferstream.capture import demo
 from ferstream.capture.demo import DemoSource
 from ferstream.domain.frame import Frame
 from ferstream.errors import SourceError
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
 from tests.support.clock import FakeClock
 from tests.support.threads import Task
 
@@ -23,14 +23,14 @@ def frames_of(source: DemoSource) -> list[Frame]:
     return frames
 
 
-def clip(ledger: Ledger, *, seconds: float, analysis_fps: float = 0.0) -> list[Frame]:
-    return frames_of(DemoSource(camera="demo", observer=ledger, realtime=False, seconds=seconds, analysis_fps=analysis_fps))
+def clip(counters: Counters, *, seconds: float, analysis_fps: float = 0.0) -> list[Frame]:
+    return frames_of(DemoSource(camera="demo", observer=counters, realtime=False, seconds=seconds, analysis_fps=analysis_fps))
 
 
-def test_frames_are_a_function_of_their_number(ledger: Ledger) -> None:
-    for one, two in zip(clip(ledger, seconds=2), clip(ledger, seconds=2), strict=True):
+def test_frames_are_a_function_of_their_number(counters: Counters) -> None:
+    for one, two in zip(clip(counters, seconds=2), clip(counters, seconds=2), strict=True):
         np.testing.assert_array_equal(one.luma.plane, two.luma.plane)
-        np.testing.assert_array_equal(one.small, two.small)
+        np.testing.assert_array_equal(one.detection_image, two.detection_image)
         assert (one.info.index, one.info.media_time_ns, one.info.captured_at_ns) == (
             two.info.index,
             two.info.media_time_ns,
@@ -38,21 +38,21 @@ def test_frames_are_a_function_of_their_number(ledger: Ledger) -> None:
         )
 
 
-def test_the_clip_is_as_long_as_asked(ledger: Ledger) -> None:
-    source = DemoSource(camera="demo", observer=ledger, realtime=False, seconds=3)
+def test_the_clip_is_as_long_as_asked(counters: Counters) -> None:
+    source = DemoSource(camera="demo", observer=counters, realtime=False, seconds=3)
     info = source.open()
     assert (info.width, info.height, info.fps, info.frames, info.duration_s) == (960, 540, 25, 75, 3.0)
     assert len(list(source.frames())) == 75
 
 
-def test_it_picks_by_analysis_fps(ledger: Ledger) -> None:
-    assert len(clip(ledger, seconds=4, analysis_fps=5)) == 21
-    assert ledger.snapshot().frames == {("demo", "decode"): 100}
+def test_it_picks_by_analysis_fps(counters: Counters) -> None:
+    assert len(clip(counters, seconds=4, analysis_fps=5)) == 21
+    assert counters.snapshot().frames == {("demo", "decode"): 100}
 
 
-def test_faces_come_stay_and_leave(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_faces_come_stay_and_leave(counters: Counters, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "_PORTRAITS", demo._PORTRAITS[:1])
-    frames = clip(ledger, seconds=demo.PERIOD_S, analysis_fps=1)
+    frames = clip(counters, seconds=demo.PERIOD_S, analysis_fps=1)
     empty = frames[-1].luma.plane
     busy = [float((frame.luma.plane != empty).mean()) for frame in frames]
     assert busy[5] > 0.2
@@ -60,18 +60,18 @@ def test_faces_come_stay_and_leave(ledger: Ledger, monkeypatch: pytest.MonkeyPat
     assert busy[10] == busy[11] == 0
 
 
-def test_luma_and_colour_show_the_same(ledger: Ledger) -> None:
+def test_luma_and_colour_show_the_same(counters: Counters) -> None:
     import cv2
 
-    frame = clip(ledger, seconds=5, analysis_fps=0.2)[-1]
-    small = cv2.cvtColor(frame.small, cv2.COLOR_BGR2GRAY).astype(float)
+    frame = clip(counters, seconds=5, analysis_fps=0.2)[-1]
+    small = cv2.cvtColor(frame.detection_image, cv2.COLOR_BGR2GRAY).astype(float)
     plane = cv2.resize(frame.luma.plane, (small.shape[1], small.shape[0]), interpolation=cv2.INTER_AREA).astype(float)
     assert np.abs(small - plane).mean() < 4
 
 
-def test_real_time_waits_and_close_interrupts(ledger: Ledger, no_new_threads: None) -> None:
+def test_real_time_waits_and_close_interrupts(counters: Counters, no_new_threads: None) -> None:
     clock = FakeClock()
-    source = DemoSource(camera="demo", observer=ledger, clock=clock)
+    source = DemoSource(camera="demo", observer=counters, clock=clock)
     source.open()
     frames = source.frames()
     first = next(frames)
@@ -82,10 +82,10 @@ def test_real_time_waits_and_close_interrupts(ledger: Ledger, no_new_threads: No
     assert waiting.result() is None
 
 
-def test_without_any_portrait_it_says_what_to_install(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_portrait_it_says_what_to_install(counters: Counters, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "_PORTRAITS", (("no_such_package", "a.png"),))
     with pytest.raises(SourceError, match="pip install matplotlib"):
-        DemoSource(camera="demo", observer=ledger).open()
+        DemoSource(camera="demo", observer=counters).open()
 
 
 def test_a_damaged_portrait_is_told(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from ferstream.capture.recording import FileSource
 from ferstream.capture.stream import StreamSource
 from ferstream.capture.webcam import WebcamSource
 from ferstream.errors import ConfigError
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
 
 
 @pytest.mark.parametrize(
@@ -33,8 +33,8 @@ from ferstream.runtime.ledger import Ledger
         ("demo:", DemoSource, True),
     ],
 )
-def test_sources(source: str, kind: type, live: bool, ledger: Ledger) -> None:
-    made = open_source(source, camera="door", observer=ledger)
+def test_sources(source: str, kind: type, live: bool, counters: Counters) -> None:
+    made = open_source(source, camera="door", observer=counters)
     assert type(made) is kind
     assert is_live(source) is live
     assert is_live(source, realtime=True)
@@ -54,38 +54,38 @@ def test_sources(source: str, kind: type, live: bool, ledger: Ledger) -> None:
         ("file://[/a.mp4", "is no address of a file"),
     ],
 )
-def test_nonsense(source: str, words: str, ledger: Ledger) -> None:
+def test_nonsense(source: str, words: str, counters: Counters) -> None:
     with pytest.raises(ConfigError, match=words):
-        open_source(source, camera="door", observer=ledger)
+        open_source(source, camera="door", observer=counters)
 
 
-def test_a_password_in_a_bad_source_is_not_shown(ledger: Ledger) -> None:
+def test_a_password_in_a_bad_source_is_not_shown(counters: Counters) -> None:
     with pytest.raises(ConfigError) as caught:
-        open_source("rtps://joe:hunter2@cam/1", camera="door", observer=ledger)
+        open_source("rtps://joe:hunter2@cam/1", camera="door", observer=counters)
     assert "hunter2" not in str(caught.value)
 
 
-def test_paths(ledger: Ledger, tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths(counters: Counters, tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     named = tmp_path / "odd:name 1.mp4"
     named.write_bytes(clip.read_bytes())
     monkeypatch.chdir(tmp_path)
     for source in (str(named), named.name, f"file:{named.name}", named.as_uri(), f"file:{named}"):
-        opened = open_source(source, camera="door", observer=ledger)
+        opened = open_source(source, camera="door", observer=counters)
         assert opened.open().frames == 10, source
         opened.close()
 
 
-def test_options_reach_the_source(ledger: Ledger, long_clip: Path) -> None:
+def test_options_reach_the_source(counters: Counters, long_clip: Path) -> None:
     options = SourceOptions(width=64, analysis_fps=5, threads=2, thread_type="FRAME")
-    source = open_source(str(long_clip), camera="door", observer=ledger, options=options)
+    source = open_source(str(long_clip), camera="door", observer=counters, options=options)
     source.open()
     frames = list(source.frames())
     assert len(frames) == 11
-    assert frames[0].small.shape == (32, 64, 3)
+    assert frames[0].detection_image.shape == (32, 64, 3)
 
 
-def test_a_very_long_address_is_one(ledger: Ledger) -> None:
-    assert isinstance(open_source("rtsp://cam/" + "x" * 5000, camera="door", observer=ledger), StreamSource)
+def test_a_very_long_address_is_one(counters: Counters) -> None:
+    assert isinstance(open_source("rtsp://cam/" + "x" * 5000, camera="door", observer=counters), StreamSource)
 
 
 @example("~0")
@@ -93,6 +93,6 @@ def test_a_very_long_address_is_one(ledger: Ledger) -> None:
 @given(st.text(max_size=40))
 def test_anything_is_a_source_or_a_config_error(text: str) -> None:
     try:
-        open_source(text, camera="door", observer=Ledger())
+        open_source(text, camera="door", observer=Counters())
     except ConfigError as exc:
         assert "\n" not in str(exc)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ferstream.capture.framing import Framer
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
 from tests.support.clips import picture
 from tests.support.clock import FakeClock
 
@@ -16,8 +16,8 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def framer(clock: FakeClock, ledger: Ledger) -> Framer:
-    return Framer(camera="door", width=64, analysis_fps=10, live=True, observer=ledger, clock=clock)
+def framer(clock: FakeClock, counters: Counters) -> Framer:
+    return Framer(camera="door", width=64, analysis_fps=10, live=True, observer=counters, clock=clock)
 
 
 def test_utc_comes_from_the_clock_or_from_the_origin(framer: Framer, clock: FakeClock) -> None:
@@ -30,33 +30,33 @@ def test_utc_comes_from_the_clock_or_from_the_origin(framer: Framer, clock: Fake
     assert recorded.info.captured_at_ns == 100_000_007
 
 
-def test_a_skipped_frame_is_counted_and_costs_nothing(framer: Framer, ledger: Ledger) -> None:
+def test_a_skipped_frame_is_counted_and_costs_nothing(framer: Framer, counters: Counters) -> None:
     frames = [framer.frame(picture("yuv420p"), media_ns) for media_ns in (0, 20_000_000, 100_000_000)]
     assert [frame is not None for frame in frames] == [True, False, True]
     assert frames[2] is not None
     assert frames[2].info.index == 2
-    snapshot = ledger.snapshot()
+    snapshot = counters.snapshot()
     assert snapshot.frames == {("door", "decode"): 3}
     assert snapshot.durations["capture"].count == 2
 
 
-def test_damage_is_counted(framer: Framer, ledger: Ledger) -> None:
+def test_damage_is_counted(framer: Framer, counters: Counters) -> None:
     framer.damaged(2)
     framer.damaged()
-    assert ledger.snapshot().dropped == {("door", "decode", "damaged"): 3}
+    assert counters.snapshot().dropped == {("door", "decode", "damaged"): 3}
 
 
 def test_damage_is_a_sign_of_life_for_a_while(framer: Framer, clock: FakeClock) -> None:
     framer.frame(picture("yuv420p"), 0)
     clock.advance(29)
     framer.damaged()
-    assert framer.pulse_ns == clock.monotonic_ns()
-    last = framer.pulse_ns
+    assert framer.last_activity_ns == clock.monotonic_ns()
+    last = framer.last_activity_ns
     clock.advance(2)
     framer.damaged()
-    assert framer.pulse_ns == last
+    assert framer.last_activity_ns == last
 
 
 def test_damage_before_any_picture_is_none(framer: Framer) -> None:
     framer.damaged()
-    assert framer.pulse_ns == 0
+    assert framer.last_activity_ns == 0

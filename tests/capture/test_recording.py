@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ferstream.capture.libav import Connection
+from ferstream.capture.libav import VideoInput
 from ferstream.capture.recording import FileSource
 from ferstream.domain.frame import Frame
 from ferstream.errors import SourceError, SourceFormatError
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
 from tests.support import clips
 from tests.support.clock import FakeClock
 from tests.support.threads import Task
@@ -75,7 +75,7 @@ def test_codecs_and_formats(container: str, codec: str, pixel_format: str, optio
     if pixel_format.startswith("gray"):
         expected = expected @ [[0.114], [0.587], [0.299]] @ [[1, 1, 1]]
     tolerance = 25 if codec == "gif" else 12
-    np.testing.assert_allclose(clips.quarters(frames[0].small), expected, atol=tolerance)
+    np.testing.assert_allclose(clips.quarters(frames[0].detection_image), expected, atol=tolerance)
 
 
 @pytest.mark.parametrize("codec", ["ffv1", "mjpeg"])
@@ -84,7 +84,7 @@ def test_odd_sizes(codec: str, read: Read, tmp_path: Path) -> None:
     path = clips.write_clip(tmp_path / "odd.mkv", codec=codec, pixel_format=pixel_format, size=(97, 65))
     frames = frames_of(read(path))
     assert {frame.luma.plane.shape for frame in frames} == {(65, 97)}
-    assert {frame.small.shape for frame in frames} == {(64, 96, 3)}
+    assert {frame.detection_image.shape for frame in frames} == {(64, 96, 3)}
 
 
 @pytest.mark.parametrize("turn", [0, 90, 180, 270])
@@ -98,7 +98,7 @@ def test_phone_videos_are_turned_upright(turn: int, read: Read, tmp_path: Path) 
     upright = np.rot90(clips.card(), -turn // 90)
     assert (info.height, info.width) == (frame.info.height, frame.info.width) == upright.shape[:2]
     assert frame.luma.plane.shape == upright.shape[:2]
-    np.testing.assert_allclose(clips.quarters(frame.small), clips.quarters(upright[:, :, ::-1]), atol=12)
+    np.testing.assert_allclose(clips.quarters(frame.detection_image), clips.quarters(upright[:, :, ::-1]), atol=12)
 
 
 def test_variable_frame_rate(read: Read, tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_two_passes_are_the_same(read: Read, clip: Path) -> None:
             two.info.captured_at_ns,
         )
         np.testing.assert_array_equal(one.luma.plane, two.luma.plane)
-        np.testing.assert_array_equal(one.small, two.small)
+        np.testing.assert_array_equal(one.detection_image, two.detection_image)
 
 
 @pytest.mark.parametrize("thread_type", ["SLICE", "FRAME", "AUTO"])
@@ -149,11 +149,11 @@ def test_decoder_threads_change_nothing(thread_type: str, read: Read, long_clip:
         np.testing.assert_array_equal(one.luma.plane, two.luma.plane)
 
 
-def test_analysis_fps_picks_by_media_time(read: Read, long_clip: Path, ledger: Ledger) -> None:
+def test_analysis_fps_picks_by_media_time(read: Read, long_clip: Path, counters: Counters) -> None:
     frames = frames_of(read(long_clip, analysis_fps=10))
     assert times_ms(frames) == [0, 80, 200, 280, 400, 480, 600, 680, 800, 880, 1000, 1080, 1200, 1280, 1400, 1480, 1600, 1680, 1800, 1880]
     assert [frame.info.index for frame in frames][:3] == [0, 2, 5]
-    assert ledger.snapshot().frames == {("door", "decode"): 50}
+    assert counters.snapshot().frames == {("door", "decode"): 50}
 
 
 def test_a_loop_goes_on_counting(read: Read, clip: Path) -> None:
@@ -165,9 +165,9 @@ def test_a_loop_goes_on_counting(read: Read, clip: Path) -> None:
     assert times_ms(frames) == [n * 40 for n in range(25)]
 
 
-def test_real_time_waits_for_each_frame(ledger: Ledger, clip: Path) -> None:
+def test_real_time_waits_for_each_frame(counters: Counters, clip: Path) -> None:
     clock = FakeClock()
-    source = FileSource(path=clip, camera="door", observer=ledger, realtime=True, clock=clock)
+    source = FileSource(path=clip, camera="door", observer=counters, realtime=True, clock=clock)
     source.open()
     frames = source.frames()
     first = next(frames)
@@ -181,29 +181,29 @@ def test_real_time_waits_for_each_frame(ledger: Ledger, clip: Path) -> None:
     assert next(frames, None) is None
 
 
-def test_a_speed_is_kept_and_nothing_is_live(ledger: Ledger, clip: Path) -> None:
+def test_a_speed_is_kept_and_nothing_is_live(counters: Counters, clip: Path) -> None:
     clock = FakeClock()
-    source = FileSource(path=clip, camera="door", observer=ledger, speed=2.0, clock=clock)
+    source = FileSource(path=clip, camera="door", observer=counters, speed=2.0, clock=clock)
     source.open()
     frames = source.frames()
     assert not next(frames).info.live
     second = Task(lambda: next(frames))
-    while source.pulse_ns < clock.monotonic_ns() + 20 * MS:  # where frame 1 is due: 40 ms of media time at double speed
+    while source.last_activity_ns < clock.monotonic_ns() + 20 * MS:  # where frame 1 is due: 40 ms of media time at double speed
         assert second.alive
     clock.advance(0.02)
     assert second.result().info.media_time_ns == 40 * MS
     source.close()
 
 
-def test_a_pause_in_real_time_is_no_stall(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_pause_in_real_time_is_no_stall(counters: Counters, tmp_path: Path) -> None:
     clock = FakeClock()
     path = clips.write_clip(tmp_path / "pause.mkv", stamps_ms=[0, 60_000], options={"bf": "0"})
-    source = FileSource(path=path, camera="door", observer=ledger, realtime=True, clock=clock)
+    source = FileSource(path=path, camera="door", observer=counters, realtime=True, clock=clock)
     source.open()
     frames = source.frames()
     next(frames)
     waiting = Task(lambda: next(frames, None))
-    while source.pulse_ns < clock.monotonic_ns() + 59 * 10**9:
+    while source.last_activity_ns < clock.monotonic_ns() + 59 * 10**9:
         assert waiting.alive
     source.close()
     assert waiting.result() is None
@@ -212,26 +212,26 @@ def test_a_pause_in_real_time_is_no_stall(ledger: Ledger, tmp_path: Path) -> Non
 # -- closed by another thread --------------------------------------------------------------------
 
 
-def test_what_is_not_read_after_a_close_is_not_missing(ledger: Ledger, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = FileSource(path=clip, camera="door", observer=ledger)
+def test_what_is_not_read_after_a_close_is_not_missing(counters: Counters, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = FileSource(path=clip, camera="door", observer=counters)
     source.open()
-    real, decoded = Connection._decoded, 0
+    real, decoded = VideoInput._decoded, 0
 
-    def closed_meanwhile(self: Connection, *rest: Any) -> Any:
+    def closed_meanwhile(self: VideoInput, *rest: Any) -> Any:
         nonlocal decoded
         decoded += 1
         if decoded == 3:
             Task(source.close).result()  # while this thread holds the lock
         return real(self, *rest)
 
-    monkeypatch.setattr(Connection, "_decoded", closed_meanwhile)
+    monkeypatch.setattr(VideoInput, "_decoded", closed_meanwhile)
     frames = list(source.frames())
     assert len(frames) < 10
-    assert ledger.snapshot().dropped == {}
+    assert counters.snapshot().dropped == {}
 
 
 def test_a_closed_container_is_not_asked_anything(clip: Path) -> None:
-    connection = Connection(container=av.open(str(clip)), threads=1, thread_type="SLICE")
+    connection = VideoInput(container=av.open(str(clip)), threads=1, thread_type="SLICE")
     first = next(connection.frames(timed=lambda _: None, damaged=lambda _: None, strict=True))
     before = connection.info(first)
     connection.close()
@@ -263,7 +263,7 @@ class Unreadable:
 def test_a_fault_that_stays_is_one_fault_and_what_was_decoded_comes(clips_dir: Path) -> None:
     clip = clips.write_clip(clips_dir / "unreadable.mkv", frames=60, options={"bf": "2"})
     container = Unreadable(av.open(str(clip)), packets=20)
-    connection = Connection(container=container, threads=1, thread_type="SLICE")  # type: ignore[arg-type]
+    connection = VideoInput(container=container, threads=1, thread_type="SLICE")  # type: ignore[arg-type]
     damaged: list[int] = []
     pictures = list(connection.frames(timed=lambda _: None, damaged=damaged.append, strict=False))
     assert len(pictures) == 20
@@ -347,7 +347,7 @@ def test_the_error_is_of_the_right_kind(read: Read, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("container", ["mkv", "avi", "mp4"])
 def test_a_file_cut_in_the_middle_gives_what_is_there_and_counts_the_rest(
-    container: str, read: Read, tmp_path: Path, ledger: Ledger
+    container: str, read: Read, tmp_path: Path, counters: Counters
 ) -> None:
     muxing = {"movflags": "faststart"} if container == "mp4" else {}
     whole = clips.write_clip(tmp_path / f"whole.{container}", codec="mjpeg", pixel_format="yuvj420p", frames=200, muxing=muxing)
@@ -357,30 +357,30 @@ def test_a_file_cut_in_the_middle_gives_what_is_there_and_counts_the_rest(
     cut.write_bytes(content[: (start + len(content)) // 2])
     got = len(frames_of(read(cut)))
     assert 20 < got < 180
-    lost = ledger.snapshot().dropped[("door", "decode", "damaged")]
+    lost = counters.snapshot().dropped[("door", "decode", "damaged")]
     assert abs(got + lost - 200) <= 4 or container == "avi"  # libav believes what is left of an avi, not its header
 
 
-def test_a_sound_file_lost_nothing(read: Read, clip: Path, long_clip: Path, ledger: Ledger) -> None:
+def test_a_sound_file_lost_nothing(read: Read, clip: Path, long_clip: Path, counters: Counters) -> None:
     for path in (clip, long_clip):
         frames_of(read(path))
-    assert ledger.snapshot().dropped == {}
+    assert counters.snapshot().dropped == {}
 
 
-def test_a_long_last_picture_is_no_loss(read: Read, tmp_path: Path, ledger: Ledger) -> None:
+def test_a_long_last_picture_is_no_loss(read: Read, tmp_path: Path, counters: Counters) -> None:
     path = clips.write_clip(tmp_path / "slides.mp4", stamps_ms=[0, 5_000, 10_000], options={"bf": "0"})
     assert len(frames_of(read(path))) == 3
-    assert ledger.snapshot().dropped == {}
+    assert counters.snapshot().dropped == {}
 
 
-def test_damaged_packets_are_skipped_and_counted(read: Read, tmp_path: Path, ledger: Ledger) -> None:
+def test_damaged_packets_are_skipped_and_counted(read: Read, tmp_path: Path, counters: Counters) -> None:
     path = clips.write_clip(tmp_path / "clip.avi", codec="png", pixel_format="rgb24", frames=20)
     content = bytearray(path.read_bytes())
     place = content.index(b"IDAT", content.index(b"IDAT", content.index(b"IDAT") + 4) + 4)
     content[place : place + 4] = b"JUNK"
     path.write_bytes(content)
     got = len(frames_of(read(path)))
-    assert got + ledger.snapshot().dropped[("door", "decode", "damaged")] == 20
+    assert got + counters.snapshot().dropped[("door", "decode", "damaged")] == 20
     assert got >= 18
 
 
@@ -409,8 +409,8 @@ def read_damaged(name: str, bits: list[int], sound_clips: Path, folder: Path) ->
     """Flip bits of a sound clip: it gives frames in order, or one line."""
     path = folder / f"damaged.{name}"
     path.write_bytes(clips.flip_bits((sound_clips / f"fuzz.{name}").read_bytes(), bits))
-    ledger = Ledger()
-    source = FileSource(path=path, camera="door", observer=ledger)
+    counters = Counters()
+    source = FileSource(path=path, camera="door", observer=counters)
     times: list[int] = []
     try:
         source.open()
@@ -420,7 +420,7 @@ def read_damaged(name: str, bits: list[int], sound_clips: Path, folder: Path) ->
     finally:
         source.close()
     assert times == sorted(set(times))
-    assert ledger.snapshot().frames.get(("door", "decode"), 0) == len(times)
+    assert counters.snapshot().frames.get(("door", "decode"), 0) == len(times)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from ferstream.domain.event import CameraState, CameraStatus
 from ferstream.domain.frame import Frame, Luma
 from ferstream.errors import ClosedError, SourceAuthError, SourceError, SourceTimeoutError
 from ferstream.runtime.backoff import Backoff
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
 from tests.support.builders import frame
 from tests.support.runners import PATIENCE_S
 from tests.support.sources import Hang, ScriptedSource, Step, some_frames
@@ -37,7 +37,7 @@ class Camera:
     options: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.ledger = Ledger()
+        self.counters = Counters()
         self.frames: list[Frame] = []
         self.states: list[CameraState] = []
         self.fatal: list[BaseException] = []
@@ -50,7 +50,7 @@ class Camera:
             emit=self._emit,
             on_state=self.states.append,
             on_end=self.ended.set,
-            observer=self.ledger,
+            observer=self.counters,
             backoff=Backoff(floor_s=0.001, cap_s=0.002, rng=random.Random(1)),
             on_fatal=lambda name, exc: self.fatal.append(exc),
             **{"grace_s": PATIENCE_S, **self.options},  # type: ignore[arg-type]
@@ -108,8 +108,8 @@ def test_a_recording_is_read_once() -> None:
     assert camera.statuses == [S.CONNECTING, S.ONLINE, S.OFFLINE]
     assert camera.states[-1].reason == "end of the recording"
     assert camera.runner.failure is None
-    assert camera.ledger.snapshot().frames == {("door", "capture"): 3}
-    assert camera.ledger.snapshot().cameras_up == {"door": False}
+    assert camera.counters.snapshot().frames == {("door", "capture"): 3}
+    assert camera.counters.snapshot().cameras_up == {"door": False}
 
 
 def test_a_recording_that_cannot_be_opened_is_offline_with_the_reason() -> None:
@@ -156,7 +156,7 @@ def test_a_live_camera_comes_back_and_goes_on_counting() -> None:
     times = [frame.info.media_time_ns for frame in camera.frames]
     assert times == sorted(set(times))
     assert camera.statuses == [S.CONNECTING, S.ONLINE, S.RECONNECTING, S.ONLINE, S.OFFLINE]
-    assert camera.ledger.snapshot().reconnects == {("door", "timeout"): 1}
+    assert camera.counters.snapshot().reconnects == {("door", "timeout"): 1}
     assert all(source.closed for source in sources)
 
 
@@ -165,7 +165,7 @@ def test_several_failures_are_offline_but_it_goes_on_trying() -> None:
     camera = Camera([*failures, ScriptedSource(some_frames(1), linger=True)]).start()
     camera.until(lambda: S.ONLINE in camera.statuses).finish()
     assert camera.statuses == [S.CONNECTING, S.RECONNECTING, S.OFFLINE, S.ONLINE, S.OFFLINE]
-    assert camera.ledger.snapshot().reconnects == {("door", "error"): 5}
+    assert camera.counters.snapshot().reconnects == {("door", "error"): 5}
 
 
 def test_refused_credentials_are_offline_at_once_and_not_hammered() -> None:
@@ -173,7 +173,7 @@ def test_refused_credentials_are_offline_at_once_and_not_hammered() -> None:
     camera.until(lambda: S.OFFLINE in camera.statuses)
     assert camera.statuses == [S.CONNECTING, S.OFFLINE]
     camera.finish()
-    assert camera.ledger.snapshot().reconnects == {}
+    assert camera.counters.snapshot().reconnects == {}
 
 
 def test_a_secret_in_an_error_is_not_shown() -> None:
@@ -208,7 +208,7 @@ def test_a_broken_connection_is_freed_at_once() -> None:
         camera = Camera(iter(sources))  # type: ignore[arg-type]
         del sources
         camera.start().until(lambda: camera.statuses.count(S.ONLINE) == 3 and len(camera.frames) == 6)
-        camera.until(lambda: camera.ledger.snapshot().reconnects.get(("door", "timeout")) == 1)
+        camera.until(lambda: camera.counters.snapshot().reconnects.get(("door", "timeout")) == 1)
         camera.finish()
         assert [source() for source in there] == [None, None, None]
     finally:
@@ -292,7 +292,7 @@ def test_the_end_of_the_pipeline_ends_the_camera() -> None:
     camera.emit = closed
     camera.start().run_out()
     assert camera.statuses[-1] is S.OFFLINE
-    assert camera.ledger.snapshot().frames == {("door", "capture"): 1}
+    assert camera.counters.snapshot().frames == {("door", "capture"): 1}
 
 
 # -- stalls --------------------------------------------------------------------------------------
@@ -304,7 +304,7 @@ def test_a_silent_camera_is_stalled_and_connected_anew() -> None:
     camera.until(lambda: camera.statuses.count(S.ONLINE) >= 2).finish()
     assert camera.statuses[:5] == [S.CONNECTING, S.ONLINE, S.STALLED, S.RECONNECTING, S.ONLINE]
     assert "no picture for 0.05 s" in camera.states[2].reason
-    assert camera.ledger.snapshot().reconnects[("door", "stalled")] >= 1
+    assert camera.counters.snapshot().reconnects[("door", "stalled")] >= 1
     assert silent.closed
     assert camera.runner.abandoned == 0
 
@@ -314,7 +314,7 @@ def test_a_stall_is_told_before_the_source_is_closed() -> None:
     camera = Camera([ScriptedSource([frame(0), hang])], options={"stall_after_s": 0.05}).start()
     camera.until(lambda: S.STALLED in camera.statuses)
     assert camera.statuses == [S.CONNECTING, S.ONLINE, S.STALLED]
-    assert camera.ledger.snapshot().cameras_up == {"door": False}
+    assert camera.counters.snapshot().cameras_up == {"door": False}
     hang.release()
     camera.finish()
 
@@ -336,7 +336,7 @@ def test_a_hung_read_is_abandoned_and_says_nothing_any_more() -> None:
     options = {"stall_after_s": 0.05, "grace_s": 0.01}
     camera = Camera([late, ScriptedSource(some_frames(1), linger=True)], options=options).start()
     camera.until(lambda: camera.statuses.count(S.ONLINE) == 2)
-    assert camera.ledger.snapshot().tallies[("capture_abandoned", "door")] >= 1
+    assert camera.counters.snapshot().counts[("capture_abandoned", "door")] >= 1
     hang.release()
     wait_until(lambda: camera.runner.abandoned == 0)
     camera.finish()
@@ -358,7 +358,7 @@ def test_too_many_hung_reads_ask_for_a_restart() -> None:
 
 def test_a_decoder_that_works_without_yielding_is_no_stall() -> None:
     source = ScriptedSource(some_frames(1), linger=True)
-    source.pulse_ns = 2**62
+    source.last_activity_ns = 2**62
     camera = Camera([source], options={"stall_after_s": 0.02}).start()
     camera.until(lambda: S.ONLINE in camera.statuses)
     camera.runner.join(0.1)
@@ -381,10 +381,10 @@ def pictures(seconds: int, *, moving: bool, rate: int = 5) -> list[Frame]:
 def test_a_frozen_picture_is_a_stall() -> None:
     frozen = ScriptedSource(pictures(10, moving=False), linger=True)
     camera = Camera([frozen], options={"frozen_after_s": 5.0}).start()
-    camera.until(lambda: bool(camera.ledger.snapshot().reconnects)).finish()
+    camera.until(lambda: bool(camera.counters.snapshot().reconnects)).finish()
     assert camera.statuses[:4] == [S.CONNECTING, S.ONLINE, S.STALLED, S.RECONNECTING]
     assert "frozen picture for 5 s" in camera.states[2].reason
-    assert camera.ledger.snapshot().reconnects == {("door", "frozen"): 1}
+    assert camera.counters.snapshot().reconnects == {("door", "frozen"): 1}
 
 
 @pytest.mark.parametrize(("moving", "after_s"), [(True, 5.0), (False, 0.0)])

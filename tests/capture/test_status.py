@@ -6,7 +6,7 @@ import pytest
 
 from ferstream.capture.status import TRANSITIONS, Status
 from ferstream.domain.event import CameraState, CameraStatus
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
 from tests.support.clock import FakeClock
 
 S = CameraStatus
@@ -23,8 +23,8 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def status(told: list[CameraState], ledger: Ledger, clock: FakeClock) -> Status:
-    made = Status(camera="door", on_state=told.append, observer=ledger, clock=clock)
+def status(told: list[CameraState], counters: Counters, clock: FakeClock) -> Status:
+    made = Status(camera="door", on_state=told.append, observer=counters, clock=clock)
     made.enter(S.CONNECTING)
     return made
 
@@ -73,11 +73,11 @@ def test_small_changes_of_the_rate_are_not_told(status: Status, told: list[Camer
     assert (told[-1].fps == fps) is is_told
 
 
-def test_the_ledger_knows_whether_it_is_up(status: Status, ledger: Ledger) -> None:
+def test_the_ledger_knows_whether_it_is_up(status: Status, counters: Counters) -> None:
     status.enter(S.ONLINE)
-    assert ledger.snapshot().cameras_up == {"door": True}
+    assert counters.snapshot().cameras_up == {"door": True}
     status.enter(S.OFFLINE, "stopped")
-    assert ledger.snapshot().cameras_up == {"door": False}
+    assert counters.snapshot().cameras_up == {"door": False}
 
 
 def test_no_secret_in_a_reason(status: Status, told: list[CameraState]) -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 import av
 import pytest
 
+from ferstream.capture.libav_errors import translated
 from ferstream.capture.stream import StreamSource
-from ferstream.capture.translation import translated
 from ferstream.domain.frame import Frame
 from ferstream.errors import ConfigError, SourceAuthError, SourceError, SourceFormatError, SourceTimeoutError
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
 from ferstream.runtime.redaction import forget_secrets
 from tests.support import http_stub
 from tests.support.clips import write_clip
@@ -26,10 +26,10 @@ Make = Callable[..., StreamSource]
 
 
 @pytest.fixture
-def make(ledger: Ledger) -> Make:
+def make(counters: Counters) -> Make:
     """Makes a stream for camera ``door``, with short limits."""
     limits = {"connect_timeout_s": 1.0, "read_timeout_s": 1.0}
-    return lambda url, **options: StreamSource(url=url, camera="door", observer=ledger, **{**limits, **options})
+    return lambda url, **options: StreamSource(url=url, camera="door", observer=counters, **{**limits, **options})
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +93,7 @@ def test_a_playlist_cannot_reach_into_files(make: Make, clip: Path) -> None:
         make(f"http://127.0.0.1:{port}/list.m3u8").open()
 
 
-def test_video_over_http_plays_at_its_own_speed_and_ends_in_an_error(make: Make, clips_dir: Path, ledger: Ledger) -> None:
+def test_video_over_http_plays_at_its_own_speed_and_ends_in_an_error(make: Make, clips_dir: Path, counters: Counters) -> None:
     body = write_clip(clips_dir / "body.ts", codec="mpeg4").read_bytes()
     with http_stub.serving(http_stub.http_body("video/mp2t", body)) as port:
         source = make(f"http://127.0.0.1:{port}/door.ts")
@@ -103,7 +103,7 @@ def test_video_over_http_plays_at_its_own_speed_and_ends_in_an_error(make: Make,
             frames.extend(source.frames())
         source.close()
     assert (info.width, info.height) == (96, 64)
-    assert ledger.snapshot().frames[("door", "decode")] >= 9
+    assert counters.snapshot().frames[("door", "decode")] >= 9
 
 
 def test_motion_jpeg_takes_its_times_from_the_clock(make: Make, clips_dir: Path) -> None:
@@ -143,13 +143,13 @@ def test_a_server_that_falls_silent_is_a_timeout(make: Make, clips_dir: Path) ->
         source.close()
 
 
-def test_close_ends_a_blocked_read(make: Make, clips_dir: Path, ledger: Ledger, no_new_threads: None) -> None:
+def test_close_ends_a_blocked_read(make: Make, clips_dir: Path, counters: Counters, no_new_threads: None) -> None:
     body = write_clip(clips_dir / "blocked.ts", codec="mpeg4", frames=30).read_bytes()
     with http_stub.serving(http_stub.http_body_then_silence("video/mp2t", body)) as port:
         source = make(f"http://127.0.0.1:{port}/door.ts", read_timeout_s=0.5)
         source.open()
         reading = Task(lambda: list(source.frames()))
-        wait_until(lambda: ledger.snapshot().frames.get(("door", "decode"), 0) > 0)
+        wait_until(lambda: counters.snapshot().frames.get(("door", "decode"), 0) > 0)
         source.close()
         with suppress(SourceTimeoutError):  # if the read under way ran into its limit, that is how it ended
             reading.result()

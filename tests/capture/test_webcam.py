@@ -11,7 +11,7 @@ import pytest
 from ferstream.capture.webcam import WebcamSource, open_device
 from ferstream.domain.frame import Frame
 from ferstream.errors import SourceError
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
 from tests.support.clips import card, quarters
 from tests.support.devices import ScriptedDevice
 from tests.support.runners import PATIENCE_S
@@ -20,48 +20,48 @@ from tests.support.threads import Task, wait_until
 PICTURE = np.ascontiguousarray(card((128, 96))[:, :, ::-1])
 
 
-def webcam(device: ScriptedDevice, ledger: Ledger, **options: Any) -> WebcamSource:
-    return WebcamSource(number=3, camera="desk", observer=ledger, device=lambda number: device, **options)
+def webcam(device: ScriptedDevice, counters: Counters, **options: Any) -> WebcamSource:
+    return WebcamSource(number=3, camera="desk", observer=counters, device=lambda number: device, **options)
 
 
-def test_pictures_become_frames(ledger: Ledger) -> None:
+def test_pictures_become_frames(counters: Counters) -> None:
     device = ScriptedDevice([PICTURE] * 3)
-    source = webcam(device, ledger)
+    source = webcam(device, counters)
     info = source.open()
     assert (info.width, info.height, info.fps, info.codec) == (1280, 720, 30.0, "mjpg")
     frames: list[Frame] = []
     with pytest.raises(SourceError, match="delivers no pictures"):
         frames.extend(source.frames())
     source.close()
-    assert ledger.snapshot().frames == {("desk", "decode"): 3}
+    assert counters.snapshot().frames == {("desk", "decode"): 3}
     assert device.released == 1
-    frame = next(webcam_frames(ScriptedDevice([PICTURE]), ledger))
+    frame = next(webcam_frames(ScriptedDevice([PICTURE]), counters))
     assert frame.info.live
     assert frame.luma.plane.shape == (96, 128)
     assert not frame.luma.limited
-    np.testing.assert_allclose(quarters(frame.small), quarters(PICTURE), atol=3)
+    np.testing.assert_allclose(quarters(frame.detection_image), quarters(PICTURE), atol=3)
 
 
-def webcam_frames(device: ScriptedDevice, ledger: Ledger) -> Any:
-    source = webcam(device, ledger)
+def webcam_frames(device: ScriptedDevice, counters: Counters) -> Any:
+    source = webcam(device, counters)
     source.open()
     return source.frames()
 
 
-def test_a_missing_camera(ledger: Ledger) -> None:
+def test_a_missing_camera(counters: Counters) -> None:
     device = ScriptedDevice(there=False)
     with pytest.raises(SourceError, match=r"webcam:3: cannot be opened; check that /dev/video3 exists"):
-        webcam(device, ledger).open()
+        webcam(device, counters).open()
     assert device.released == 1
 
 
-def test_the_real_driver_says_no_too(ledger: Ledger) -> None:
-    source = WebcamSource(number=61, camera="desk", observer=ledger, device=open_device)
+def test_the_real_driver_says_no_too(counters: Counters) -> None:
+    source = WebcamSource(number=61, camera="desk", observer=counters, device=open_device)
     with pytest.raises(SourceError, match="webcam:61"):
         source.open()
 
 
-def test_close_while_a_read_blocks_leaves_the_release_to_the_reader(ledger: Ledger, no_new_threads: None) -> None:
+def test_close_while_a_read_blocks_leaves_the_release_to_the_reader(counters: Counters, no_new_threads: None) -> None:
     reached, hold = threading.Event(), threading.Event()
 
     def block() -> None:
@@ -69,7 +69,7 @@ def test_close_while_a_read_blocks_leaves_the_release_to_the_reader(ledger: Ledg
         hold.wait(PATIENCE_S)
 
     device = ScriptedDevice([PICTURE], then=block)
-    source = webcam(device, ledger)
+    source = webcam(device, counters)
     source.open()
     reading = Task(lambda: list(source.frames()))
     assert reached.wait(PATIENCE_S)
@@ -80,17 +80,17 @@ def test_close_while_a_read_blocks_leaves_the_release_to_the_reader(ledger: Ledg
     wait_until(lambda: device.released == 1)
 
 
-def test_close_before_open_and_twice(ledger: Ledger) -> None:
-    source = webcam(ScriptedDevice([PICTURE]), ledger)
+def test_close_before_open_and_twice(counters: Counters) -> None:
+    source = webcam(ScriptedDevice([PICTURE]), counters)
     source.close()
     source.close()
     assert list(source.frames()) == []
 
 
-def test_analysis_fps_goes_by_the_clock(ledger: Ledger) -> None:
+def test_analysis_fps_goes_by_the_clock(counters: Counters) -> None:
     device = ScriptedDevice([PICTURE] * 20)
-    source = webcam(device, ledger, analysis_fps=0.001)
+    source = webcam(device, counters, analysis_fps=0.001)
     source.open()
     with pytest.raises(SourceError):
         assert len(list(source.frames())) == 1
-    assert ledger.snapshot().frames == {("desk", "decode"): 20}
+    assert counters.snapshot().frames == {("desk", "decode"): 20}

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from ferstream.domain.event import CameraState, CameraStatus, Summary
-from ferstream.publishing.encode import Encoder, ModelRef
-from ferstream.publishing.jsonl import JsonlSink
-from ferstream.publishing.mqtt import BrokerAddress
-from ferstream.publishing.mqtt_sink import MqttSink
-from ferstream.publishing.sink import Event, Sink
-from ferstream.publishing.topics import Topics
+from ferstream.domain.event import CameraState, CameraStatus, Event, Summary
+from ferstream.domain.ports import Sink
+from ferstream.events.encode import Encoder, ModelRef
 from ferstream.runtime.clock import SystemClock
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
+from ferstream.sinks.jsonl import JsonlSink
+from ferstream.sinks.mqtt.connection import BrokerAddress
+from ferstream.sinks.mqtt.sink import MqttSink
+from ferstream.sinks.mqtt.topics import Topics
 from tests.support.builders import UTC_NS, face_event, track_event
 from tests.support.scripted_broker import CONNECT, PUBLISH, ScriptedBroker, connack, puback, qos_of
 
@@ -47,7 +47,7 @@ def make(kind: str, tmp_path: Path, url: str) -> Sink:
         address=BrokerAddress(url=url if kind != "mqtt without a broker" else "mqtt://127.0.0.1:9", client_id="c"),
         topics=Topics(prefix="p", node="n"),
         encoder=encoder,
-        observer=Ledger(),
+        observer=Counters(),
         outbox_directory=None if kind == "mqtt in memory" else tmp_path / "outbox",
     )
 

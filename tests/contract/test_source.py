@@ -19,7 +19,7 @@ from ferstream.capture.stream import StreamSource
 from ferstream.capture.webcam import WebcamSource
 from ferstream.domain.frame import Frame, detection_size
 from ferstream.errors import SourceError
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
 from tests.support import clips, http_stub
 from tests.support.devices import ScriptedDevice
 from tests.support.sources import ScriptedSource, some_frames
@@ -30,30 +30,30 @@ Make = Callable[[], Source]
 
 
 @pytest.fixture
-def ledger() -> Ledger:
-    return Ledger()
+def counters() -> Counters:
+    return Counters()
 
 
 @pytest.fixture(params=["recording", "realtime", "stream", "webcam", "demo", "scripted"])
-def make(request: pytest.FixtureRequest, tmp_path: Path, ledger: Ledger) -> Iterator[Make]:
+def make(request: pytest.FixtureRequest, tmp_path: Path, counters: Counters) -> Iterator[Make]:
     """Makes a source of ten frames, called ``door``."""
     with ExitStack() as stack:
-        yield _makers(request.param, tmp_path, ledger, stack)
+        yield _makers(request.param, tmp_path, counters, stack)
 
 
-def _makers(kind: str, folder: Path, ledger: Ledger, stack: ExitStack) -> Make:
+def _makers(kind: str, folder: Path, counters: Counters, stack: ExitStack) -> Make:
     if kind in ("recording", "realtime"):
         path = clips.write_clip(folder / "clip.mp4", frames=FRAMES)
-        return lambda: FileSource(path=path, camera="door", observer=ledger, realtime=kind == "realtime")
+        return lambda: FileSource(path=path, camera="door", observer=counters, realtime=kind == "realtime")
     if kind == "stream":
         body = clips.write_clip(folder / "clip.ts", codec="mpeg4", frames=FRAMES).read_bytes()
         port = stack.enter_context(http_stub.serving(http_stub.http_body("video/mp2t", body)))
-        return lambda: StreamSource(url=f"http://127.0.0.1:{port}/door.ts", camera="door", observer=ledger)
+        return lambda: StreamSource(url=f"http://127.0.0.1:{port}/door.ts", camera="door", observer=counters)
     if kind == "webcam":
         picture = np.ascontiguousarray(clips.card()[:, :, ::-1])
-        return lambda: WebcamSource(number=0, camera="door", observer=ledger, device=lambda number: ScriptedDevice([picture] * FRAMES))
+        return lambda: WebcamSource(number=0, camera="door", observer=counters, device=lambda number: ScriptedDevice([picture] * FRAMES))
     if kind == "demo":
-        return lambda: DemoSource(camera="door", observer=ledger, realtime=False, seconds=FRAMES / 25)
+        return lambda: DemoSource(camera="door", observer=counters, realtime=False, seconds=FRAMES / 25)
     return lambda: ScriptedSource(some_frames(FRAMES))
 
 
@@ -96,12 +96,12 @@ def test_pictures_have_the_promised_shapes(make: Make, request: pytest.FixtureRe
     info = frame.info
     assert frame.luma.plane.shape == (info.height, info.width)
     assert frame.luma.plane.dtype in (np.uint8, np.uint16)
-    assert frame.small.dtype == np.uint8
+    assert frame.detection_image.dtype == np.uint8
     if not isinstance(source, ScriptedSource):
         assert not frame.luma.plane.flags.writeable
-        assert frame.small.flags.writeable
-        assert frame.small.flags.c_contiguous
-        assert frame.small.shape == (*detection_size(info.width, info.height, 640)[::-1], 3)
+        assert frame.detection_image.flags.writeable
+        assert frame.detection_image.flags.c_contiguous
+        assert frame.detection_image.shape == (*detection_size(info.width, info.height, 640)[::-1], 3)
 
 
 def test_frames_outlive_their_source(make: Make) -> None:
@@ -160,17 +160,17 @@ def test_the_pulse_follows_the_frames(make: Make) -> None:
     if isinstance(source, ScriptedSource):
         pytest.skip("its pulse is written by the test")
     source.open()
-    assert source.pulse_ns == 0
+    assert source.last_activity_ns == 0
     frame = next(iter(source.frames()))
-    assert source.pulse_ns >= frame.info.captured_ns
+    assert source.last_activity_ns >= frame.info.captured_ns
     source.close()
 
 
-def test_every_decoded_frame_is_counted(make: Make, ledger: Ledger) -> None:
+def test_every_decoded_frame_is_counted(make: Make, counters: Counters) -> None:
     source = make()
     if isinstance(source, ScriptedSource):
         pytest.skip("it decodes nothing")
     source.open()
     count = len(all_frames(source))
     source.close()
-    assert ledger.snapshot().frames == {("door", "decode"): count}
+    assert counters.snapshot().frames == {("door", "decode"): count}

@@ -59,7 +59,7 @@ def test_rules_name_only_metrics_that_exist(path: Path) -> None:
 
 def test_the_objective_lies_on_a_bound_of_the_histogram() -> None:
     """Between two bounds the share of slow frames could only be guessed."""
-    from ferstream.runtime.ledger import LATENCY_BUCKETS_S
+    from ferstream.runtime.counters import LATENCY_BUCKETS_S
 
     bounds = {float(bound) for path in RULES for bound in re.findall(r'le="([\d.]+)"', path.read_text())}
     assert bounds

@@ -87,8 +87,8 @@ def test_painting_covers_the_small_picture_only_where_masked() -> None:
     picture = frame()
     before = picture.luma.plane.copy()
     FacePreparer(align=Cutter(), mask=PrivacyMask([[[0, 0], [0.5, 0], [0.5, 1], [0, 1]]])).paint(picture)
-    assert (picture.small[:, :320] == GREY).all()
-    assert (picture.small[:, 324:] == 200).all()
+    assert (picture.detection_image[:, :320] == GREY).all()
+    assert (picture.detection_image[:, 324:] == 200).all()
     assert (picture.luma.plane == before).all(), "the decoder's memory is never written"
 
 

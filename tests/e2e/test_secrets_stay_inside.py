@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from ferstream.publishing.mqtt import Incoming
+from ferstream.sinks.mqtt.connection import Incoming
 from tests.support.brokers import Mosquitto, Subscriber, free_port
 from tests.support.daemon import FERSTREAM, RunningDaemon, clean_environment, ferstream
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ferstream.domain.frame import SourceEnded
+from ferstream.domain.frame import EndOfStream
 from ferstream.domain.track import TrackedFrame
 from ferstream.errors import ClosedError
 from ferstream.inference.batcher import Batcher, Item, face_count
@@ -55,7 +55,7 @@ def test_no_frame_is_lost_doubled_or_moved_and_no_batch_is_too_large(
     shapes: list[tuple[int | None, ...] | None], max_faces: int, max_wait_s: float, busy: bool
 ) -> None:
     items: list[Item] = [
-        SourceEnded("door", final=True) if greys is None else tracked_frame(index, greys=greys) for index, greys in enumerate(shapes)
+        EndOfStream("door", final=True) if greys is None else tracked_frame(index, greys=greys) for index, greys in enumerate(shapes)
     ]
     batcher = Batcher(filled(items), max_faces=max_faces, max_wait_s=max_wait_s, on_its_way=lambda: busy)
     batches = take_all(batcher)
@@ -69,7 +69,7 @@ def test_no_frame_is_lost_doubled_or_moved_and_no_batch_is_too_large(
 def test_faces_without_a_crop_are_not_counted() -> None:
     assert face_count(tracked_frame(greys=(1, None, 2))) == 2
     assert face_count(tracked_frame(greys=())) == 0
-    assert face_count(SourceEnded("door", final=False)) == 0
+    assert face_count(EndOfStream("door", final=False)) == 0
 
 
 def test_it_goes_on_until_full_however_long_it_may_wait() -> None:

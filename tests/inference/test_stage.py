@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from ferstream.domain.emotion import LABELS
 from ferstream.domain.event import LabelledFrame, TrackChange
-from ferstream.domain.frame import SourceEnded
+from ferstream.domain.frame import EndOfStream
 from ferstream.domain.track import TrackState
 from ferstream.errors import ClassifierMemoryError, ClosedError, ModelError
 from ferstream.inference.batcher import Batcher, Item
 from ferstream.inference.stage import FAILED_BATCHES_IN_A_ROW, Classification, InferenceHandler, Labelled
 from ferstream.runtime.channel import Channel
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
 from ferstream.runtime.stage import Stage
 from tests.support.builders import track, tracked_frame
 from tests.support.classifiers import ScriptedClassifier
@@ -56,41 +56,41 @@ class TestClassification:
 
     @given(st.lists(st.integers(0, 255), max_size=40), st.integers(1, 20), st.integers(1, 20))
     def test_every_face_gets_its_own_row(self, greys: list[int], max_batch: int, announced: int) -> None:
-        ledger, classifier = Ledger(), ScriptedClassifier(max_batch=announced)
-        rows = Classification(classifier, max_batch=max_batch, observer=ledger)(crops(greys))
+        counters, classifier = Counters(), ScriptedClassifier(max_batch=announced)
+        rows = Classification(classifier, max_batch=max_batch, observer=counters)(crops(greys))
         assert rows.shape == (len(greys), 7)
         assert rows.argmax(axis=1).tolist() == [grey % 7 for grey in greys]
         assert all(size <= min(max_batch, announced) for size in classifier.calls)
-        assert ledger.snapshot().batches.sum == len(greys)
+        assert counters.snapshot().batches.sum == len(greys)
 
     def test_nothing_in_is_nothing_out_and_no_call(self) -> None:
         classifier = ScriptedClassifier()
-        rows = Classification(classifier, max_batch=8, observer=Ledger())(crops([]))
+        rows = Classification(classifier, max_batch=8, observer=Counters())(crops([]))
         assert rows.shape == (0, 7)
         assert rows.dtype == np.float32
         assert classifier.calls == []
 
     @given(st.integers(1, 40), st.integers(1, 33))
     def test_it_halves_until_a_batch_fits_and_goes_on(self, faces: int, room: int) -> None:
-        ledger, classifier = Ledger(), SmallMemory(room=room)
-        classify = Classification(classifier, max_batch=32, observer=ledger)
+        counters, classifier = Counters(), SmallMemory(room=room)
+        classify = Classification(classifier, max_batch=32, observer=counters)
         rows = classify(crops(range(faces)))
         assert rows.argmax(axis=1).tolist() == [grey % 7 for grey in range(faces)]
-        halvings = ledger.snapshot().tallies.get(("batch_limit_halved", ""), 0)
+        halvings = counters.snapshot().counts.get(("batch_limit_halved", ""), 0)
         assert classify.limit == 32 >> halvings
         assert all(size <= room for size in classifier.calls)
 
     def test_the_smaller_limit_stays(self) -> None:
-        ledger, classifier = Ledger(), SmallMemory(room=4)
-        classify = Classification(classifier, max_batch=32, observer=ledger)
+        counters, classifier = Counters(), SmallMemory(room=4)
+        classify = Classification(classifier, max_batch=32, observer=counters)
         for _ in range(3):
             classify(crops(range(16)))
         assert classify.limit == 4
-        assert ledger.snapshot().tallies == {("batch_limit_halved", ""): 3}  # 32, 16, 8 once each
+        assert counters.snapshot().counts == {("batch_limit_halved", ""): 3}  # 32, 16, 8 once each
         assert classifier.calls == [4] * 12
 
     def test_memory_for_not_even_one_face_says_what_to_do(self) -> None:
-        classify = Classification(SmallMemory(room=0), max_batch=2, observer=Ledger())
+        classify = Classification(SmallMemory(room=0), max_batch=2, observer=Counters())
         with pytest.raises(ModelError, match=r"not enough memory for one face.*inference\.backend"):
             classify(crops([1]))
 
@@ -100,7 +100,7 @@ class TestClassification:
                 return super().classify(crops)[1:]
 
         with pytest.raises(ModelError, match="scripted: 3 faces in, 2 out"):
-            Classification(Short(), max_batch=8, observer=Ledger())(crops([1, 2, 3]))
+            Classification(Short(), max_batch=8, observer=Counters())(crops([1, 2, 3]))
 
 
 class Bench:
@@ -109,16 +109,16 @@ class Bench:
     def __init__(
         self, classify: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]] | None = None, *, labels_fail_at: Sequence[int] = ()
     ) -> None:
-        self.ledger, self.clock = Ledger(), FakeClock()
+        self.counters, self.clock = Counters(), FakeClock()
         self.errors: list[Exception] = []
         self.fatal: list[tuple[str, BaseException]] = []
         self.labellers: list[str] = []
         self._fails_at = labels_fail_at
         self.handler = InferenceHandler(
-            classify=classify or Classification(ScriptedClassifier(), max_batch=8, observer=self.ledger),
+            classify=classify or Classification(ScriptedClassifier(), max_batch=8, observer=self.counters),
             new_labeller=self._new_labeller,
             staleness_s=0.5,
-            observer=self.ledger,
+            observer=self.counters,
             clock=self.clock,
             on_error=self.errors.append,
             on_fatal=lambda name, exc: self.fatal.append((name, exc)),
@@ -132,7 +132,7 @@ class Bench:
     def faces(self) -> dict[str, int]:
         """Faces by outcome, of all cameras."""
         sums: dict[str, int] = {}
-        for (_, outcome), count in self.ledger.snapshot().faces.items():
+        for (_, outcome), count in self.counters.snapshot().faces.items():
             sums[outcome] = sums.get(outcome, 0) + count
         return sums
 
@@ -150,7 +150,7 @@ class TestHandler:
         batch: list[Item] = [
             tracked_frame(0, greys=(3, None, 5), camera="door"),
             tracked_frame(0, greys=(), camera="yard"),
-            SourceEnded("yard", final=True),
+            EndOfStream("yard", final=True),
             tracked_frame(1, greys=(6,), camera="door"),
         ]
         first, second, end, third = bench.handler(batch)
@@ -159,35 +159,35 @@ class TestHandler:
         assert end is batch[2]
         assert labels_of(third) == [LABELS[6]]
         assert bench.faces == {"classified": 3, "skipped": 1}
-        assert bench.ledger.snapshot().frames == {("door", "inference"): 2, ("yard", "inference"): 1}
+        assert bench.counters.snapshot().frames == {("door", "inference"): 2, ("yard", "inference"): 1}
 
     def test_a_closing_frame_stays_closing_and_is_not_counted(self) -> None:
         bench = Bench()
-        (closing,) = bench.handler([tracked_frame(3, greys=(), ended=(track(1, state=TrackState.LEFT),), closing=True)])
-        assert isinstance(closing, LabelledFrame)
-        assert closing.closing
-        assert [turn.change for turn in closing.turns] == [TrackChange.LEFT]
-        assert bench.ledger.snapshot().frames == {}
+        (end_of_stream,) = bench.handler([tracked_frame(3, greys=(), ended=(track(1, state=TrackState.LEFT),), end_of_stream=True)])
+        assert isinstance(end_of_stream, LabelledFrame)
+        assert end_of_stream.end_of_stream
+        assert [turn.change for turn in end_of_stream.changes] == [TrackChange.LEFT]
+        assert bench.counters.snapshot().frames == {}
 
     def test_a_labeller_lives_from_a_first_frame_to_its_source_s_end(self) -> None:
         bench = Bench()
         bench.handler([tracked_frame(0), tracked_frame(1)])
-        bench.handler([SourceEnded("door", final=False), tracked_frame(2)])
+        bench.handler([EndOfStream("door", final=False), tracked_frame(2)])
         assert bench.labellers == ["door", "door"]
 
     def test_a_failing_classifier_costs_the_faces_and_frames_but_not_the_ends(self) -> None:
         bench = Bench(broken)
         gone = track(2, state=TrackState.LEFT)
-        frame, end = bench.handler([tracked_frame(0, greys=(1, None), ended=(gone,)), SourceEnded("door", final=True)])
+        frame, end = bench.handler([tracked_frame(0, greys=(1, None), ended=(gone,)), EndOfStream("door", final=True)])
         assert isinstance(frame, LabelledFrame)
         assert frame.faces == ()
-        assert [turn.track.id for turn in frame.turns] == [gone.id]
-        assert frame.closing  # it must not be counted as published
-        assert end == SourceEnded("door", final=True)
-        snapshot = bench.ledger.snapshot()
+        assert [turn.track.id for turn in frame.changes] == [gone.id]
+        assert frame.end_of_stream  # it must not be counted as published
+        assert end == EndOfStream("door", final=True)
+        snapshot = bench.counters.snapshot()
         assert snapshot.dropped == {("door", "inference", "error"): 1}
         assert bench.faces == {"dropped": 2}
-        assert snapshot.tallies == {("classifier_errors", ""): 1}
+        assert snapshot.counts == {("classifier_errors", ""): 1}
         assert [str(error) for error in bench.errors] == ["device lost"]
         assert bench.fatal == []
 
@@ -208,7 +208,7 @@ class TestHandler:
     def test_one_success_starts_the_count_again(self) -> None:
         failures = [Scripted("lost")] * (FAILED_BATCHES_IN_A_ROW - 1)
         script = (*failures, None, *failures)
-        bench = Bench(Classification(ScriptedClassifier(failures=script), max_batch=8, observer=Ledger()))
+        bench = Bench(Classification(ScriptedClassifier(failures=script), max_batch=8, observer=Counters()))
         for index in range(len(script)):
             bench.handler([tracked_frame(index)])
         assert len(bench.errors) == len(failures) * 2
@@ -223,19 +223,19 @@ class TestHandler:
 
     def test_a_live_frame_that_grew_stale_is_dropped_and_its_ends_go_through(self) -> None:
         classifier = ScriptedClassifier()
-        bench = Bench(Classification(classifier, max_batch=8, observer=Ledger()))
+        bench = Bench(Classification(classifier, max_batch=8, observer=Counters()))
         captured_ns, gone = bench.clock.monotonic_ns(), track(2, state=TrackState.LEFT)
         bench.clock.advance(0.6)
         old = tracked_frame(0, greys=(1, None), ended=(gone,), live=True, captured_ns=captured_ns)
         fresh = tracked_frame(1, greys=(2,), live=True, captured_ns=captured_ns + 200_000_000)
         film = tracked_frame(2, greys=(3,), camera="film", captured_ns=captured_ns)
-        last = tracked_frame(3, greys=(), ended=(track(1, state=TrackState.LEFT),), closing=True, live=True, captured_ns=captured_ns)
+        last = tracked_frame(3, greys=(), ended=(track(1, state=TrackState.LEFT),), end_of_stream=True, live=True, captured_ns=captured_ns)
         results = bench.handler([old, fresh, film, last])
         assert [labels_of(result) for result in results] == [[], [LABELS[2]], [LABELS[3]], []]
-        assert [len(result.turns) for result in results if isinstance(result, LabelledFrame)] == [1, 0, 0, 1]
+        assert [len(result.changes) for result in results if isinstance(result, LabelledFrame)] == [1, 0, 0, 1]
         assert classifier.calls == [2]
         assert bench.faces == {"classified": 2, "dropped": 2}
-        assert bench.ledger.snapshot().dropped == {("door", "inference", "stale"): 1}
+        assert bench.counters.snapshot().dropped == {("door", "inference", "stale"): 1}
 
     def test_a_frame_stays_stale_when_the_classifier_fails_on_the_others(self) -> None:
         bench = Bench(broken)
@@ -243,15 +243,15 @@ class TestHandler:
         bench.clock.advance(0.6)
         now_ns = bench.clock.monotonic_ns()
         bench.handler([tracked_frame(0, live=True, captured_ns=captured_ns), tracked_frame(1, live=True, captured_ns=now_ns)])
-        assert bench.ledger.snapshot().dropped == {("door", "inference", "stale"): 1, ("door", "inference", "error"): 1}
+        assert bench.counters.snapshot().dropped == {("door", "inference", "stale"): 1, ("door", "inference", "error"): 1}
 
     def test_a_failing_labeller_costs_its_frame_and_not_the_rest_of_the_batch(self) -> None:
         bench = Bench(labels_fail_at=[1])
         results = bench.handler([tracked_frame(index, greys=(index, index, None)) for index in range(3)])
         assert [labels_of(result) for result in results] == [[LABELS[0]] * 2 + ["unknown"], [], [LABELS[2]] * 2 + ["unknown"]]
         assert bench.faces == {"classified": 4, "skipped": 2, "dropped": 3}
-        assert bench.ledger.snapshot().dropped == {("door", "inference", "error"): 1}
-        assert bench.ledger.snapshot().frames == {("door", "inference"): 2}
+        assert bench.counters.snapshot().dropped == {("door", "inference", "error"): 1}
+        assert bench.counters.snapshot().frames == {("door", "inference"): 2}
 
     def test_a_labeller_that_always_fails_is_fatal_too(self) -> None:
         class Never(ScriptedLabeller):
@@ -263,7 +263,7 @@ class TestHandler:
         for index in range(FAILED_BATCHES_IN_A_ROW):
             (result,) = bench.handler([tracked_frame(index)])
             assert isinstance(result, LabelledFrame)
-            assert (result.faces, result.turns, result.closing) == ((), (), True)
+            assert (result.faces, result.changes, result.end_of_stream) == ((), (), True)
         assert len(bench.fatal) == 1
         assert bench.faces == {"dropped": FAILED_BATCHES_IN_A_ROW}
 
@@ -286,7 +286,7 @@ class TestStopWhileBlocked:
                     run.results.append([result])
 
         batcher = Batcher(source, max_faces=4, max_wait_s=10 * PATIENCE_S)
-        return Stage(name="inference", handlers=[Bench().handler], hooks=run.hooks(batcher.take, emit=emit), observer=run.ledger)
+        return Stage(name="inference", handlers=[Bench().handler], hooks=run.hooks(batcher.take, emit=emit), observer=run.counters)
 
     @pytest.mark.parametrize("already", [0, 1])
     def test_before_an_empty_input_or_in_the_middle_of_a_batch(self, already: int) -> None:

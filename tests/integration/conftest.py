@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from ferstream.publishing.broker import EmbeddedBroker
-from ferstream.publishing.encode import Encoder, ModelRef
-from ferstream.publishing.mqtt import BrokerAddress
-from ferstream.publishing.mqtt_sink import MqttSink
-from ferstream.publishing.topics import Topics
+from ferstream.broker.embedded import EmbeddedBroker
+from ferstream.events.encode import Encoder, ModelRef
 from ferstream.runtime.clock import SystemClock
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
+from ferstream.sinks.mqtt.connection import BrokerAddress
+from ferstream.sinks.mqtt.sink import MqttSink
+from ferstream.sinks.mqtt.topics import Topics
 from tests.support.brokers import Gate, Mosquitto
 
 
@@ -38,8 +38,8 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-def observer() -> Ledger:
-    return Ledger()
+def observer() -> Counters:
+    return Counters()
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def gate() -> Gate:
 
 
 @pytest.fixture
-def make_sink(topics: Topics, observer: Ledger, gate: Gate) -> Iterator[Callable[..., MqttSink]]:
+def make_sink(topics: Topics, observer: Counters, gate: Gate) -> Iterator[Callable[..., MqttSink]]:
     """Makes sinks for a URL; closes them at the end."""
     sinks: list[MqttSink] = []
 

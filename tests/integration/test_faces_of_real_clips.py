@@ -15,7 +15,7 @@ from ferstream.detection.yunet import Limits, YuNetModel
 from ferstream.domain.emotion import Abstained
 from ferstream.domain.track import TrackedFrame
 from ferstream.inference.alignment import align_with_matrix
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
 from ferstream.tracking.bytetrack import ByteTracker
 
 Follow = Callable[[str], list[TrackedFrame]]
@@ -35,12 +35,12 @@ def follow(model: YuNetModel, videos_dir: Path) -> Follow:
 
 
 def _followed(video: Path, model: YuNetModel, fps: float) -> Iterator[TrackedFrame]:
-    source = FileSource(path=video, camera="clip", observer=Ledger(), width=640, analysis_fps=fps)
+    source = FileSource(path=video, camera="clip", observer=Counters(), width=640, analysis_fps=fps)
     source.open()
     preparer, tracker = FacePreparer(align=align_with_matrix), ByteTracker(camera="clip", run="0")
     detector = model.new_detector(Limits(min_face_px=16))
     for frame in source.frames():
-        faces = detector.detect(frame.small, width=frame.info.width, height=frame.info.height)
+        faces = detector.detect(frame.detection_image, width=frame.info.width, height=frame.info.height)
         yield tracker.update(preparer.prepare(frame, faces))
     last = tracker.finish()
     source.close()

@@ -10,16 +10,16 @@ from typing import Any, Literal
 
 import pytest
 
+from ferstream.broker.embedded import EmbeddedBroker
 from ferstream.domain.event import CameraState, CameraStatus, Summary
 from ferstream.errors import BrokerAuthError, BrokerError, ConfigError
-from ferstream.publishing.broker import EmbeddedBroker
-from ferstream.publishing.link import OFFLINE, ONLINE, STOPPED
-from ferstream.publishing.mqtt import BrokerAddress
-from ferstream.publishing.mqtt_sink import MqttSink
-from ferstream.publishing.payload import parse
-from ferstream.publishing.probe import probe
-from ferstream.publishing.topics import Topics
-from ferstream.runtime.ledger import Ledger
+from ferstream.events.payload import parse
+from ferstream.runtime.counters import Counters
+from ferstream.sinks.mqtt.connection import BrokerAddress
+from ferstream.sinks.mqtt.probe import probe
+from ferstream.sinks.mqtt.publisher import OFFLINE, ONLINE, STOPPED
+from ferstream.sinks.mqtt.sink import MqttSink
+from ferstream.sinks.mqtt.topics import Topics
 from tests.support.brokers import HOST, Mosquitto, Subscriber, free_port, until
 from tests.support.builders import UTC_NS, face_event, track_event
 
@@ -59,7 +59,7 @@ class TestSubscribersSee:
             sink.close()
             subscriber.wait_payload("/availability", STOPPED)
         assert subscriber.seqs() == list(range(20))
-        assert sink.ledger().acknowledged == 21
+        assert sink.counts().acknowledged == 21
         kinds = {message.topic: parse(message.payload) for message in subscriber.messages if "availability" not in message.topic}
         assert set(kinds) == {f"ferstream/edge-1/door/{kind}" for kind in ("face", "track", "summary", "state")}
         availability = [message.payload for message in subscriber.messages if message.topic.endswith("/availability")]
@@ -204,9 +204,9 @@ class TestRefusals:
         sink.open()
         sink.put(face_event())
         assert sink.flush(20) == 0
-        assert sink.ledger().acknowledged == 1
+        assert sink.counts().acknowledged == 1
 
-    def test_no_right_to_publish(self, locked: Mosquitto, topics: Topics, make_sink: MakeSink, observer: Ledger) -> None:
+    def test_no_right_to_publish(self, locked: Mosquitto, topics: Topics, make_sink: MakeSink, observer: Counters) -> None:
         credentials: dict[str, Any] = {"username": "reader", "password": "right"}
         with pytest.raises(BrokerError, match="refused to publish: not authorised to publish there"):
             probe(BrokerAddress(url=locked.url, client_id="c", **credentials), topics)
@@ -214,18 +214,18 @@ class TestRefusals:
         sink.open()
         sink.put(face_event())
         assert sink.outbox.wait_empty(20)
-        assert sink.ledger().dropped == {"rejected": 1}
-        assert sink.ledger().holds
-        assert observer.snapshot().tallies["mqtt_publish", "rejected"] == 1
+        assert sink.counts().dropped == {"rejected": 1}
+        assert sink.counts().holds
+        assert observer.snapshot().counts["mqtt_publish", "rejected"] == 1
 
-    def test_refused_is_not_connected_and_it_goes_on_trying(self, locked: Mosquitto, make_sink: MakeSink, observer: Ledger) -> None:
+    def test_refused_is_not_connected_and_it_goes_on_trying(self, locked: Mosquitto, make_sink: MakeSink, observer: Counters) -> None:
         sink = make_sink(locked.url, address={"username": "edge", "password": "wrong"})
         sink.open()
         sink.put(face_event())
         assert sink.flush(0.5) == 1
         assert not sink.connected
         assert "refused the connection" in sink.reason
-        assert observer.snapshot().tallies["mqtt_connect_failures", ""] >= 2
+        assert observer.snapshot().counts["mqtt_connect_failures", ""] >= 2
 
     def test_nobody_listens(self, topics: Topics) -> None:
         with pytest.raises(BrokerError, match="connection refused; is a broker running there"):
@@ -301,7 +301,7 @@ class TestTls:
         for index in range(500):
             sink.put(face_event(index))
         assert sink.flush(20) == 0
-        assert sink.ledger().acknowledged == 500
+        assert sink.counts().acknowledged == 500
 
     def test_an_unknown_authority_is_refused_by_default(self, secure: Mosquitto, topics: Topics) -> None:
         with pytest.raises(BrokerError, match=r"certificate is not trusted.*mqtt\.ca_file"):
@@ -345,7 +345,7 @@ class TestWebSocket:
             for index in range(100):
                 sink.put(face_event(index))
             assert sink.flush(20) == 0
-            assert sink.ledger().acknowledged == 100
+            assert sink.counts().acknowledged == 100
         finally:
             broker.end()
 

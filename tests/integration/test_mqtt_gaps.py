@@ -17,14 +17,14 @@ from typing import Literal
 import pytest
 from typer.testing import CliRunner
 
+from ferstream.broker.child import Front
+from ferstream.broker.embedded import EmbeddedBroker
 from ferstream.cli import app
 from ferstream.errors import BrokerAuthError, BrokerError, ConfigError
-from ferstream.publishing import listen as listen_module
-from ferstream.publishing._broker_child import Front
-from ferstream.publishing.broker import EmbeddedBroker
-from ferstream.publishing.listen import listen
-from ferstream.publishing.mqtt import BrokerAddress
-from ferstream.publishing.mqtt_sink import MqttSink
+from ferstream.sinks.mqtt import subscriber as listen_module
+from ferstream.sinks.mqtt.connection import BrokerAddress
+from ferstream.sinks.mqtt.sink import MqttSink
+from ferstream.sinks.mqtt.subscriber import listen
 from tests.support.brokers import HOST, Mosquitto, Subscriber, await_port, free_port, until
 from tests.support.builders import face_event
 

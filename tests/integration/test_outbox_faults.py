@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from ferstream.publishing.mqtt_sink import MqttSink
-from ferstream.publishing.store import FILE_NAME
-from ferstream.runtime.ledger import Ledger
+from ferstream.outbox.store import FILE_NAME
+from ferstream.runtime.counters import Counters
+from ferstream.sinks.mqtt.sink import MqttSink
 from tests.support.brokers import Gate, Mosquitto, Subscriber, in_order_but_for_doubles, until
 from tests.support.builders import face_event
 
@@ -29,7 +29,7 @@ RATE_HZ = 200.0
 def put(sink: MqttSink, numbers: range) -> None:
     for number in numbers:
         sink.put(face_event(number, camera=f"cam{number % 2}"))
-        assert sink.ledger().holds
+        assert sink.counts().holds
 
 
 def received(subscriber: Subscriber) -> set[int]:
@@ -67,7 +67,7 @@ class TestBrokerFails:
             mosquitto.end(how)
             until(lambda: not sink.connected)
             # What the broker had acknowledged but not passed on is lost with it; nothing else may be.
-            taken = sink.ledger().acknowledged
+            taken = sink.counts().acknowledged
             put(sink, range(500, 3000))
             assert not durable or sink.flush(20) == 0
             mosquitto.start()
@@ -78,7 +78,7 @@ class TestBrokerFails:
             subscriber.wait(lambda _: set(range(taken, 3200)) <= received(subscriber))
             assert received(subscriber) | set(range(taken)) == set(range(3200))
             assert orderly(subscriber)
-        balance = sink.ledger()
+        balance = sink.counts()
         assert (balance.made, balance.acknowledged, balance.events, dict(balance.dropped)) == (3200, 3200, 0, {})
 
     def test_frozen_and_thawed(self, mosquitto: Mosquitto, make_sink: MakeSink, tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ class TestBrokerFails:
             assert orderly(subscriber)
 
     def test_frozen_for_longer_than_the_keep_alive(
-        self, mosquitto: Mosquitto, make_sink: MakeSink, tmp_path: Path, observer: Ledger, caplog: pytest.LogCaptureFixture
+        self, mosquitto: Mosquitto, make_sink: MakeSink, tmp_path: Path, observer: Counters, caplog: pytest.LogCaptureFixture
     ) -> None:
         sink = make_sink(mosquitto.url, directory=tmp_path / "outbox", address={"keepalive_s": 1})
         sink.open()
@@ -112,7 +112,7 @@ class TestBrokerFails:
             assert sink.outbox.wait_empty(30)
             subscriber.wait(lambda _: len(received(subscriber)) == 300)
             assert orderly(subscriber)
-        assert observer.snapshot().tallies["mqtt_publish", "resent"] > 0
+        assert observer.snapshot().counts["mqtt_publish", "resent"] > 0
 
     def test_absent_at_the_start(self, absent: Mosquitto, tmp_path: Path, make_sink: MakeSink, gate: Gate) -> None:
         gate.shut()
@@ -142,7 +142,7 @@ class TestBrokerFails:
             assert sink.outbox.wait_empty(30)
             subscriber.wait(lambda _: len(received(subscriber)) == 1200)
             assert orderly(subscriber)
-        assert sink.ledger().holds
+        assert sink.counts().holds
 
 
 class TestProcessFails:
@@ -225,7 +225,7 @@ class TestDiskFails:
             gate.open()
             subscriber.wait(lambda _: len(received(subscriber)) == 1000)
             assert orderly(subscriber)
-        assert sink.ledger().holds
+        assert sink.counts().holds
         sink.close()
 
     def test_full_for_good_loses_nothing_while_we_live(self, absent: Mosquitto, make_sink: MakeSink, gate: Gate, small_disk: Path) -> None:
@@ -242,7 +242,7 @@ class TestDiskFails:
             assert sink.outbox.wait_empty(20)
         until(lambda: sink.outbox.degraded is None)
         sink.close()
-        assert sink.ledger().acknowledged == 2000
+        assert sink.counts().acknowledged == 2000
 
     def test_full_behind_a_backlog_that_is_only_on_disk(self, absent: Mosquitto, make_sink: MakeSink, gate: Gate, small_disk: Path) -> None:
         subprocess.run(["mount", "-o", "remount,size=24m", small_disk], check=True)
@@ -265,7 +265,7 @@ class TestDiskFails:
             assert orderly(subscriber)
         until(lambda: sink.outbox.degraded is None)
         sink.close()
-        assert sink.ledger().acknowledged == 11_000
+        assert sink.counts().acknowledged == 11_000
 
     def test_read_only(self, mosquitto: Mosquitto, make_sink: MakeSink, small_disk: Path) -> None:
         subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
@@ -282,14 +282,14 @@ class TestDiskFails:
 
 def test_a_hundred_thousand_events_through_a_real_broker_file(make_sink: MakeSink, gate: Gate, tmp_path: Path) -> None:
     """An outage that fills the outbox to its default limit, and a restart in the middle."""
-    from ferstream.publishing.encode import Message
+    from ferstream.events.encode import Message
 
     gate.shut()
     first = make_sink("mqtt://127.0.0.1:1", directory=tmp_path, max_events=50_000)
     first.outbox.open()
     for number in range(100_000):
         first.outbox.append(Message("ferstream.face/1", f"cam{number % 3}", "boot", number // 3, b'{"n":%d}' % number))
-    assert first.ledger().holds
+    assert first.counts().holds
     assert first.outbox.close()
     second = make_sink("mqtt://127.0.0.1:1", directory=tmp_path, max_events=50_000)
     second.outbox.open()
@@ -351,7 +351,7 @@ class TestAtRandom:
                 elif fault == "restart":
                     assert sink.flush(20) == 0
                     sink.close()
-                    assert sink.ledger().holds
+                    assert sink.counts().holds
                     boots += 1
                     sink = make_sink(broker.url, directory=folder, boot_id=f"boot{boots}")
                     sink.open()

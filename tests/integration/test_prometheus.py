@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ferstream.runtime.ledger import Ledger, Snapshot
+from ferstream.runtime.counters import Counters, Snapshot
 from ferstream.telemetry.collector import BuildInfo, OutboxReading, QueueReading, Readings, build_registry
 from ferstream.telemetry.health import Heartbeats, readiness
 from ferstream.telemetry.metrics import CATALOGUE, EMOTIONS, FRAME_STAGES, STAGES
@@ -24,10 +24,10 @@ DATA_S = 45.0
 
 
 class LivelyNode:
-    """A ledger to which a second's work is added at every scrape, so that rates are not 0."""
+    """A counters to which a second's work is added at every scrape, so that rates are not 0."""
 
     def __init__(self) -> None:
-        self._ledger = Ledger()
+        self._counters = Counters()
         self._random = random.Random(7)
 
     def snapshot(self) -> Snapshot:
@@ -35,29 +35,29 @@ class LivelyNode:
         for camera in CAMERAS:
             for _ in range(25):
                 self._one_frame(camera)
-            self._ledger.camera_up(camera, True)
-        self._ledger.reconnect("door", "timeout")
-        self._ledger.tally("batch_limit_halved")
-        self._ledger.tally("mqtt_publish", "acknowledged", 40)
-        self._ledger.tally("outbox_dropped", "max_events", 2)
-        return self._ledger.snapshot()
+            self._counters.camera_up(camera, True)
+        self._counters.reconnect("door", "timeout")
+        self._counters.count("batch_limit_halved")
+        self._counters.count("mqtt_publish", "acknowledged", 40)
+        self._counters.count("outbox_dropped", "max_events", 2)
+        return self._counters.snapshot()
 
     def beats(self) -> dict[str, int]:
         """For the health page."""
-        return dict(self._ledger.snapshot().beats)
+        return dict(self._counters.snapshot().beats)
 
     def _one_frame(self, camera: str) -> None:
         for stage in FRAME_STAGES:
-            self._ledger.frame(camera, stage)
+            self._counters.frame(camera, stage)
         for stage in STAGES:
-            self._ledger.duration(stage, self._random.lognormvariate(-6, 0.6))
-            self._ledger.beat(stage)
-        self._ledger.frame_dropped(camera, "detection", "stale")
-        self._ledger.faces(camera, "found", 2)
-        self._ledger.faces(camera, "classified", 2)
-        self._ledger.batch(2)
-        self._ledger.latency(camera, self._random.lognormvariate(-4, 0.8))
-        self._ledger.event(camera, self._random.choice(EMOTIONS))
+            self._counters.duration(stage, self._random.lognormvariate(-6, 0.6))
+            self._counters.beat(stage)
+        self._counters.frame_dropped(camera, "detection", "stale")
+        self._counters.faces(camera, "found", 2)
+        self._counters.faces(camera, "classified", 2)
+        self._counters.batch(2)
+        self._counters.latency(camera, self._random.lognormvariate(-4, 0.8))
+        self._counters.event(camera, self._random.choice(EMOTIONS))
 
 
 @pytest.fixture(scope="module")

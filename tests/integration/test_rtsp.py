@@ -19,7 +19,7 @@ from ferstream.domain.event import CameraState, CameraStatus
 from ferstream.domain.frame import FrameInfo
 from ferstream.errors import SourceError, SourceTimeoutError
 from ferstream.runtime.backoff import Backoff
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
 from tests.support import clips
 from tests.support.proxy import Proxy
 from tests.support.rtsp import SERVER, RtspServer, rtsp_server
@@ -47,26 +47,26 @@ def server(folder: Path) -> Iterator[RtspServer]:
         yield running
 
 
-def opened(url: str, ledger: Ledger, options: SourceOptions = OPTIONS) -> Source:
-    return open_source(url, camera="door", observer=ledger, options=options)
+def opened(url: str, counters: Counters, options: SourceOptions = OPTIONS) -> Source:
+    return open_source(url, camera="door", observer=counters, options=options)
 
 
 class Watched:
     """A camera on the server, and what it did."""
 
     def __init__(self, url: str) -> None:
-        self.ledger = Ledger()
+        self.counters = Counters()
         self.infos: list[FrameInfo] = []
         self.states: list[CameraState] = []
         self.ended = threading.Event()
         self.runner = CameraRunner(
             camera="door",
-            connect=lambda: opened(url, self.ledger),
+            connect=lambda: opened(url, self.counters),
             live=True,
             emit=lambda frame: self.infos.append(frame.info),  # not the pixels: memory is measured
             on_state=self.states.append,
             on_end=self.ended.set,
-            observer=self.ledger,
+            observer=self.counters,
             backoff=Backoff(floor_s=0.01, cap_s=0.1, rng=random.Random(1)),
             frozen_after_s=0,
         )
@@ -87,8 +87,8 @@ class Watched:
 
 @pytest.mark.parametrize("name", ["door.mp4", "hevc.mp4"])
 def test_frames_arrive(server: RtspServer, name: str) -> None:
-    ledger = Ledger()
-    source = opened(server.url(name), ledger)
+    counters = Counters()
+    source = opened(server.url(name), counters)
     info = source.open()
     frames = [frame for frame, _ in zip(source.frames(), range(20), strict=False)]
     source.close()
@@ -96,16 +96,16 @@ def test_frames_arrive(server: RtspServer, name: str) -> None:
     times = [frame.info.media_time_ns for frame in frames]
     assert times == sorted(set(times))
     assert all(frame.info.live for frame in frames)
-    np.testing.assert_allclose(clips.quarters(frames[5].small), clips.quarters(clips.card(SIZE)[:, :, ::-1]), atol=15)
+    np.testing.assert_allclose(clips.quarters(frames[5].detection_image), clips.quarters(clips.card(SIZE)[:, :, ::-1]), atol=15)
 
 
 def test_a_wrong_path_is_told(server: RtspServer) -> None:
     with pytest.raises(SourceError, match="no such stream"):
-        opened(server.url("window.mp4"), Ledger()).open()
+        opened(server.url("window.mp4"), Counters()).open()
 
 
 def test_a_frozen_server_is_a_timeout(server: RtspServer) -> None:
-    source = opened(server.url("door.mp4"), Ledger())
+    source = opened(server.url("door.mp4"), Counters())
     source.open()
     frames = source.frames()
     next(frames)
@@ -131,7 +131,7 @@ def test_every_cut_is_mended_and_nothing_is_left_behind(cuts: int, folder: Path,
         after = (threading.active_count(), len(list(handles.iterdir())))
         camera.finish()
     assert camera.times(CameraStatus.ONLINE) == cuts + 1
-    assert sum(camera.ledger.snapshot().reconnects.values()) >= cuts
+    assert sum(camera.counters.snapshot().reconnects.values()) >= cuts
     assert after == before
     indices = [info.index for info in camera.infos]
     assert indices == list(range(len(indices)))
@@ -146,8 +146,8 @@ def test_garbage_in_the_stream_is_survived(server: RtspServer, no_new_threads: N
         camera.wait_for(CameraStatus.ONLINE)
         for one_in in (20_000, 2_000, 200):
             proxy.garble_one_in = one_in
-            seen = len(camera.states) + sum(camera.ledger.snapshot().dropped.values())
-            wait_until(lambda seen=seen: len(camera.states) + sum(camera.ledger.snapshot().dropped.values()) > seen)  # type: ignore[misc]
+            seen = len(camera.states) + sum(camera.counters.snapshot().dropped.values())
+            wait_until(lambda seen=seen: len(camera.states) + sum(camera.counters.snapshot().dropped.values()) > seen)  # type: ignore[misc]
         proxy.garble_one_in = 0
         proxy.cut()
         good = len(camera.infos)
@@ -198,7 +198,7 @@ def test_a_frozen_server_is_left_and_found_again(server: RtspServer, no_new_thre
     server.thaw()
     camera.wait_for(CameraStatus.ONLINE, times=2)
     camera.finish()
-    assert camera.ledger.snapshot().reconnects[("door", "timeout")] >= 1
+    assert camera.counters.snapshot().reconnects[("door", "timeout")] >= 1
 
 
 def test_stop_while_the_server_is_frozen(server: RtspServer, no_new_threads: None) -> None:

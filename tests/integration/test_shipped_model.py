@@ -12,7 +12,7 @@ from ferstream.detection.weights import find_weights
 from ferstream.detection.yunet import Limits, YuNetModel
 from ferstream.inference.backends import open_classifier
 from ferstream.inference.bundle import Bundle, load_bundle
-from ferstream.training.stills import StillReader
+from ferstream.stills.stills import StillReader
 from tests.support.bundles import random_crops
 from tests.support.pictures import portrait, portrait_path
 

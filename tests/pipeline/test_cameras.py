@@ -8,7 +8,7 @@ import pytest
 
 from ferstream.domain.event import CameraStatus, TrackChange
 from ferstream.errors import ClosedError
-from ferstream.pipeline.pipeline import Outlet, Runner
+from ferstream.pipeline.pipeline import CameraCallbacks, Runner
 from tests.support.builders import camera_state, frame
 from tests.support.rig import Rig
 from tests.support.runners import PATIENCE_S, Gate, Scripted, ScriptedLooker, ScriptedSink, ScriptedTracker
@@ -21,7 +21,7 @@ class TestEnds:
     """The end of a connection is the end of its tracks."""
 
     def test_the_end_of_a_recording_ends_its_tracks_once_each(self) -> None:
-        rig = Rig(looks=[ScriptedLooker(faces=2)])
+        rig = Rig(finders=[ScriptedLooker(faces=2)])
         rig.pipeline.start()
         rig.add("door", 10)
         rig.add("yard", 0)
@@ -33,10 +33,10 @@ class TestEnds:
     def test_a_broken_connection_ends_its_tracks_and_the_next_one_begins_anew(self) -> None:
         rig = Rig()
 
-        def breaks(place: int, outlet: Outlet) -> None:
+        def breaks(place: int, callbacks: CameraCallbacks) -> None:
             if place == 5:
-                outlet.on_state(camera_state(CameraStatus.RECONNECTING, reason="no answer"))
-                outlet.on_state(camera_state(CameraStatus.ONLINE))
+                callbacks.on_state(camera_state(CameraStatus.RECONNECTING, reason="no answer"))
+                callbacks.on_state(camera_state(CameraStatus.ONLINE))
 
         rig.pipeline.start()
         rig.add("door", 10, before_each=breaks)
@@ -47,19 +47,19 @@ class TestEnds:
 
     def test_an_overrun_lane_does_not_lose_the_end_of_a_connection(self) -> None:
         gate = Gate()
-        rig = Rig(looks=[ScriptedLooker(gate=gate)])
+        rig = Rig(finders=[ScriptedLooker(gate=gate)])
 
-        def breaks(place: int, outlet: Outlet) -> None:
+        def breaks(place: int, callbacks: CameraCallbacks) -> None:
             if place == 1:
                 assert gate.reached.wait(PATIENCE_S)
-                outlet.on_state(camera_state(CameraStatus.RECONNECTING, reason="no answer"))
-                outlet.on_state(camera_state(CameraStatus.ONLINE))
+                callbacks.on_state(camera_state(CameraStatus.RECONNECTING, reason="no answer"))
+                callbacks.on_state(camera_state(CameraStatus.ONLINE))
 
         rig.pipeline.start()
         camera = rig.add("door", 30, live=True, before_each=breaks, linger=True)
         assert camera.delivered.wait(PATIENCE_S)
         gate.open()
-        wait_until(lambda: rig.ledger.snapshot().in_flight("door") == 0)
+        wait_until(lambda: rig.counters.snapshot().in_flight("door") == 0)
         assert [turn.info.index for turn in rig.sink.turns("door", TrackChange.LEFT)] == [0]
         camera.stop()
         rig.finish()
@@ -68,7 +68,7 @@ class TestEnds:
     def test_only_a_breakdown_is_an_end(self, status: CameraStatus) -> None:
         rig = Rig()
         rig.pipeline.start()
-        rig.add("door", 4, before_each=lambda place, outlet: outlet.on_state(camera_state(status)))
+        rig.add("door", 4, before_each=lambda place, callbacks: callbacks.on_state(camera_state(status)))
         rig.finish()
         assert [turn.info.index for turn in rig.sink.turns("door", TrackChange.LEFT)] == [3]
 
@@ -79,10 +79,10 @@ class TestStates:
     def test_states_reach_the_sinks_in_order(self) -> None:
         rig = Rig()
 
-        def stalls(place: int, outlet: Outlet) -> None:
+        def stalls(place: int, callbacks: CameraCallbacks) -> None:
             if place == 2:
-                outlet.on_state(camera_state(CameraStatus.STALLED, reason="no frame for 5 s"))
-                outlet.on_state(camera_state(CameraStatus.ONLINE))
+                callbacks.on_state(camera_state(CameraStatus.STALLED, reason="no frame for 5 s"))
+                callbacks.on_state(camera_state(CameraStatus.ONLINE))
 
         rig.pipeline.start()
         rig.add("door", 4, before_each=stalls)
@@ -93,7 +93,7 @@ class TestStates:
     def test_a_last_state_after_the_end_still_reaches_the_sinks(self) -> None:
         rig = Rig()
         rig.pipeline.start()
-        outlets: list[Outlet] = []
+        outlets: list[CameraCallbacks] = []
 
         class Quiet:
             def start(self) -> None:
@@ -105,20 +105,20 @@ class TestStates:
             def join(self, timeout_s: float) -> bool:
                 return True
 
-        def make(outlet: Outlet) -> Runner:
-            outlets.append(outlet)
+        def make(callbacks: CameraCallbacks) -> Runner:
+            outlets.append(callbacks)
             return Quiet()
 
         rig.pipeline.add_camera("door", live=False, make_runner=make)
-        (outlet,) = outlets
-        outlet.on_state(camera_state(CameraStatus.ONLINE))
-        outlet.on_end()
-        outlet.on_state(camera_state(CameraStatus.OFFLINE, reason="unplugged"))
+        (callbacks,) = outlets
+        callbacks.on_state(camera_state(CameraStatus.ONLINE))
+        callbacks.on_end()
+        callbacks.on_state(camera_state(CameraStatus.OFFLINE, reason="unplugged"))
         wait_until(lambda: [state.reason for state in rig.sink.states("door")] == ["", "unplugged"])
         with pytest.raises(ClosedError):
-            outlet.emit(frame())
+            callbacks.emit(frame())
         assert rig.pipeline.stop(timeout_s=PATIENCE_S) == []
-        outlet.on_state(camera_state(CameraStatus.ONLINE))  # nobody is left to tell, and that is no error
+        callbacks.on_state(camera_state(CameraStatus.ONLINE))  # nobody is left to tell, and that is no error
 
     def test_a_state_that_no_runner_tells(self) -> None:
         rig = Rig()
@@ -133,7 +133,7 @@ class TestStates:
 
     def test_states_pass_while_frames_are_held_up(self) -> None:
         gate = Gate()
-        rig = Rig(looks=[ScriptedLooker(gate=gate)])
+        rig = Rig(finders=[ScriptedLooker(gate=gate)])
         rig.pipeline.start()
         rig.add("film", 50)
         assert gate.reached.wait(PATIENCE_S)
@@ -148,10 +148,10 @@ class TestComingAndGoing:
     """Adding and removing while everything runs."""
 
     def test_one_goes_without_disturbing_the_other(self) -> None:
-        rig = Rig(looks=[ScriptedLooker() for _ in range(2)])
+        rig = Rig(finders=[ScriptedLooker() for _ in range(2)])
         go_on = threading.Event()
 
-        def waits(place: int, outlet: Outlet) -> None:
+        def waits(place: int, callbacks: CameraCallbacks) -> None:
             if place == 20:
                 assert go_on.wait(PATIENCE_S)
 
@@ -172,7 +172,7 @@ class TestComingAndGoing:
 
     @pytest.mark.parametrize("workers", [1, 3])
     def test_one_that_comes_back_under_its_name_is_analysed_again(self, workers: int) -> None:
-        rig = Rig(looks=[ScriptedLooker() for _ in range(workers)])
+        rig = Rig(finders=[ScriptedLooker() for _ in range(workers)])
         rig.pipeline.start()
         for life in range(3):
             rig.add("door", rig.frames("door", 25, first=25 * life), linger=True)
@@ -184,7 +184,7 @@ class TestComingAndGoing:
 
     def test_what_it_had_delivered_is_still_analysed(self) -> None:
         gate = Gate()
-        rig = Rig(looks=[ScriptedLooker(gate=gate)])
+        rig = Rig(finders=[ScriptedLooker(gate=gate)])
         rig.pipeline.start()
         rig.add("door", 5, linger=True)
         assert rig.cameras["door"].delivered.wait(PATIENCE_S)
@@ -197,7 +197,7 @@ class TestComingAndGoing:
 
     def test_what_is_still_waiting_after_the_deadline_is_counted_and_the_name_is_free(self) -> None:
         gate = Gate()
-        rig = Rig(looks=[ScriptedLooker(gate=gate)])
+        rig = Rig(finders=[ScriptedLooker(gate=gate)])
         rig.pipeline.start()
         rig.add("door", 5, linger=True)
         assert rig.cameras["door"].delivered.wait(PATIENCE_S)
@@ -218,7 +218,7 @@ class TestComingAndGoing:
 
         rig = Rig(new_tracker=new_tracker)
         rig.pipeline.start()
-        old = rig.add("door", 5, before_each=lambda place, outlet: gate() if place == 2 else None)
+        old = rig.add("door", 5, before_each=lambda place, callbacks: gate() if place == 2 else None)
         assert gate.reached.wait(PATIENCE_S)
         assert rig.pipeline.remove_camera("door", timeout_s=0.01) is False
         new = rig.add("door", rig.frames("door", 3, first=10), linger=True)
@@ -237,7 +237,7 @@ class TestComingAndGoing:
     def test_a_thread_left_behind_does_not_speak_for_a_camera_that_is_gone(self) -> None:
         gate, rig = Gate(), Rig()
         rig.pipeline.start()
-        old = rig.add("door", 5, before_each=lambda place, outlet: gate() if place == 2 else None)
+        old = rig.add("door", 5, before_each=lambda place, callbacks: gate() if place == 2 else None)
         assert gate.reached.wait(PATIENCE_S)
         assert rig.pipeline.remove_camera("door", timeout_s=0.01) is False
         disabled = camera_state(CameraStatus.DISABLED, reason="switched off by a command")
@@ -261,7 +261,7 @@ class TestComingAndGoing:
         rig = Rig()
         rig.pipeline.start()
 
-        def fails(outlet: Outlet) -> Runner:
+        def fails(callbacks: CameraCallbacks) -> Runner:
             raise Scripted("no such source")
 
         with pytest.raises(Scripted):

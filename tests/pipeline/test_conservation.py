@@ -26,7 +26,7 @@ class TestRecordings:
 
     @pytest.mark.parametrize("workers", [1, 2, 4])
     def test_every_frame_arrives_once_in_order_with_its_own_label(self, workers: int) -> None:
-        rig = Rig(looks=[ScriptedLooker(faces=2, without_crop=1) for _ in range(workers)], max_batch=5)
+        rig = Rig(finders=[ScriptedLooker(faces=2, without_crop=1) for _ in range(workers)], max_batch=5)
         rig.pipeline.start()
         for camera in ("door", "yard"):
             rig.add(camera, 80)
@@ -37,7 +37,7 @@ class TestRecordings:
             assert rig.published(camera) == 80
             judged = [event for event in rig.sink.faces(camera) if event.emotion.probabilities is not None]
             assert [event.emotion.verdict.label for event in judged] == [LABELS[event.info.index % 7] for event in judged]
-            assert rig.ledger.snapshot().faces[camera, "classified"] == 160
+            assert rig.counters.snapshot().faces[camera, "classified"] == 160
 
     def test_a_hanging_sink_makes_the_recording_wait(self) -> None:
         gate = Gate()
@@ -85,10 +85,10 @@ class TestLive:
         wait_until(lambda: rig.dropped().get(("door", "capture", "overflow"), 0) > overflow)  # it goes on, all the same
         stream.enough.set()
         assert camera.delivered.wait(PATIENCE_S)
-        captured = rig.ledger.snapshot().frames["door", "capture"]
+        captured = rig.counters.snapshot().frames["door", "capture"]
         rig.clock.advance(0.6)
         gate.open()
-        wait_until(lambda: rig.ledger.snapshot().in_flight("door") == 0)
+        wait_until(lambda: rig.counters.snapshot().in_flight("door") == 0)
         dropped = rig.dropped()
         assert set(dropped) == {("door", "capture", "overflow"), ("door", "detection", "stale"), ("door", "inference", "stale")}
         assert dropped["door", "detection", "stale"] == LIVE_LANE_FRAMES
@@ -102,24 +102,24 @@ class TestLive:
 
     def test_an_idle_pipeline_takes_the_freshest(self) -> None:
         gate = Gate()
-        rig = Rig(looks=[ScriptedLooker(gate=gate)])
+        rig = Rig(finders=[ScriptedLooker(gate=gate)])
         rig.pipeline.start()
 
-        def hold_after_first(place: int, outlet: object) -> None:
+        def hold_after_first(place: int, callbacks: object) -> None:
             if place == 1:
                 assert gate.reached.wait(PATIENCE_S)
 
         camera = rig.add("door", 50, live=True, before_each=hold_after_first, linger=True)
         assert camera.delivered.wait(PATIENCE_S)
         gate.open()
-        wait_until(lambda: rig.ledger.snapshot().in_flight("door") == 0)
+        wait_until(lambda: rig.counters.snapshot().in_flight("door") == 0)
         camera.stop()
         rig.finish()
         assert rig.sink.indices("door") == [0, 48, 49]
         assert rig.dropped() == {("door", "capture", "overflow"): 47}
 
     def test_a_live_camera_s_overload_does_not_touch_a_recording(self) -> None:
-        rig = Rig(looks=[ScriptedLooker(), ScriptedLooker()])
+        rig = Rig(finders=[ScriptedLooker(), ScriptedLooker()])
         rig.pipeline.start()
         stream = LiveStream(rig, "door")
         rig.add("door", stream, live=True)
@@ -139,7 +139,7 @@ class TestFaults:
             return isinstance(event, FaceEvent) and event.info.index == 9
 
         rig = Rig(
-            looks=[ScriptedLooker(fails_at={3}), ScriptedLooker(fails_at={3})],
+            finders=[ScriptedLooker(fails_at={3}), ScriptedLooker(fails_at={3})],
             new_tracker=lambda camera: ScriptedTracker(camera, fails_at={5}),
             labels_fail_at={7},
             sink=ScriptedSink(fails=sink_fails),
@@ -161,7 +161,7 @@ class TestFaults:
         rig.finish()
         lost = sum(failure is not None for failure in failures)
         assert rig.dropped() == {("door", "inference", "error"): lost}
-        assert rig.ledger.snapshot().faces == {("door", "found"): 40, ("door", "classified"): 40 - lost, ("door", "dropped"): lost}
+        assert rig.counters.snapshot().faces == {("door", "found"): 40, ("door", "classified"): 40 - lost, ("door", "dropped"): lost}
         assert rig.sink.indices("door") == [index for index in range(40) if index % 4 != 1]
 
     def test_a_broken_classifier_is_fatal_and_everything_is_still_counted(self) -> None:
@@ -177,12 +177,12 @@ class TestFaults:
         assert rig.published("door") == 0
 
     def test_the_sums_are_never_negative_while_it_runs(self) -> None:
-        rig, done = Rig(looks=[ScriptedLooker(fails_at=range(0, 300, 7)) for _ in range(2)], max_batch=4), threading.Event()
+        rig, done = Rig(finders=[ScriptedLooker(fails_at=range(0, 300, 7)) for _ in range(2)], max_batch=4), threading.Event()
 
         def watch() -> set[bool]:
             seen = set()
             while not done.is_set():
-                snapshot = rig.ledger.snapshot()
+                snapshot = rig.counters.snapshot()
                 seen.add(all(snapshot.in_flight(camera) >= 0 for camera in ("door", "yard")))
             return seen
 

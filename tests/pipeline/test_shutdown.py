@@ -7,9 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from ferstream.domain.event import FaceEvent
+from ferstream.domain.event import Event, FaceEvent
 from ferstream.pipeline import pipeline as pipeline_module
-from ferstream.publishing.sink import Event
 from tests.support.classifiers import ScriptedClassifier
 from tests.support.rig import Rig
 from tests.support.runners import PATIENCE_S, Gate, ScriptedLooker, ScriptedSink, ScriptedTracker
@@ -29,7 +28,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def hanging(stage: str, gate: Gate, *, workers: int = 1) -> Rig:
     """A pipeline whose ``stage`` waits at the gate."""
     if stage == "detection":
-        return Rig(looks=[ScriptedLooker(gate=gate) for _ in range(workers)])
+        return Rig(finders=[ScriptedLooker(gate=gate) for _ in range(workers)])
     if stage == "tracking":
         return Rig(new_tracker=lambda camera: ScriptedTracker(camera, gate=gate))
     if stage == "inference":
@@ -48,7 +47,7 @@ class TestDrain:
 
     @pytest.mark.parametrize("workers", [1, 3])
     def test_a_stop_in_the_middle_of_recordings_loses_nothing(self, workers: int) -> None:
-        rig = Rig(looks=[ScriptedLooker() for _ in range(workers)])
+        rig = Rig(finders=[ScriptedLooker() for _ in range(workers)])
         rig.pipeline.start()
         for camera in ("door", "yard"):
             rig.add(camera, ENDLESS)
@@ -105,7 +104,7 @@ class TestHangingStage:
         stopping = Task(lambda: rig.pipeline.stop(timeout_s=0.2))
         assert stopping.result() == [stage]
         assert {thread.name for thread in rig.pipeline.threads if thread.is_alive()} == {stage}
-        snapshot = rig.ledger.snapshot()
+        snapshot = rig.counters.snapshot()
         in_hand = sum(snapshot.in_flight(camera) for camera in ("film", "door"))
         assert 0 < in_hand <= (1 if stage != "inference" else 8 + 1)  # one frame, or one batch
         assert {reason for _, _, reason in rig.dropped()} <= {"shutdown", "overflow"}
@@ -115,13 +114,13 @@ class TestHangingStage:
 
     def test_results_that_wait_for_a_stuck_worker_are_counted(self) -> None:
         gate, free = Gate(), ScriptedLooker()
-        rig = Rig(looks=[ScriptedLooker(gate=gate), free])
+        rig = Rig(finders=[ScriptedLooker(gate=gate), free])
         rig.pipeline.start()
         rig.add("film", 12)
         assert gate.reached.wait(PATIENCE_S)
         wait_until(lambda: len(free.seen) == 11)
         assert rig.pipeline.stop(timeout_s=0.2) == ["detection"]
-        assert rig.ledger.snapshot().in_flight("film") == 1
+        assert rig.counters.snapshot().in_flight("film") == 1
         gate.open()
         assert rig.pipeline.join(PATIENCE_S)
         rig.check_ended()
@@ -132,7 +131,7 @@ class TestHangingStage:
         gate = Gate()
         rig = Rig()
         rig.pipeline.start()
-        rig.add("door", 10, before_each=lambda place, outlet: gate() if place == 3 else None)
+        rig.add("door", 10, before_each=lambda place, callbacks: gate() if place == 3 else None)
         assert gate.reached.wait(PATIENCE_S)
         assert rig.pipeline.stop(timeout_s=0.1) == ["capture-door"]
         gate.open()
@@ -174,7 +173,7 @@ def random_rig(rng: random.Random) -> Rig:
     looks_fail, tracks_fail, sink_fails = some(), some(), some()
     workers = rng.randint(1, 3)
     return Rig(
-        looks=[ScriptedLooker(faces=rng.randint(0, 3), without_crop=rng.randint(0, 1), fails_at=looks_fail) for _ in range(workers)],
+        finders=[ScriptedLooker(faces=rng.randint(0, 3), without_crop=rng.randint(0, 1), fails_at=looks_fail) for _ in range(workers)],
         new_tracker=lambda camera: ScriptedTracker(camera, fails_at=tracks_fail),
         labels_fail_at=some(),
         classifier=ScriptedClassifier(failures=tuple(RuntimeError("lost") if rng.random() < 0.1 else None for _ in range(60))),
@@ -230,7 +229,7 @@ class TestAnyMoment:
             rig.add("camera0", rig.frames("camera0", rng.randint(0, 60), live=rng.random() < 0.5), live=rng.random() < 0.5)
 
     def captured(self, rig: Rig) -> int:
-        return sum(count for (_, stage), count in rig.ledger.snapshot().frames.items() if stage == "capture")
+        return sum(count for (_, stage), count in rig.counters.snapshot().frames.items() if stage == "capture")
 
     def all_delivered(self, rig: Rig) -> bool:
         return all(camera.delivered.is_set() for camera in rig.cameras.values())

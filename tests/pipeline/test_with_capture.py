@@ -12,7 +12,7 @@ from ferstream.capture.stage import CameraRunner
 from ferstream.domain.event import CameraStatus, TrackChange
 from ferstream.domain.frame import Frame
 from ferstream.errors import SourceFormatError, SourceTimeoutError
-from ferstream.pipeline.pipeline import Outlet
+from ferstream.pipeline.pipeline import CameraCallbacks
 from ferstream.runtime.backoff import Backoff
 from tests.support.rig import Rig
 from tests.support.runners import PATIENCE_S, Gate, ScriptedLooker
@@ -27,15 +27,15 @@ def add(rig: Rig, name: str, sources: Sequence[Source], *, live: bool, grace_s: 
     coming: Iterator[Source] = iter(sources)
     made: list[CameraRunner] = []
 
-    def make(outlet: Outlet) -> CameraRunner:
+    def make(callbacks: CameraCallbacks) -> CameraRunner:
         runner = CameraRunner(
             camera=name,
             connect=lambda: next(coming, None) or ScriptedSource(linger=True),
             live=live,
-            emit=outlet.emit,
-            on_state=outlet.on_state,
-            on_end=outlet.on_end,
-            observer=rig.ledger,
+            emit=callbacks.emit,
+            on_state=callbacks.on_state,
+            on_end=callbacks.on_end,
+            observer=rig.counters,
             backoff=Backoff(floor_s=0.001, cap_s=0.002, rng=random.Random(1)),
             grace_s=grace_s,
         )
@@ -57,11 +57,11 @@ def unhurried(rig: Rig, frames: Iterator[Frame]) -> list[Step]:
 
 def settled(rig: Rig, camera: str) -> Callable[[], None]:
     """Waits until nothing of a camera is on its way."""
-    return lambda: wait_until(lambda: rig.ledger.snapshot().in_flight(camera) == 0)
+    return lambda: wait_until(lambda: rig.counters.snapshot().in_flight(camera) == 0)
 
 
 def test_a_recording_is_analysed_to_its_last_frame() -> None:
-    rig = Rig(looks=[ScriptedLooker(), ScriptedLooker()])
+    rig = Rig(finders=[ScriptedLooker(), ScriptedLooker()])
     rig.pipeline.start()
     runner = add(rig, "film", [ScriptedSource(list(rig.frames("film", 120)))], live=False)
     rig.finish()
@@ -93,7 +93,7 @@ def test_each_connection_of_a_live_camera_has_its_own_tracks() -> None:
     runner = add(rig, "door", sources, live=True)
     wait_until(lambda: rig.published("door") == 20)
     wait_until(lambda: len(rig.sink.turns("door", TrackChange.LEFT)) == 4)
-    wait_until(lambda: sum(rig.ledger.snapshot().reconnects.values()) == 4)
+    wait_until(lambda: sum(rig.counters.snapshot().reconnects.values()) == 4)
     runner.stop()
     rig.finish()
     indices = rig.sink.indices("door")
@@ -104,7 +104,7 @@ def test_each_connection_of_a_live_camera_has_its_own_tracks() -> None:
 
 def test_a_stop_ends_a_recording_that_waits_for_room() -> None:
     gate = Gate()
-    rig = Rig(looks=[ScriptedLooker(gate=gate)])
+    rig = Rig(finders=[ScriptedLooker(gate=gate)])
     rig.pipeline.start()
     runner = add(rig, "film", [ScriptedSource(list(rig.frames("film", 500)))], live=False)
     wait_until(lambda: rig.pipeline.queues()["detection"][0] == rig.pipeline.queues()["detection"][1])
@@ -127,7 +127,7 @@ def test_a_hanging_read_is_left_behind_and_harms_nothing_else() -> None:
     wait_until(lambda: rig.published("film") == 40 and rig.published("door") == 1)
     assert rig.pipeline.stop(timeout_s=PATIENCE_S) == []
     assert door.abandoned == 1
-    assert rig.ledger.snapshot().tallies["capture_abandoned", "door"] == 1
+    assert rig.counters.snapshot().counts["capture_abandoned", "door"] == 1
     rig.check_ended()
     hang.release()
     assert rig.dropped() == {}

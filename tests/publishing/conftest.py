@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from ferstream.publishing.encode import Encoder, ModelRef
-from ferstream.publishing.topics import Topics
+from ferstream.events.encode import Encoder, ModelRef
 from ferstream.runtime.clock import SystemClock
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
+from ferstream.sinks.mqtt.topics import Topics
 
 
 @pytest.fixture
-def observer() -> Ledger:
-    """A real ledger."""
-    return Ledger()
+def observer() -> Counters:
+    """A real counters."""
+    return Counters()
 
 
 @pytest.fixture

@@ -7,13 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from ferstream.domain.event import CameraStatus, FaceEvent, TrackChange
-from ferstream.domain.frame import SourceEnded
+from ferstream.domain.event import CameraStatus, Event, FaceEvent, TrackChange
+from ferstream.domain.frame import EndOfStream
 from ferstream.domain.track import TrackState
-from ferstream.publishing.sink import Event
 from ferstream.publishing.stage import Item, PublishingHandler
 from ferstream.runtime.channel import Channel
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
 from ferstream.runtime.stage import Stage
 from tests.support.builders import camera_state, face_event, labelled_frame, track_event
 from tests.support.clock import FakeClock
@@ -25,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("no_new_threads")
 
 
 class Desk:
-    """A handler with a sink, a clock and a ledger."""
+    """A handler with a sink, a clock and a counters."""
 
     def __init__(
         self,
@@ -36,14 +35,14 @@ class Desk:
         allow: Callable[[FaceEvent], bool] = lambda event: True,
     ) -> None:
         self.sinks = sinks or (ScriptedSink(),)
-        self.sink, self.clock, self.ledger = self.sinks[0], FakeClock(), Ledger()
+        self.sink, self.clock, self.counters = self.sinks[0], FakeClock(), Counters()
         self.publish = PublishingHandler(
             sinks=self.sinks,
             allow=allow,
             summary_interval_s=interval_s,
             per_face=per_face,
             min_group_size=min_group_size,
-            observer=self.ledger,
+            observer=self.counters,
             clock=self.clock,
         )
 
@@ -53,38 +52,38 @@ class TestFrames:
 
     def test_faces_come_before_turns_in_their_order(self) -> None:
         desk = Desk()
-        frame = labelled_frame(3, labels=("happy", "sad"), turns=(track_event(3),))
+        frame = labelled_frame(3, labels=("happy", "sad"), changes=(track_event(3),))
         desk.publish(frame)
-        assert desk.sink.events == [*frame.faces, *frame.turns]
-        assert desk.ledger.snapshot().frames == {("door", "publishing"): 1}
-        assert desk.ledger.snapshot().events == {("door", "happy"): 1, ("door", "sad"): 1}
+        assert desk.sink.events == [*frame.faces, *frame.changes]
+        assert desk.counters.snapshot().frames == {("door", "publishing"): 1}
+        assert desk.counters.snapshot().events == {("door", "happy"): 1, ("door", "sad"): 1}
 
     def test_every_sink_gets_everything(self) -> None:
         desk = Desk(ScriptedSink(), ScriptedSink())
-        desk.publish(labelled_frame(turns=(track_event(),)))
+        desk.publish(labelled_frame(changes=(track_event(),)))
         assert desk.sinks[0].events == desk.sinks[1].events
         assert len(desk.sinks[1].events) == 2
 
     def test_the_rate_limit_holds_back_faces_and_nothing_else(self) -> None:
         desk = Desk(allow=lambda event: event.emotion.verdict.label != "sad")
-        desk.publish(labelled_frame(labels=("sad",), turns=(track_event(),)))
+        desk.publish(labelled_frame(labels=("sad",), changes=(track_event(),)))
         assert [type(event).__name__ for event in desk.sink.events] == ["TrackEvent"]
-        assert desk.ledger.snapshot().events == {}
-        assert desk.ledger.snapshot().frames == {("door", "publishing"): 1}
+        assert desk.counters.snapshot().events == {}
+        assert desk.counters.snapshot().frames == {("door", "publishing"): 1}
 
     def test_a_closing_frame_is_no_frame(self) -> None:
         desk = Desk()
-        desk.publish(labelled_frame(labels=(), turns=(track_event(change=TrackChange.LEFT),), closing=True))
+        desk.publish(labelled_frame(labels=(), changes=(track_event(change=TrackChange.LEFT),), end_of_stream=True))
         assert len(desk.sink.events) == 1
-        assert desk.ledger.snapshot().frames == {}
+        assert desk.counters.snapshot().frames == {}
 
     def test_the_way_from_capture_is_timed(self) -> None:
         desk = Desk()
         captured_ns = desk.clock.monotonic_ns()
         desk.clock.advance(0.02)
         desk.publish(labelled_frame(captured_ns=captured_ns))
-        desk.publish(labelled_frame(captured_ns=captured_ns, closing=True))
-        latency = desk.ledger.snapshot().latencies["door"]
+        desk.publish(labelled_frame(captured_ns=captured_ns, end_of_stream=True))
+        latency = desk.counters.snapshot().latencies["door"]
         assert (latency.count, round(latency.sum, 6)) == (1, 0.02)
 
     def test_states_pass_as_they_are(self) -> None:
@@ -97,7 +96,7 @@ class TestFrames:
         desk = Desk(ScriptedSink(fails=lambda event: True))
         with pytest.raises(Scripted):
             desk.publish(labelled_frame())
-        assert desk.ledger.snapshot().frames == {}
+        assert desk.counters.snapshot().frames == {}
 
 
 class TestSummaries:
@@ -106,7 +105,7 @@ class TestSummaries:
     def test_an_interval_s_counts_and_who_is_there_now(self) -> None:
         desk = Desk(interval_s=10)
         desk.publish(labelled_frame(0, labels=("happy", "sad")))
-        desk.publish(labelled_frame(1, labels=("happy",), turns=(track_event(1, number=2, change=TrackChange.LEFT),)))
+        desk.publish(labelled_frame(1, labels=("happy",), changes=(track_event(1, number=2, change=TrackChange.LEFT),)))
         desk.clock.advance(9.99)
         desk.publish.tick()
         assert desk.sink.summaries("door") == []
@@ -159,9 +158,9 @@ class TestSummaries:
         desk = Desk(interval_s=10)
         desk.publish(labelled_frame(labels=("happy",)))
         desk.clock.advance(3)
-        desk.publish(SourceEnded("door", final=False))
+        desk.publish(EndOfStream("door", final=False))
         assert desk.sink.summaries("door") == []
-        desk.publish(SourceEnded("door", final=True))
+        desk.publish(EndOfStream("door", final=True))
         assert [(summary.counts, summary.interval_s) for summary in desk.sink.summaries("door")] == [({"happy": 1}, 3.0)]
         desk.clock.advance(100)
         desk.publish.tick()
@@ -172,7 +171,7 @@ class TestSummaries:
         desk.publish(labelled_frame())
         desk.clock.advance(1000)
         desk.publish.tick()
-        desk.publish(SourceEnded("door", final=True))
+        desk.publish(EndOfStream("door", final=True))
         assert desk.sink.summaries("door") == []
 
     def test_a_refused_summary_does_not_fail_a_frame_that_was_counted(self) -> None:
@@ -181,9 +180,9 @@ class TestSummaries:
         desk.clock.advance(10)
         with pytest.raises(Scripted):
             desk.publish(labelled_frame(1))
-        assert desk.ledger.snapshot().frames == {("door", "publishing"): 1}
+        assert desk.counters.snapshot().frames == {("door", "publishing"): 1}
         desk.publish(labelled_frame(2))  # one summary is lost, not every frame after it
-        assert desk.ledger.snapshot().frames == {("door", "publishing"): 2}
+        assert desk.counters.snapshot().frames == {("door", "publishing"): 2}
 
 
 class TestAggregateOnly:
@@ -194,12 +193,12 @@ class TestAggregateOnly:
 
     def test_no_face_and_no_turn_leaves(self) -> None:
         desk = Desk(per_face=False)
-        desk.publish(labelled_frame(labels=("happy",) * 3, turns=(track_event(),)))
+        desk.publish(labelled_frame(labels=("happy",) * 3, changes=(track_event(),)))
         desk.publish(camera_state())
         desk.clock.advance(10)
         desk.publish.tick()
         assert self.kinds(desk.sink.events) == {"CameraState", "Summary"}
-        assert desk.ledger.snapshot().events == {}
+        assert desk.counters.snapshot().events == {}
 
     @pytest.mark.parametrize(("people", "counts", "now"), [(2, {}, 0), (3, {"happy": 3}, 3)])
     def test_a_group_too_small_is_reported_as_nobody(self, people: int, counts: dict[str, int], now: int) -> None:
@@ -213,7 +212,7 @@ class TestAggregateOnly:
     def test_who_has_left_does_not_hide_the_last_one_in_the_next_interval(self) -> None:
         desk = Desk(per_face=False, min_group_size=3)
         gone = tuple(track_event(number=number, change=TrackChange.LEFT) for number in (2, 3))
-        desk.publish(labelled_frame(0, labels=("happy",) * 3, turns=gone))
+        desk.publish(labelled_frame(0, labels=("happy",) * 3, changes=gone))
         desk.clock.advance(10)
         desk.publish(labelled_frame(1, labels=("sad",)))
         desk.clock.advance(10)
@@ -233,7 +232,7 @@ class TestAggregateOnly:
 def test_stop_while_blocked_before_an_empty_input() -> None:
     channel: Channel[Item] = Channel(capacity=1)
     run: StageRun[Item, None] = StageRun()
-    stage = Stage(name="publishing", handlers=[Desk().publish], hooks=run.hooks(channel.get), observer=run.ledger)
+    stage = Stage(name="publishing", handlers=[Desk().publish], hooks=run.hooks(channel.get), observer=run.counters)
     stage.start()
     wait_until(lambda: bool(channel._lanes._not_empty._waiters))  # type: ignore[attr-defined]
     channel.close()
@@ -246,7 +245,7 @@ def test_a_sink_that_waits_holds_the_stage_only_until_it_answers() -> None:
     desk = Desk(ScriptedSink(gate=gate))
     channel: Channel[Item] = Channel(capacity=4)
     run: StageRun[Item, None] = StageRun()
-    stage = Stage(name="publishing", handlers=[desk.publish], hooks=run.hooks(channel.get), observer=run.ledger)
+    stage = Stage(name="publishing", handlers=[desk.publish], hooks=run.hooks(channel.get), observer=run.counters)
     stage.start()
     for index in range(3):
         channel.put(labelled_frame(index))
@@ -255,4 +254,4 @@ def test_a_sink_that_waits_holds_the_stage_only_until_it_answers() -> None:
     assert not stage.join(0)
     gate.open()
     assert stage.join(PATIENCE_S)
-    assert desk.ledger.snapshot().frames == {("door", "publishing"): 3}
+    assert desk.counters.snapshot().frames == {("door", "publishing"): 3}

@@ -10,7 +10,7 @@ import pytest
 from ferstream.errors import ClosedError, OutputError
 from ferstream.runtime import stage as stage_module
 from ferstream.runtime.channel import Channel
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
 from ferstream.runtime.stage import FAILURES_IN_A_ROW, Stage
 from tests.support.run_stage import StageRun, run_stage
 from tests.support.runners import PATIENCE_S, Gate, Scripted
@@ -44,14 +44,14 @@ class TestWork:
         run = run_stage([double], range(5))
         assert run.results == [0, 2, 4, 6, 8]
         assert run.ends == 1
-        assert run.ledger.snapshot().durations["work"].count == 5
+        assert run.counters.snapshot().durations["work"].count == 5
 
     def test_a_failure_is_accounted_for_and_the_next_item_is_worked_on(self) -> None:
         run = run_stage([fails_on_odd], range(5))
         assert run.results == [0, 2, 4]
         assert [(item, str(error)) for item, error in run.failed] == [(1, "1"), (3, "3")]
         assert run.fatal == []
-        assert run.ledger.snapshot().durations["work"].count == 3
+        assert run.counters.snapshot().durations["work"].count == 3
 
     def test_what_cannot_be_handed_on_has_failed(self) -> None:
         run: StageRun[int, int] = StageRun()
@@ -60,7 +60,7 @@ class TestWork:
         def refuse(item: int, result: int) -> None:
             raise Scripted("emit")
 
-        stage = Stage(name="work", handlers=[double], hooks=run.hooks(channel.get, emit=refuse), observer=run.ledger)
+        stage = Stage(name="work", handlers=[double], hooks=run.hooks(channel.get, emit=refuse), observer=run.counters)
         stage.start()
         channel.put(1)
         channel.close()
@@ -89,7 +89,7 @@ class TestManyWorkers:
     def test_threads_are_named_and_dead_afterwards(self) -> None:
         run: StageRun[int, int] = StageRun()
         channel: Channel[int] = Channel(capacity=1)
-        stage = Stage(name="work", handlers=[double, double], hooks=run.hooks(channel.get), observer=run.ledger)
+        stage = Stage(name="work", handlers=[double, double], hooks=run.hooks(channel.get), observer=run.counters)
         assert [thread.name for thread in stage.threads] == ["work-0", "work-1"]
         stage.start()
         channel.close()
@@ -104,7 +104,7 @@ class TestManyWorkers:
             gate()
             return item
 
-        stage = Stage(name="work", handlers=[slow, slow], hooks=run.hooks(channel.get), observer=run.ledger)
+        stage = Stage(name="work", handlers=[slow, slow], hooks=run.hooks(channel.get), observer=run.counters)
         stage.start()
         channel.put(1)
         channel.close()
@@ -122,12 +122,12 @@ class TestBeats:
     def test_a_started_stage_has_a_beat_and_an_ended_one_none(self) -> None:
         run: StageRun[int, int] = StageRun()
         channel: Channel[int] = Channel(capacity=1)
-        stage = Stage(name="work", handlers=[double], hooks=run.hooks(channel.get), observer=run.ledger)
+        stage = Stage(name="work", handlers=[double], hooks=run.hooks(channel.get), observer=run.counters)
         stage.start()
-        assert set(run.ledger.snapshot().beats) == {"work"}
+        assert set(run.counters.snapshot().beats) == {"work"}
         channel.close()
         assert stage.join(PATIENCE_S)
-        assert run.ledger.snapshot().beats == {}
+        assert run.counters.snapshot().beats == {}
 
     @pytest.mark.usefixtures("quick_idle")
     def test_an_idle_stage_beats_on_and_calls_on_idle_in_its_own_thread(self) -> None:
@@ -135,10 +135,10 @@ class TestBeats:
         run: StageRun[int, int] = StageRun()
         channel: Channel[int] = Channel(capacity=1)
         hooks = run.hooks(channel.get, on_idle=lambda: idlers.add(threading.current_thread().name))
-        stage = Stage(name="work", handlers=[double], hooks=hooks, observer=run.ledger)
+        stage = Stage(name="work", handlers=[double], hooks=hooks, observer=run.counters)
         stage.start()
-        first = run.ledger.snapshot().beats["work"]
-        wait_until(lambda: bool(idlers) and run.ledger.snapshot().beats["work"] > first)
+        first = run.counters.snapshot().beats["work"]
+        wait_until(lambda: bool(idlers) and run.counters.snapshot().beats["work"] > first)
         channel.close()
         assert stage.join(PATIENCE_S)
         assert idlers == {"work"}
@@ -146,13 +146,13 @@ class TestBeats:
     def test_a_hanging_handler_stops_beating(self) -> None:
         gate, beats = Gate(), list[str]()
 
-        class Watch(Ledger):
+        class Watch(Counters):
             def beat(self, stage: str) -> None:
                 beats.append(stage)
 
-        run: StageRun[int, None] = StageRun(ledger=Watch())
+        run: StageRun[int, None] = StageRun(counters=Watch())
         channel: Channel[int] = Channel(capacity=1)
-        stage = Stage(name="work", handlers=[lambda item: gate()], hooks=run.hooks(channel.get), observer=run.ledger)
+        stage = Stage(name="work", handlers=[lambda item: gate()], hooks=run.hooks(channel.get), observer=run.counters)
         stage.start()
         channel.put(1)
         assert gate.reached.wait(PATIENCE_S)
@@ -195,7 +195,7 @@ class TestFatal:
         def on_idle() -> None:
             raise error
 
-        stage = Stage(name="work", handlers=[double], hooks=run.hooks(channel.get, on_idle=on_idle), observer=run.ledger)
+        stage = Stage(name="work", handlers=[double], hooks=run.hooks(channel.get, on_idle=on_idle), observer=run.counters)
         stage.start()
         assert stage.join(PATIENCE_S)
         assert run.fatal == [("work", error)]
@@ -207,12 +207,12 @@ class TestFatal:
         def take(timeout_s: float) -> int:
             raise Scripted("take")
 
-        stage = Stage(name="work", handlers=[double], hooks=run.hooks(take), observer=run.ledger)
+        stage = Stage(name="work", handlers=[double], hooks=run.hooks(take), observer=run.counters)
         stage.start()
         assert stage.join(PATIENCE_S)
         assert [name for name, _ in run.fatal] == ["work"]
         assert run.ends == 1
-        assert run.ledger.snapshot().beats == {}
+        assert run.counters.snapshot().beats == {}
 
 
 class TestStopWhileBlocked:
@@ -221,7 +221,7 @@ class TestStopWhileBlocked:
     def test_before_an_empty_input(self) -> None:
         run: StageRun[int, int] = StageRun()
         channel: Channel[int] = Channel(capacity=1)
-        stage = Stage(name="work", handlers=[double, double], hooks=run.hooks(channel.get), observer=run.ledger)
+        stage = Stage(name="work", handlers=[double, double], hooks=run.hooks(channel.get), observer=run.counters)
         stage.start()
         assert not stage.join(0)
         channel.close()
@@ -241,7 +241,7 @@ class TestStopWhileBlocked:
                 lost.append(result)
 
         run: StageRun[int, int] = StageRun()
-        stage = Stage(name="work", handlers=[double], hooks=run.hooks(source.get, emit=emit), observer=run.ledger)
+        stage = Stage(name="work", handlers=[double], hooks=run.hooks(source.get, emit=emit), observer=run.counters)
         stage.start()
         for item in range(4):
             source.put(item)

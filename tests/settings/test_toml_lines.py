@@ -7,8 +7,8 @@ import tomllib
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ferstream.settings.raw_values import paths
 from ferstream.settings.toml_lines import find_lines
-from ferstream.settings.tree import paths
 
 FILE = """\
 # node = "not this"

@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 import pytest
 
-from ferstream.publishing.listen import listen
-from ferstream.publishing.mqtt import BrokerAddress, Incoming
 from ferstream.runtime.backoff import Backoff
+from ferstream.sinks.mqtt.connection import BrokerAddress, Incoming
+from ferstream.sinks.mqtt.subscriber import listen
 
 HOST = "127.0.0.1"
 WAIT_S = 30.0

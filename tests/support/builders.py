@@ -36,7 +36,7 @@ def frame_info(index: int = 0, *, camera: str = "door", live: bool = False, capt
 def frame(index: int = 0, *, camera: str = "door", live: bool = False, captured_ns: int = 0) -> Frame:
     """A grey picture; all frames share their pixels, nobody here writes to them."""
     info = frame_info(index, camera=camera, live=live, captured_ns=captured_ns)
-    return Frame(info=info, luma=Luma(_PLANE, limited=False), small=_SMALL)
+    return Frame(info=info, luma=Luma(_PLANE, limited=False), detection_image=_SMALL)
 
 
 def face(*, x: float = 8.0, y: float = 8.0, side: float = 32.0, score: float = 0.9) -> Face:
@@ -73,14 +73,14 @@ def tracked_frame(
     greys: tuple[int | None, ...] = (100,),
     camera: str = "door",
     ended: tuple[Track, ...] = (),
-    closing: bool = False,
+    end_of_stream: bool = False,
     live: bool = False,
     captured_ns: int = 0,
 ) -> TrackedFrame:
     """A frame whose n-th face belongs to track n, from 1."""
     detected = detected_frame(index, greys=greys, camera=camera, live=live, captured_ns=captured_ns)
     faces = tuple(TrackedFace(track(number, camera=camera), crop) for number, crop in enumerate(detected.faces, 1))
-    return TrackedFrame(info=detected.info, faces=faces, ended=ended, closing=closing)
+    return TrackedFrame(info=detected.info, faces=faces, ended=ended, end_of_stream=end_of_stream)
 
 
 def verdict(label: str = "happy", confidence: float = 0.9) -> Verdict:
@@ -133,8 +133,8 @@ def labelled_frame(
     *,
     camera: str = "door",
     labels: tuple[str, ...] = ("happy",),
-    turns: tuple[TrackEvent, ...] = (),
-    closing: bool = False,
+    changes: tuple[TrackEvent, ...] = (),
+    end_of_stream: bool = False,
     live: bool = False,
     captured_ns: int = 0,
 ) -> LabelledFrame:
@@ -144,7 +144,7 @@ def labelled_frame(
         face_event(index, camera=camera, number=number, label=label, live=live, captured_ns=captured_ns)
         for number, label in enumerate(labels, 1)
     )
-    return LabelledFrame(info=info, faces=faces, turns=turns, closing=closing)
+    return LabelledFrame(info=info, faces=faces, changes=changes, end_of_stream=end_of_stream)
 
 
 def camera_state(status: CameraStatus = CameraStatus.ONLINE, *, camera: str = "door", reason: str = "") -> CameraState:

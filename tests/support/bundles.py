@@ -58,7 +58,7 @@ def tiny_network(*, softmax: bool = False) -> Any:
 
 def tiny_full_bundle(directory: Path, *, name: str = "tiny-full", version: str = "1.0.0") -> Bundle:
     """Write a bundle with Keras and OpenVINO files of the same network."""
-    from ferstream.training.serving import save_bundle, serving_model
+    from ferstream.training.evaluation.serving import save_bundle, serving_model
 
     return save_bundle(serving_model(tiny_network()), directory=directory / name / version, name=name, version=version)
 

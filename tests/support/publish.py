@@ -5,12 +5,12 @@ from __future__ import annotations
 import secrets
 import time
 
-from ferstream.publishing.mqtt import BrokerAddress, Connection, Outgoing
+from ferstream.sinks.mqtt.connection import BrokerAddress, MqttConnection, Outgoing
 
 
 def publish(url: str, topic: str, payload: bytes) -> None:
     """Connect, publish with QoS 1, wait for the acknowledgement."""
-    connection = Connection(BrokerAddress(url=url, client_id=f"test-{secrets.token_hex(4)}"))
+    connection = MqttConnection(BrokerAddress(url=url, client_id=f"test-{secrets.token_hex(4)}"))
     connection.connect()
     number = connection.publish(Outgoing(topic=topic, payload=payload))
     deadline, answered = time.monotonic() + 10, False

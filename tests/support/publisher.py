@@ -12,13 +12,13 @@ import threading
 import time
 from pathlib import Path
 
-from ferstream.publishing.encode import Encoder, ModelRef
-from ferstream.publishing.mqtt import BrokerAddress
-from ferstream.publishing.mqtt_sink import MqttSink
-from ferstream.publishing.topics import Topics
+from ferstream.events.encode import Encoder, ModelRef
 from ferstream.runtime.backoff import Backoff
 from ferstream.runtime.clock import SystemClock
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
+from ferstream.sinks.mqtt.connection import BrokerAddress
+from ferstream.sinks.mqtt.sink import MqttSink
+from ferstream.sinks.mqtt.topics import Topics
 from tests.support.builders import face_event
 
 
@@ -30,7 +30,7 @@ def main() -> None:
         address=BrokerAddress(url=url, client_id="ferstream-edge-1"),
         topics=Topics(prefix="ferstream", node="edge-1"),
         encoder=Encoder(node="edge-1", boot_id=boot_id, model=ModelRef("m", "1"), clock=SystemClock()),
-        observer=Ledger(),
+        observer=Counters(),
         outbox_directory=folder,
         backoff=Backoff(floor_s=0.05, cap_s=0.2),
     )

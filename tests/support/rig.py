@@ -7,8 +7,8 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from ferstream.domain.face import DetectedFrame
 from ferstream.domain.frame import Frame
 from ferstream.inference.stage import Classification
-from ferstream.pipeline.pipeline import Outlet, Pipeline, Policy, Runner, Work
-from ferstream.runtime.ledger import Ledger, Snapshot
+from ferstream.pipeline.pipeline import CameraCallbacks, Components, Pipeline, PipelineConfig, Runner
+from ferstream.runtime.counters import Counters, Snapshot
 from tests.support.builders import frame
 from tests.support.classifiers import ScriptedClassifier
 from tests.support.clock import FakeClock
@@ -21,7 +21,7 @@ class Rig:
     def __init__(
         self,
         *,
-        looks: Sequence[Callable[[Frame], DetectedFrame]] | None = None,
+        finders: Sequence[Callable[[Frame], DetectedFrame]] | None = None,
         new_tracker: Callable[[str], ScriptedTracker] = ScriptedTracker,
         classifier: ScriptedClassifier | None = None,
         labels_fail_at: Container[int] = (),
@@ -31,25 +31,25 @@ class Rig:
         staleness_s: float = 0.5,
         summary_interval_s: float = 0.0,
     ) -> None:
-        self.clock, self.ledger = FakeClock(), Ledger()
+        self.clock, self.counters = FakeClock(), Counters()
         self.sink = sink or ScriptedSink()
         self.errors: list[tuple[str, BaseException]] = []
         self.cameras: dict[str, ScriptedRunner] = {}
         self.left_behind: list[ScriptedRunner] = []
         self.names: set[str] = set()
-        work = Work(
-            looks=looks or [ScriptedLooker()],
+        components = Components(
+            finders=finders or [ScriptedLooker()],
             new_tracker=new_tracker,
-            classify=Classification(classifier or ScriptedClassifier(), max_batch=max_batch, observer=self.ledger),
+            classify=Classification(classifier or ScriptedClassifier(), max_batch=max_batch, observer=self.counters),
             new_labeller=lambda camera: ScriptedLabeller(fails_at=labels_fail_at),
             sinks=[self.sink],
             allow=lambda event: True,
         )
-        policy = Policy(staleness_s=staleness_s, max_batch=max_batch, max_wait_s=max_wait_s, summary_interval_s=summary_interval_s)
+        config = PipelineConfig(staleness_s=staleness_s, max_batch=max_batch, max_wait_s=max_wait_s, summary_interval_s=summary_interval_s)
         self.pipeline = Pipeline(
-            work=work,
-            policy=policy,
-            ledger=self.ledger,
+            components=components,
+            config=config,
+            counters=self.counters,
             clock=self.clock,
             on_error=lambda stage, exc: self.errors.append((stage, exc)),
         )
@@ -60,15 +60,15 @@ class Rig:
         frames: int | Iterable[Frame],
         *,
         live: bool = False,
-        before_each: Callable[[int, Outlet], None] = lambda place, outlet: None,
+        before_each: Callable[[int, CameraCallbacks], None] = lambda place, callbacks: None,
         linger: bool = False,
     ) -> ScriptedRunner:
         """Add a camera that delivers so many frames, or these."""
         given = self.frames(name, frames, live=live) if isinstance(frames, int) else frames
 
-        def make(outlet: Outlet) -> Runner:
+        def make(callbacks: CameraCallbacks) -> Runner:
             self.cameras[name] = ScriptedRunner(
-                name, ledger=self.ledger, outlet=outlet, frames=given, before_each=before_each, linger=linger
+                name, counters=self.counters, callbacks=callbacks, frames=given, before_each=before_each, linger=linger
             )
             return self.cameras[name]
 
@@ -92,7 +92,7 @@ class Rig:
         assert not [thread.name for thread in self.pipeline.threads if thread.is_alive()]
         for runner in (*self.cameras.values(), *self.left_behind):
             assert runner.join(PATIENCE_S)
-        snapshot = self.ledger.snapshot()
+        snapshot = self.counters.snapshot()
         in_flight = {camera: snapshot.in_flight(camera) for camera in self.names}
         assert not any(in_flight.values()), f"in flight {in_flight}, frames {snapshot.frames}, dropped {snapshot.dropped}"
         for camera in self.names:
@@ -102,8 +102,8 @@ class Rig:
 
     def dropped(self) -> dict[tuple[str, str, str], int]:
         """Frames lost, by camera, stage and reason."""
-        return dict(self.ledger.snapshot().dropped)
+        return dict(self.counters.snapshot().dropped)
 
     def published(self, camera: str) -> int:
         """Frames that were analysed to the end."""
-        return self.ledger.snapshot().frames.get((camera, "publishing"), 0)
+        return self.counters.snapshot().frames.get((camera, "publishing"), 0)

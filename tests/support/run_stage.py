@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from ferstream.runtime.channel import Channel
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
 from ferstream.runtime.stage import Stage, StageHooks
 from tests.support.runners import PATIENCE_S
 
@@ -24,14 +24,14 @@ class StageRun(Generic[In, Out]):
         failed: Items whose handler raised, with the error.
         ends: How often ``on_end`` was called.
         fatal: What ended the stage, if anything.
-        ledger: The counts.
+        counters: The counts.
     """
 
     results: list[Out] = field(default_factory=list)
     failed: list[tuple[In, BaseException]] = field(default_factory=list)
     ends: int = 0
     fatal: list[tuple[str, BaseException]] = field(default_factory=list)
-    ledger: Ledger = field(default_factory=Ledger)
+    counters: Counters = field(default_factory=Counters)
 
     def hooks(
         self,
@@ -65,7 +65,7 @@ def run_stage(handlers: Sequence[Callable[[In], Out]], items: Iterable[In], *, n
     waiting = list(items)
     channel: Channel[In] = Channel(capacity=max(1, len(waiting)))
     run: StageRun[In, Out] = StageRun()
-    stage = Stage(name=name, handlers=handlers, hooks=run.hooks(channel.get), observer=run.ledger)
+    stage = Stage(name=name, handlers=handlers, hooks=run.hooks(channel.get), observer=run.counters)
     stage.start()
     for item in waiting:
         channel.put(item)

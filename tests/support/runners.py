@@ -1,4 +1,4 @@
-"""Scripted cameras, lookers, trackers, labellers and sinks for whole pipelines: they answer, raise, or wait for an event."""
+"""Scripted cameras, finders, trackers, labellers and sinks for whole pipelines: they answer, raise, or wait for an event."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import threading
 from collections.abc import Callable, Container, Iterable, Sequence
 
 from ferstream.domain.emotion import LABELS, Emotion, Verdict
-from ferstream.domain.event import CameraState, CameraStatus, FaceEvent, LabelledFrame, Summary, TrackChange, TrackEvent
+from ferstream.domain.event import CameraState, CameraStatus, Event, FaceEvent, LabelledFrame, Summary, TrackChange, TrackEvent
 from ferstream.domain.face import DetectedFrame
 from ferstream.domain.frame import Frame
 from ferstream.domain.track import Track, TrackedFace, TrackedFrame, TrackState
 from ferstream.errors import ClosedError
-from ferstream.pipeline.pipeline import Outlet
-from ferstream.publishing.sink import Event
-from ferstream.runtime.ledger import Ledger
+from ferstream.pipeline.pipeline import CameraCallbacks
+from ferstream.runtime.counters import Counters
 from tests.support.builders import camera_state, face_crop
 
 PATIENCE_S = 20.0
@@ -49,8 +48,8 @@ class ScriptedRunner:
 
     Args:
         name: The camera's.
-        ledger: Counts the frames.
-        outlet: Where they go.
+        counters: Counts the frames.
+        callbacks: Where they go.
         frames: What it delivers.
         before_each: Called before each frame, with its place; may wait or report states.
         linger: Whether it stays connected after the last frame until it is stopped.
@@ -60,13 +59,13 @@ class ScriptedRunner:
         self,
         name: str,
         *,
-        ledger: Ledger,
-        outlet: Outlet,
+        counters: Counters,
+        callbacks: CameraCallbacks,
         frames: Iterable[Frame],
-        before_each: Callable[[int, Outlet], None] = lambda place, outlet: None,
+        before_each: Callable[[int, CameraCallbacks], None] = lambda place, callbacks: None,
         linger: bool = False,
     ) -> None:
-        self._ledger, self.outlet, self._frames = ledger, outlet, frames
+        self._counters, self.callbacks, self._frames = counters, callbacks, frames
         self._before_each, self._linger, self._name = before_each, linger, name
         self._stop = threading.Event()
         self.delivered = threading.Event()
@@ -87,7 +86,7 @@ class ScriptedRunner:
 
     def _run(self) -> None:
         try:
-            self.outlet.on_state(camera_state(camera=self._name))
+            self.callbacks.on_state(camera_state(camera=self._name))
             self._deliver()
             self.delivered.set()
             if self._linger:
@@ -95,16 +94,16 @@ class ScriptedRunner:
         except ClosedError:
             pass  # the pipeline takes no more
         finally:
-            self.outlet.on_state(camera_state(CameraStatus.OFFLINE, camera=self._name, reason="ended"))
-            self.outlet.on_end()
+            self.callbacks.on_state(camera_state(CameraStatus.OFFLINE, camera=self._name, reason="ended"))
+            self.callbacks.on_end()
 
     def _deliver(self) -> None:
         for place, frame in enumerate(self._frames):
             if self._stop.is_set():
                 return
-            self._before_each(place, self.outlet)
-            self._ledger.frame(frame.info.camera, "capture")
-            self.outlet.emit(frame)
+            self._before_each(place, self.callbacks)
+            self._counters.frame(frame.info.camera, "capture")
+            self.callbacks.emit(frame)
 
 
 class ScriptedLooker:
@@ -170,14 +169,14 @@ class ScriptedLabeller:
     def label(self, frame: TrackedFrame, probabilities: Sequence[Sequence[float] | None]) -> LabelledFrame:
         """Label one frame."""
         assert len(probabilities) == len(frame.faces)
-        if frame.info.index in self._fails_at and not frame.closing:
+        if frame.info.index in self._fails_at and not frame.end_of_stream:
             raise Scripted(f"label {frame.info.index}")
         faces = tuple(
             FaceEvent(info=frame.info, track=tracked.track, face=tracked.face.face, emotion=_emotion(row))
             for tracked, row in zip(frame.faces, probabilities, strict=True)
         )
         turns = tuple(_left(frame, track) for track in frame.ended)
-        return LabelledFrame(info=frame.info, faces=faces, turns=turns)
+        return LabelledFrame(info=frame.info, faces=faces, changes=turns)
 
 
 class ScriptedSink:

@@ -29,7 +29,7 @@ class ScriptedSource:
         self._steps, self._opening, self._linger = steps, opening, linger
         self._closed = threading.Event()
         self.closes = 0
-        self.pulse_ns = 0
+        self.last_activity_ns = 0
 
     @property
     def closed(self) -> bool:

@@ -1,4 +1,4 @@
-"""The collector shows what the ledger counted, and zeros for what a known camera could count."""
+"""The collector shows what the counters counted, and zeros for what a known camera could count."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from ferstream.runtime.ledger import HistogramValue, Ledger, Snapshot
+from ferstream.runtime.counters import Counters, HistogramValue, Snapshot
 from ferstream.telemetry import metrics
 from ferstream.telemetry.collector import BuildInfo, OutboxReading, PipelineCollector, QueueReading, Readings, build_registry, cumulative
 
@@ -20,13 +20,13 @@ BUILD = BuildInfo("1.2.3", "emotion-edge/1.0.0", "openvino")
 CAMERAS = ["door", "yard"]
 
 
-def full(ledger: Ledger) -> CollectorRegistry:
+def full(counters: Counters) -> CollectorRegistry:
     return build_registry(
         Readings(
-            snapshot=ledger.snapshot,
+            snapshot=counters.snapshot,
             cameras=lambda: CAMERAS,
             build=lambda: BUILD,
-            at_rest=lambda: {"yard"},
+            expected_down=lambda: {"yard"},
             queues=lambda: {"detection": QueueReading(2, 4)},
             outbox=lambda: OutboxReading(3, 900, 100_000, 1 << 26),
             mqtt_connected=lambda: True,
@@ -35,8 +35,8 @@ def full(ledger: Ledger) -> CollectorRegistry:
     )
 
 
-def bare(ledger: Ledger) -> CollectorRegistry:
-    return build_registry(Readings(snapshot=ledger.snapshot, cameras=lambda: CAMERAS, build=lambda: BUILD), process=False)
+def bare(counters: Counters) -> CollectorRegistry:
+    return build_registry(Readings(snapshot=counters.snapshot, cameras=lambda: CAMERAS, build=lambda: BUILD), process=False)
 
 
 @pytest.mark.parametrize(
@@ -76,12 +76,12 @@ def bare(ledger: Ledger) -> CollectorRegistry:
         ("ferstream_build_info", {"version": "1.2.3", "model": "emotion-edge/1.0.0", "backend": "openvino"}, 1),
     ],
 )
-def test_a_reading_arrives_under_its_name(ledger: Ledger, name: str, labels: dict[str, str], value: float) -> None:
-    assert full(ledger).get_sample_value(name, labels) == value
+def test_a_reading_arrives_under_its_name(counters: Counters, name: str, labels: dict[str, str], value: float) -> None:
+    assert full(counters).get_sample_value(name, labels) == value
 
 
 def test_series_of_a_known_camera_exist_at_zero() -> None:
-    registry = bare(Ledger())
+    registry = bare(Counters())
     for camera in CAMERAS:
         for emotion in metrics.EMOTIONS:
             assert registry.get_sample_value("ferstream_events_total", {"camera": camera, "emotion": emotion}) == 0
@@ -96,25 +96,25 @@ def test_series_of_a_known_camera_exist_at_zero() -> None:
         assert registry.get_sample_value("ferstream_outbox_dropped_total", {"reason": reason}) == 0
 
 
-def test_what_does_not_exist_is_left_out_and_not_zero(ledger: Ledger) -> None:
-    registry = bare(ledger)
+def test_what_does_not_exist_is_left_out_and_not_zero(counters: Counters) -> None:
+    registry = bare(counters)
     for name in ("ferstream_mqtt_connected", "ferstream_outbox_events", "ferstream_outbox_degraded", "ferstream_gpu_memory_bytes"):
         assert registry.get_sample_value(name) is None
 
 
-def test_a_removed_camera_keeps_its_counts_but_is_not_down(ledger: Ledger) -> None:
-    registry = build_registry(Readings(snapshot=ledger.snapshot, cameras=lambda: ["yard"], build=lambda: BUILD), process=False)
+def test_a_removed_camera_keeps_its_counts_but_is_not_down(counters: Counters) -> None:
+    registry = build_registry(Readings(snapshot=counters.snapshot, cameras=lambda: ["yard"], build=lambda: BUILD), process=False)
     assert registry.get_sample_value("ferstream_camera_up", {"camera": "door"}) is None
     assert registry.get_sample_value("ferstream_camera_last_frame_timestamp_seconds", {"camera": "door"}) is None
     assert registry.get_sample_value("ferstream_frames_total", {"camera": "door", "stage": "capture"}) == 12
 
 
 def test_a_scrape_reads_the_ledger_once() -> None:
-    ledger, reads = Ledger(), []
+    counters, reads = Counters(), []
 
     def snapshot() -> Snapshot:
         reads.append(1)
-        return ledger.snapshot()
+        return counters.snapshot()
 
     registry = build_registry(Readings(snapshot=snapshot, cameras=list, build=lambda: BUILD), process=False)
     reads.clear()
@@ -131,8 +131,8 @@ def test_every_family_is_described_without_reading() -> None:
     assert described == {(m.name.removesuffix("_total"), m.kind, m.help) for m in metrics.CATALOGUE}
 
 
-def test_the_text_parses_and_has_every_family_with_its_type_and_help(ledger: Ledger) -> None:
-    families = {family.name: family for family in text_string_to_metric_families(generate_latest(full(ledger)).decode())}
+def test_the_text_parses_and_has_every_family_with_its_type_and_help(counters: Counters) -> None:
+    families = {family.name: family for family in text_string_to_metric_families(generate_latest(full(counters)).decode())}
     for metric in metrics.CATALOGUE:
         family = families[metric.name.removesuffix("_total")]
         assert (family.type, family.documentation) == (metric.kind, metric.help)
@@ -140,13 +140,13 @@ def test_the_text_parses_and_has_every_family_with_its_type_and_help(ledger: Led
             assert set(sample.labels) - {"le"} == set(metric.labels), sample
 
 
-def test_no_series_appears_twice(ledger: Ledger) -> None:
-    series = [(sample.name, *sorted(sample.labels.items())) for family in full(ledger).collect() for sample in family.samples]
+def test_no_series_appears_twice(counters: Counters) -> None:
+    series = [(sample.name, *sorted(sample.labels.items())) for family in full(counters).collect() for sample in family.samples]
     assert len(series) == len(set(series))
 
 
-def test_the_process_is_measured(ledger: Ledger) -> None:
-    registry = full(ledger)
+def test_the_process_is_measured(counters: Counters) -> None:
+    registry = full(counters)
     assert (registry.get_sample_value("process_resident_memory_bytes") or 0) > 1e6
     assert registry.get_sample_value("process_cpu_seconds_total") is not None
     assert registry.get_sample_value("ferstream_threads") == threading.active_count()
@@ -154,10 +154,10 @@ def test_the_process_is_measured(ledger: Ledger) -> None:
 
 @given(st.lists(st.floats(0, 20), max_size=60))
 def test_histograms_add_up(values: list[float]) -> None:
-    ledger = Ledger()
+    counters = Counters()
     for value in values:
-        ledger.latency("door", value)
-    buckets = cumulative(ledger.snapshot().latencies["door"]) if values else []
+        counters.latency("door", value)
+    buckets = cumulative(counters.snapshot().latencies["door"]) if values else []
     counts = [count for _, count in buckets]
     assert counts == sorted(counts)
     for bound, count in buckets:
@@ -168,9 +168,9 @@ def test_bucket_bounds_are_written_as_prometheus_writes_them() -> None:
     assert cumulative(HistogramValue((0.005, 1.0), (1, 2, 3), 9.0)) == [("0.005", 1.0), ("1.0", 3.0), ("+Inf", 6.0)]
 
 
-def test_promtool_finds_nothing_to_criticise(ledger: Ledger) -> None:
+def test_promtool_finds_nothing_to_criticise(counters: Counters) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed (Debian: apt-get install prometheus)")
-    found = subprocess.run([promtool, "check", "metrics"], input=generate_latest(full(ledger)), capture_output=True, check=False)
+    found = subprocess.run([promtool, "check", "metrics"], input=generate_latest(full(counters)), capture_output=True, check=False)
     assert (found.returncode, found.stdout, found.stderr) == (0, b"", b"")

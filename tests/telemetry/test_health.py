@@ -8,49 +8,49 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
 from ferstream.telemetry.health import Check, Heartbeats, Report, camera_check, readiness
 from tests.support.clock import FakeClock
 
 
-def heartbeats(ledger: Ledger, clock: FakeClock) -> Heartbeats:
-    return Heartbeats(beats=lambda: ledger.snapshot().beats, stale_after_s=10, clock=clock)
+def heartbeats(counters: Counters, clock: FakeClock) -> Heartbeats:
+    return Heartbeats(beats=lambda: counters.snapshot().beats, stale_after_s=10, clock=clock)
 
 
-def test_a_fresh_beat_is_healthy_and_an_old_one_names_its_stage(ledger: Ledger, clock: FakeClock) -> None:
-    ledger.beat("inference")
+def test_a_fresh_beat_is_healthy_and_an_old_one_names_its_stage(counters: Counters, clock: FakeClock) -> None:
+    counters.beat("inference")
     clock.advance(9)
-    ledger.beat("inference")
-    assert heartbeats(ledger, clock).report().ok
+    counters.beat("inference")
+    assert heartbeats(counters, clock).report().ok
     clock.advance(2)
-    report = heartbeats(ledger, clock).report()
+    report = heartbeats(counters, clock).report()
     assert not report.ok
     assert report.failed == ("stage:detection-0",)
-    assert heartbeats(ledger, clock).stale() == {"detection-0": 11.0}
+    assert heartbeats(counters, clock).stale() == {"detection-0": 11.0}
 
 
 def test_the_stage_that_stood_still_longest_comes_first(clock: FakeClock) -> None:
-    ledger = Ledger(clock=clock)
+    counters = Counters(clock=clock)
     for stage in ("tracking", "detection", "capture"):
-        ledger.beat(stage)
+        counters.beat(stage)
         clock.advance(1)
     clock.advance(20)
-    assert list(heartbeats(ledger, clock).stale()) == ["tracking", "detection", "capture"]
+    assert list(heartbeats(counters, clock).stale()) == ["tracking", "detection", "capture"]
 
 
-def test_a_stage_that_ended_on_purpose_is_not_expected(ledger: Ledger, clock: FakeClock) -> None:
+def test_a_stage_that_ended_on_purpose_is_not_expected(counters: Counters, clock: FakeClock) -> None:
     clock.advance(100)
-    ledger.forget_stage("detection-0")
-    assert heartbeats(ledger, clock).report().ok
+    counters.forget_stage("detection-0")
+    assert heartbeats(counters, clock).report().ok
 
 
-def test_time_before_a_pause_of_the_process_counts_against_nobody(ledger: Ledger, clock: FakeClock) -> None:
+def test_time_before_a_pause_of_the_process_counts_against_nobody(counters: Counters, clock: FakeClock) -> None:
     clock.advance(100)
     woke_ns = clock.monotonic_ns()
     clock.advance(9)
-    assert heartbeats(ledger, clock).stale(not_before_ns=woke_ns) == {}
+    assert heartbeats(counters, clock).stale(not_before_ns=woke_ns) == {}
     clock.advance(2)
-    assert "detection-0" in heartbeats(ledger, clock).stale(not_before_ns=woke_ns)
+    assert "detection-0" in heartbeats(counters, clock).stale(not_before_ns=woke_ns)
 
 
 def test_a_limit_of_nothing_is_refused() -> None:

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ferstream.errors import AddressInUseError, ConfigError
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
 from ferstream.telemetry.collector import BuildInfo, Readings, build_registry
 from ferstream.telemetry.health import Check, Report
 from ferstream.telemetry.server import TelemetryServer
@@ -29,7 +29,7 @@ STUCK = Report((Check("stage:capture", True), Check("stage:inference", False, "l
 
 
 def server_of(
-    ledger: Ledger,
+    counters: Counters,
     *,
     listen: str = "127.0.0.1:0",
     token: str | None = None,
@@ -37,7 +37,7 @@ def server_of(
     ready: Callable[[], Report] = lambda: FINE,
     connection_lifetime_s: float = 30.0,
 ) -> TelemetryServer:
-    readings = Readings(snapshot=ledger.snapshot, cameras=lambda: ["door"], build=lambda: BuildInfo("1", "m", "b"))
+    readings = Readings(snapshot=counters.snapshot, cameras=lambda: ["door"], build=lambda: BuildInfo("1", "m", "b"))
     return TelemetryServer(
         listen=listen,
         registry=build_registry(readings),
@@ -50,16 +50,16 @@ def server_of(
 
 
 @pytest.fixture
-def server(ledger: Ledger) -> Iterator[TelemetryServer]:
-    server = server_of(ledger)
+def server(counters: Counters) -> Iterator[TelemetryServer]:
+    server = server_of(counters)
     server.start()
     yield server
     server.stop()
 
 
 @pytest.fixture
-def guarded(ledger: Ledger) -> Iterator[TelemetryServer]:
-    server = server_of(ledger, token=TOKEN)
+def guarded(counters: Counters) -> Iterator[TelemetryServer]:
+    server = server_of(counters, token=TOKEN)
     server.start()
     yield server
     server.stop()
@@ -90,8 +90,8 @@ def test_metrics_are_openmetrics_on_request(server: TelemetryServer) -> None:
     assert body.endswith("# EOF\n")
 
 
-def test_a_stuck_stage_makes_health_503_and_is_named(ledger: Ledger) -> None:
-    server = server_of(ledger, health=lambda: STUCK)
+def test_a_stuck_stage_makes_health_503_and_is_named(counters: Counters) -> None:
+    server = server_of(counters, health=lambda: STUCK)
     server.start()
     try:
         status, headers, body = ask(server, "/healthz")
@@ -103,8 +103,8 @@ def test_a_stuck_stage_makes_health_503_and_is_named(ledger: Ledger) -> None:
     assert answer["checks"]["stage:inference"] == {"ok": False, "detail": "last beat 31.0 s ago"}
 
 
-def test_readiness_is_asked_on_its_own(ledger: Ledger) -> None:
-    server = server_of(ledger, ready=lambda: Report((Check("broker", False, "refused"),)))
+def test_readiness_is_asked_on_its_own(counters: Counters) -> None:
+    server = server_of(counters, ready=lambda: Report((Check("broker", False, "refused"),)))
     server.start()
     try:
         assert ask(server, "/readyz")[0] == 503
@@ -167,13 +167,13 @@ def test_guessing_tokens_is_slowed_down(guarded: TelemetryServer) -> None:
     assert answers[-1] == 429
 
 
-def test_an_open_address_without_a_token_is_refused_before_anything_listens(ledger: Ledger) -> None:
+def test_an_open_address_without_a_token_is_refused_before_anything_listens(counters: Counters) -> None:
     with pytest.raises(ConfigError, match=r"http\.token_file"):
-        server_of(ledger, listen="0.0.0.0:0")
+        server_of(counters, listen="0.0.0.0:0")
 
 
-def test_an_open_address_with_a_token_answers_under_any_name(ledger: Ledger) -> None:
-    server = server_of(ledger, listen="0.0.0.0:0", token=TOKEN)
+def test_an_open_address_with_a_token_answers_under_any_name(counters: Counters) -> None:
+    server = server_of(counters, listen="0.0.0.0:0", token=TOKEN)
     server.start()
     try:
         connection = http.client.HTTPConnection("127.0.0.1", server.address.port, timeout=10)
@@ -184,34 +184,34 @@ def test_an_open_address_with_a_token_answers_under_any_name(ledger: Ledger) -> 
         server.stop()
 
 
-def test_a_taken_port_is_named_with_its_key(server: TelemetryServer, ledger: Ledger) -> None:
-    second = server_of(ledger, listen=str(server.address))
+def test_a_taken_port_is_named_with_its_key(server: TelemetryServer, counters: Counters) -> None:
+    second = server_of(counters, listen=str(server.address))
     with pytest.raises(AddressInUseError, match=rf"http\.listen.*port {server.address.port} is in use"):
         second.start()
     assert not second.alive
     second.stop()
 
 
-def test_an_address_of_another_machine_is_a_config_error(ledger: Ledger) -> None:
+def test_an_address_of_another_machine_is_a_config_error(counters: Counters) -> None:
     with pytest.raises(ConfigError, match=r"http\.listen = 192\.0\.2\.1"):
-        server_of(ledger, listen="192.0.2.1:0", token=TOKEN).start()
+        server_of(counters, listen="192.0.2.1:0", token=TOKEN).start()
 
 
-def test_there_is_no_address_before_start(ledger: Ledger) -> None:
+def test_there_is_no_address_before_start(counters: Counters) -> None:
     with pytest.raises(ConfigError, match="before start"):
-        _ = server_of(ledger).address
+        _ = server_of(counters).address
 
 
-def test_after_stop_the_thread_is_dead_and_the_port_is_free(ledger: Ledger) -> None:
+def test_after_stop_the_thread_is_dead_and_the_port_is_free(counters: Counters) -> None:
     before = set(threading.enumerate())
-    server = server_of(ledger)
+    server = server_of(counters)
     server.start()
     assert ask(server, "/healthz")[0] == 200
     address = server.address
     server.stop()
     assert not server.alive
     assert set(threading.enumerate()) == before
-    again = server_of(ledger, listen=str(address))
+    again = server_of(counters, listen=str(address))
     again.start()
     again.stop()
     again.stop()
@@ -228,8 +228,8 @@ def test_stop_does_not_wait_for_idle_or_dawdling_clients(server: TelemetryServer
         client.close()
 
 
-def test_a_client_that_never_finishes_its_request_is_cut(ledger: Ledger) -> None:
-    server = server_of(ledger, connection_lifetime_s=0.2)
+def test_a_client_that_never_finishes_its_request_is_cut(counters: Counters) -> None:
+    server = server_of(counters, connection_lifetime_s=0.2)
     server.start()
     try:
         with socket.create_connection((server.address.host, server.address.port), timeout=10) as client:
@@ -262,11 +262,11 @@ def test_one_peer_cannot_hold_all_connections(server: TelemetryServer) -> None:
         client.close()
 
 
-def test_a_page_that_raises_is_a_500_and_the_server_lives(ledger: Ledger) -> None:
+def test_a_page_that_raises_is_a_500_and_the_server_lives(counters: Counters) -> None:
     def broken() -> Report:
         raise RuntimeError("hunter2")
 
-    server = server_of(ledger, health=broken)
+    server = server_of(counters, health=broken)
     server.start()
     try:
         status, _, body = ask(server, "/healthz")

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
 from ferstream.telemetry.health import Heartbeats
 from ferstream.telemetry.watchdog import Watchdog, format_stacks
 from tests.support.clock import FakeClock
@@ -32,8 +32,8 @@ class Calls:
         self.happened.set()
 
 
-def watchdog_of(ledger: Ledger, clock: FakeClock, calls: Calls, *, interval_s: float = 2.0) -> Watchdog:
-    heartbeats = Heartbeats(beats=lambda: ledger.snapshot().beats, stale_after_s=5, clock=clock)
+def watchdog_of(counters: Counters, clock: FakeClock, calls: Calls, *, interval_s: float = 2.0) -> Watchdog:
+    heartbeats = Heartbeats(beats=lambda: counters.snapshot().beats, stale_after_s=5, clock=clock)
     return Watchdog(heartbeats=heartbeats, interval_s=interval_s, on_alive=calls.on_alive, on_stuck=calls.on_stuck, clock=clock)
 
 
@@ -50,18 +50,18 @@ def calls() -> Calls:
 
 
 def test_progress_is_vouched_for(clock: FakeClock, calls: Calls) -> None:
-    ledger = Ledger(clock=clock)
-    watchdog = watchdog_of(ledger, clock, calls)
+    counters = Counters(clock=clock)
+    watchdog = watchdog_of(counters, clock, calls)
     for _ in range(20):
-        ledger.beat("capture")
+        counters.beat("capture")
         assert look_after(watchdog, clock, 1)
     assert (calls.alive, calls.stuck) == (20, [])
 
 
 def test_a_stuck_stage_silences_it_and_is_reported_once(clock: FakeClock, calls: Calls, caplog: pytest.LogCaptureFixture) -> None:
-    ledger = Ledger(clock=clock)
-    watchdog = watchdog_of(ledger, clock, calls)
-    ledger.beat("inference")
+    counters = Counters(clock=clock)
+    watchdog = watchdog_of(counters, clock, calls)
+    counters.beat("inference")
     look_after(watchdog, clock, 5)
     vouched = calls.alive
     with caplog.at_level(logging.CRITICAL):
@@ -72,19 +72,19 @@ def test_a_stuck_stage_silences_it_and_is_reported_once(clock: FakeClock, calls:
 
 
 def test_a_stage_that_recovers_is_vouched_for_and_reported_again_later(clock: FakeClock, calls: Calls) -> None:
-    ledger = Ledger(clock=clock)
-    watchdog = watchdog_of(ledger, clock, calls)
+    counters = Counters(clock=clock)
+    watchdog = watchdog_of(counters, clock, calls)
     for _ in range(2):
-        ledger.beat("inference")
+        counters.beat("inference")
         assert look_after(watchdog, clock, 1)
         assert not look_after(watchdog, clock, 8)
     assert calls.stuck == ["inference", "inference"]
 
 
 def test_a_process_that_was_paused_is_not_judged_by_the_pause(clock: FakeClock, calls: Calls) -> None:
-    ledger = Ledger(clock=clock)
-    watchdog = watchdog_of(ledger, clock, calls)
-    ledger.beat("capture")
+    counters = Counters(clock=clock)
+    watchdog = watchdog_of(counters, clock, calls)
+    counters.beat("capture")
     look_after(watchdog, clock, 1)
     clock.advance(3600)
     assert watchdog.look()
@@ -94,9 +94,9 @@ def test_a_process_that_was_paused_is_not_judged_by_the_pause(clock: FakeClock, 
 
 
 def test_the_thread_looks_and_ends(clock: FakeClock, calls: Calls) -> None:
-    ledger = Ledger(clock=clock)
-    ledger.beat("capture")
-    watchdog = watchdog_of(ledger, clock, calls, interval_s=0.005)
+    counters = Counters(clock=clock)
+    counters.beat("capture")
+    watchdog = watchdog_of(counters, clock, calls, interval_s=0.005)
     watchdog.start()
     assert calls.happened.wait(JOIN_S)
     watchdog.stop()
@@ -106,7 +106,7 @@ def test_the_thread_looks_and_ends(clock: FakeClock, calls: Calls) -> None:
 
 
 def test_stop_interrupts_a_long_wait(clock: FakeClock, calls: Calls) -> None:
-    watchdog = watchdog_of(Ledger(clock=clock), clock, calls, interval_s=3600)
+    watchdog = watchdog_of(Counters(clock=clock), clock, calls, interval_s=3600)
     watchdog.start()
     watchdog.stop(timeout_s=JOIN_S)
     assert not watchdog.alive
@@ -114,7 +114,7 @@ def test_stop_interrupts_a_long_wait(clock: FakeClock, calls: Calls) -> None:
 
 
 def test_stop_before_start_is_fine(clock: FakeClock, calls: Calls) -> None:
-    watchdog_of(Ledger(clock=clock), clock, calls).stop()
+    watchdog_of(Counters(clock=clock), clock, calls).stop()
 
 
 def test_stacks_show_every_thread_without_its_variables() -> None:
@@ -142,4 +142,4 @@ def test_stacks_show_every_thread_without_its_variables() -> None:
 
 def test_an_interval_of_nothing_is_refused(clock: FakeClock, calls: Calls) -> None:
     with pytest.raises(ValueError, match="interval_s"):
-        watchdog_of(Ledger(clock=clock), clock, calls, interval_s=0)
+        watchdog_of(Counters(clock=clock), clock, calls, interval_s=0)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from ferstream.domain.face import DetectedFrame
-from ferstream.domain.frame import SourceEnded
+from ferstream.domain.frame import EndOfStream
 from ferstream.domain.track import TrackedFrame, TrackState
 from ferstream.errors import ClosedError
 from ferstream.runtime.channel import Channel
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
 from ferstream.runtime.stage import Stage
 from ferstream.tracking.stage import TrackingHandler
 from tests.support.builders import detected_frame
@@ -19,8 +19,8 @@ from tests.support.threads import Task, wait_until
 
 pytestmark = pytest.mark.usefixtures("no_new_threads")
 
-In = DetectedFrame | SourceEnded
-Out = tuple[TrackedFrame | SourceEnded, ...]
+In = DetectedFrame | EndOfStream
+Out = tuple[TrackedFrame | EndOfStream, ...]
 
 
 class Trackers:
@@ -36,43 +36,43 @@ class Trackers:
 
 
 def test_each_camera_has_its_own_tracker() -> None:
-    trackers, ledger = Trackers(), Ledger()
-    track = TrackingHandler(new_tracker=trackers, observer=ledger)
+    trackers, counters = Trackers(), Counters()
+    track = TrackingHandler(new_tracker=trackers, observer=counters)
     for camera in ("door", "yard", "door"):
         (result,) = track(detected_frame(camera=camera))
         assert isinstance(result, TrackedFrame)
         assert all(face.track.id.startswith(camera) for face in result.faces)
     assert trackers.made == ["door", "yard"]
-    assert ledger.snapshot().frames == {("door", "tracking"): 2, ("yard", "tracking"): 1}
+    assert counters.snapshot().frames == {("door", "tracking"): 2, ("yard", "tracking"): 1}
 
 
 def test_the_end_of_a_source_ends_its_tracks_in_a_frame_that_is_not_counted() -> None:
-    trackers, ledger = Trackers(), Ledger()
-    track = TrackingHandler(new_tracker=trackers, observer=ledger)
+    trackers, counters = Trackers(), Counters()
+    track = TrackingHandler(new_tracker=trackers, observer=counters)
     track(detected_frame(4, greys=(1, 2)))
-    closing, end = track(SourceEnded("door", final=True))
-    assert isinstance(closing, TrackedFrame)
-    assert closing.closing
-    assert closing.info.index == 4
-    assert [one.state for one in closing.ended] == [TrackState.LEFT] * 2
-    assert end == SourceEnded("door", final=True)
-    assert ledger.snapshot().frames == {("door", "tracking"): 1}
+    end_of_stream, end = track(EndOfStream("door", final=True))
+    assert isinstance(end_of_stream, TrackedFrame)
+    assert end_of_stream.end_of_stream
+    assert end_of_stream.info.index == 4
+    assert [one.state for one in end_of_stream.ended] == [TrackState.LEFT] * 2
+    assert end == EndOfStream("door", final=True)
+    assert counters.snapshot().frames == {("door", "tracking"): 1}
 
 
 @pytest.mark.parametrize("greys", [(), None])
 def test_without_living_tracks_only_the_end_itself_goes_on(greys: tuple[int, ...] | None) -> None:
-    track = TrackingHandler(new_tracker=Trackers(), observer=Ledger())
+    track = TrackingHandler(new_tracker=Trackers(), observer=Counters())
     if greys is not None:
         track(detected_frame(greys=greys))
-    end = SourceEnded("door", final=False)
+    end = EndOfStream("door", final=False)
     assert track(end) == (end,)
 
 
 def test_the_next_connection_begins_with_a_new_tracker() -> None:
     trackers = Trackers()
-    track = TrackingHandler(new_tracker=trackers, observer=Ledger())
+    track = TrackingHandler(new_tracker=trackers, observer=Counters())
     track(detected_frame(0))
-    track(SourceEnded("door", final=False))
+    track(EndOfStream("door", final=False))
     (first,) = track(detected_frame(1))
     assert isinstance(first, TrackedFrame)
     assert first.faces[0].track.state is TrackState.APPEARED
@@ -80,25 +80,25 @@ def test_the_next_connection_begins_with_a_new_tracker() -> None:
 
 
 def test_another_camera_s_end_is_no_concern() -> None:
-    track = TrackingHandler(new_tracker=Trackers(), observer=Ledger())
+    track = TrackingHandler(new_tracker=Trackers(), observer=Counters())
     track(detected_frame(0))
-    track(SourceEnded("yard", final=True))
+    track(EndOfStream("yard", final=True))
     (second,) = track(detected_frame(1))
     assert isinstance(second, TrackedFrame)
     assert second.faces[0].track.state is TrackState.PRESENT
 
 
 def test_a_failing_frame_costs_itself_only() -> None:
-    handler = TrackingHandler(new_tracker=Trackers(fails_at={2}), observer=Ledger())
-    run: StageRun[In, Out] = run_stage([handler], [*map(detected_frame, range(4)), SourceEnded("door", final=True)])
+    handler = TrackingHandler(new_tracker=Trackers(fails_at={2}), observer=Counters())
+    run: StageRun[In, Out] = run_stage([handler], [*map(detected_frame, range(4)), EndOfStream("door", final=True)])
     results = [item for items in run.results for item in items]
-    assert [item.info.index for item in results if isinstance(item, TrackedFrame) and not item.closing] == [0, 1, 3]
+    assert [item.info.index for item in results if isinstance(item, TrackedFrame) and not item.end_of_stream] == [0, 1, 3]
     assert [item.info.index for item, _ in run.failed if isinstance(item, DetectedFrame)] == [2]
 
 
 def test_stop_while_blocked_before_a_full_output() -> None:
     source: Channel[In] = Channel(capacity=8)
-    target: Channel[TrackedFrame | SourceEnded] = Channel(capacity=1)
+    target: Channel[TrackedFrame | EndOfStream] = Channel(capacity=1)
     refused: list[object] = []
 
     def emit(item: In, results: Out) -> None:
@@ -109,8 +109,8 @@ def test_stop_while_blocked_before_a_full_output() -> None:
                 refused.append(result)
 
     run: StageRun[In, Out] = StageRun()
-    handler = TrackingHandler(new_tracker=Trackers(), observer=run.ledger)
-    stage = Stage(name="tracking", handlers=[handler], hooks=run.hooks(source.get, emit=emit), observer=run.ledger)
+    handler = TrackingHandler(new_tracker=Trackers(), observer=run.counters)
+    stage = Stage(name="tracking", handlers=[handler], hooks=run.hooks(source.get, emit=emit), observer=run.counters)
     stage.start()
     for index in range(4):
         source.put(detected_frame(index))

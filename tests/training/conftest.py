@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ferstream.domain.emotion import LABELS
-from ferstream.training.dataset import USAGES, VOTE_NAMES, FaceSet
+from ferstream.training.data.dataset import USAGES, VOTE_NAMES, FaceSet
 from tests.support.faces import draw_faces
 
 VOTE_COLUMN = {"angry": 4, "disgust": 5, "fear": 6, "happy": 1, "sad": 3, "surprise": 2, "neutral": 0}

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ferstream.errors import DataError
-from ferstream.training.augment import Augmentation
+from ferstream.training.data.augment import Augmentation
 from tests.support.faces import draw_faces
 
 OFF = Augmentation(flip=False, rotate_deg=0, shift_px=0, scale=0, contrast=0, gamma=0, erase=0, soften=0, noise=0)

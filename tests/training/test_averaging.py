@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ferstream.training.averaging import WeightAverage
+from ferstream.training.fitting.averaging import WeightAverage
 
 
 class Weights:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from ferstream.errors import DataError
-from ferstream.training.augment import Augmentation
-from ferstream.training.batches import TrainingBatches, balance, mix
+from ferstream.training.data.augment import Augmentation
+from ferstream.training.data.batches import TrainingBatches, balance, mix
 from tests.training.conftest import make_faces
 
 

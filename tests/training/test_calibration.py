@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ferstream.training.calibration import fit_temperature, log_loss, reliability
+from ferstream.training.evaluation.calibration import fit_temperature, log_loss, reliability
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ferstream.errors import DataError
-from ferstream.training.checkpoint import Checkpoint, load, save
+from ferstream.training.fitting.checkpoint import Checkpoint, load, save
 
 FIRST = Checkpoint({"model": [np.arange(3.0), np.ones((2, 2))], "optimizer": [np.array(7)]}, {"epoch": 1, "arch": "edge"})
 SECOND = Checkpoint({"model": [np.zeros(3), np.zeros((2, 2))], "optimizer": [np.array(8)]}, {"epoch": 2, "arch": "edge"})

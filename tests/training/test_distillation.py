@@ -15,12 +15,12 @@ keras = pytest.importorskip("keras")
 
 from ferstream.errors import BundleError, DataError, ModelError
 from ferstream.training.architectures import ARCHITECTURES, build
-from ferstream.training.batches import TrainingBatches
-from ferstream.training.fit import Fit
-from ferstream.training.recipe import Recipe
-from ferstream.training.serving import save_bundle, serving_model
-from ferstream.training.start import start_from
-from ferstream.training.teacher import blend, teacher_targets
+from ferstream.training.data.batches import TrainingBatches
+from ferstream.training.evaluation.serving import save_bundle, serving_model
+from ferstream.training.fitting.fit import Fit
+from ferstream.training.fitting.initial_weights import start_from
+from ferstream.training.fitting.recipe import Recipe
+from ferstream.training.fitting.teacher import blend, teacher_targets
 from tests.support.bundles import random_crops, tiny_network, tiny_openvino_bundle
 
 RECIPE = Recipe(epochs=1, batch=14, learning_rate=1e-9, warmup_epochs=0, weight_decay=0, average=0.0, augmentation=None)
@@ -107,7 +107,7 @@ class TestTeacher:
             on_asked(1, 1)
             return np.full((len(pixels), 7), 1 / 7, np.float32)
 
-        monkeypatch.setattr("ferstream.training.fit.teacher_targets", targets)
+        monkeypatch.setattr("ferstream.training.fitting.fit.teacher_targets", targets)
         faces, steps = make_faces(14, 14), list[float]()
         for _ in range(2):
             Fit(

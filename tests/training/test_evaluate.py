@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from ferstream.cli.evaluate import evaluate as evaluate_command
 from ferstream.domain.emotion import LABELS
 from ferstream.errors import DataError, OutputError
-from ferstream.training.confused import most_confused
-from ferstream.training.dataset import FaceSet
-from ferstream.training.evaluate import Evaluation, evaluate, score
+from ferstream.training.data.dataset import FaceSet
+from ferstream.training.evaluation.error_gallery import most_confused
+from ferstream.training.evaluation.evaluate import Evaluation, evaluate, score
 from tests.support.bundles import tiny_openvino_bundle
 from tests.training.conftest import make_faces, write_csv
 

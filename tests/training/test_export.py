@@ -18,11 +18,11 @@ for needed in ("tensorflow", "onnxruntime", "nncf", "tf2onnx"):
 from ferstream.errors import BundleError, ModelError
 from ferstream.inference.backends import open_classifier
 from ferstream.inference.bundle import Bundle, load_bundle
-from ferstream.training import convert
-from ferstream.training.export import FORMATS, INT8, Exported, export_bundle
-from ferstream.training.layer_table import draw_architecture, layer_rows, write_layer_table
-from ferstream.training.readers import read_faces
-from ferstream.training.sample_faces import faces_for_export, portrait_faces
+from ferstream.training.data.readers import read_faces
+from ferstream.training.data.sample_faces import faces_for_export, portrait_faces
+from ferstream.training.export import convert
+from ferstream.training.export.export import FORMATS, INT8, Exported, export_bundle
+from ferstream.training.export.layer_table import draw_architecture, layer_rows, write_layer_table
 from tests.support.bundles import random_crops, tiny_openvino_bundle
 
 pytestmark = [
@@ -56,8 +56,8 @@ def test_what_runs_agrees_with_keras(exported: dict[str, Exported], form: str, m
 def test_conversion_works_after_the_services_lean_import_of_openvino(bundle: Bundle, tmp_path: Path) -> None:
     program = (
         "import sys, ferstream.inference.openvino; from pathlib import Path;"
-        "from ferstream.training.quiet import import_keras; import_keras();"
-        "import keras; from ferstream.training.convert import to_openvino;"
+        "from ferstream.training.keras_import import import_keras; import_keras();"
+        "import keras; from ferstream.training.export.convert import to_openvino;"
         f"to_openvino(keras.saving.load_model({str(bundle.file('model.keras'))!r}, compile=False), Path({str(tmp_path / 'm.xml')!r}))"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=300)
@@ -114,7 +114,7 @@ def test_a_broken_runner_would_be_noticed(bundle: Bundle, tmp_path: Path, monkey
         served.set_weights(weights)
         return convert.to_onnx(served, path)
 
-    from ferstream.training import export
+    from ferstream.training.export import export
 
     rule = export._FORMATS["onnx"]
     monkeypatch.setattr(export, "_FORMATS", {**export._FORMATS, "onnx": export._Format(rule.file_name, spoiled, rule.run)})

@@ -14,12 +14,12 @@ from tests.training.conftest import make_faces
 pytest.importorskip("keras")
 
 from ferstream.errors import DataError, ModelError
-from ferstream.training import checkpoint as checkpoints
 from ferstream.training.architectures import ARCHITECTURES, build, mobilenet
-from ferstream.training.checkpoint import load
-from ferstream.training.dataset import FaceSet
-from ferstream.training.fit import BEST, LAST, Fit
-from ferstream.training.recipe import RECIPES, Precision, Recipe
+from ferstream.training.data.dataset import FaceSet
+from ferstream.training.fitting import checkpoint as checkpoints
+from ferstream.training.fitting.checkpoint import load
+from ferstream.training.fitting.fit import BEST, LAST, Fit
+from ferstream.training.fitting.recipe import RECIPES, Precision, Recipe
 from tests.support.bundles import tiny_network
 
 FACES = make_faces(56, 28)

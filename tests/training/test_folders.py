@@ -8,9 +8,9 @@ import pytest
 
 from ferstream.domain.emotion import LABELS
 from ferstream.errors import DataError
-from ferstream.training.quality import inspect
-from ferstream.training.readers import read_faces
-from ferstream.training.report import data_report
+from ferstream.training.data.readers import read_faces
+from ferstream.training.evaluation.quality import inspect
+from ferstream.training.evaluation.report import data_report
 
 
 def save(path: Path, size: tuple[int, int] = (48, 48), *, value: int = 90) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from ferstream.domain.emotion import LABELS
 from ferstream.errors import ModelError
-from ferstream.training.import_model import import_network, label_order
+from ferstream.training.export.import_model import import_network, label_order
 from tests.support.bundles import random_crops
 from tests.support.old_models import keras2_json, old_network, write_keras2_weights
 

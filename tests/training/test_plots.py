@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from ferstream.training import plots
-from ferstream.training.calibration import reliability
-from ferstream.training.history import EpochRecord, best_epoch, write_history
-from ferstream.training.report import write_pictures
+from ferstream.training.evaluation import plots
+from ferstream.training.evaluation.calibration import reliability
+from ferstream.training.evaluation.report import write_pictures
+from ferstream.training.fitting.history import EpochRecord, best_epoch, write_history
 from tests.training.conftest import make_faces
 
 

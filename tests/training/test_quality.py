@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from ferstream.errors import DataError
-from ferstream.training.dataset import VOTE_NAMES
-from ferstream.training.quality import inspect
-from ferstream.training.report import counts_by_class, data_report, training_faces, unseen_faces
+from ferstream.training.data.dataset import VOTE_NAMES
+from ferstream.training.evaluation.quality import inspect
+from ferstream.training.evaluation.report import counts_by_class, data_report, training_faces, unseen_faces
 from tests.training.conftest import make_faces
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ferstream.errors import DataError
-from ferstream.training.dataset import VOTE_NAMES, FaceSet
-from ferstream.training.readers import join_votes, read_csv, read_faces
+from ferstream.training.data.dataset import VOTE_NAMES, FaceSet
+from ferstream.training.data.readers import join_votes, read_csv, read_faces
 from tests.training.conftest import make_faces, write_csv, write_votes
 
 GOOD = " ".join(["7"] * 2304)

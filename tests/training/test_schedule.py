@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ferstream.training.schedule import Cosine, Plateau
+from ferstream.training.fitting.schedule import Cosine, Plateau
 
 
 def test_the_cosine_warms_up_peaks_and_ends_near_zero() -> None:

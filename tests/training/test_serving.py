@@ -14,7 +14,7 @@ keras = pytest.importorskip("keras", reason="the Keras extra is not installed")
 from ferstream.domain.emotion import LABELS
 from ferstream.errors import BundleError, ModelError
 from ferstream.inference.backends import open_classifier
-from ferstream.training.serving import save_bundle, serving_model
+from ferstream.training.evaluation.serving import save_bundle, serving_model
 from tests.support.bundles import random_crops, tiny_network
 
 

@@ -14,12 +14,13 @@ pytest.importorskip("keras")
 from ferstream.errors import BundleError, DataError
 from ferstream.inference.backends import open_classifier
 from ferstream.inference.bundle import load_bundle
-from ferstream.training import session, timing
 from ferstream.training.architectures import ARCHITECTURES
-from ferstream.training.checkpoint import load
-from ferstream.training.fit import LAST
-from ferstream.training.recipe import RECIPES
-from ferstream.training.session import Target, first_rows, train
+from ferstream.training.evaluation import timing
+from ferstream.training.fitting import session
+from ferstream.training.fitting.checkpoint import load
+from ferstream.training.fitting.fit import LAST
+from ferstream.training.fitting.recipe import RECIPES
+from ferstream.training.fitting.session import Target, first_rows, train
 from tests.support.bundles import tiny_network
 from tests.training.conftest import make_faces
 

@@ -18,8 +18,8 @@ from ferstream.detection.yunet import Limits, YuNetModel
 from ferstream.domain.emotion import LABELS, Abstained
 from ferstream.domain.face import Box, Face
 from ferstream.errors import SourceError, SourceFormatError
-from ferstream.training.still_report import as_json, draw
-from ferstream.training.stills import FaceReading, Reading, StillReader, find_faces, read_picture
+from ferstream.stills.report import as_json, draw
+from ferstream.stills.stills import FaceReading, Reading, StillReader, find_faces, read_picture
 from tests.support.classifiers import ScriptedClassifier
 from tests.support.pictures import jpeg_with_orientation, portrait, portrait_path
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ferstream.domain.emotion import LABELS
-from ferstream.training.dataset import VOTE_NAMES
-from ferstream.training.targets import NO_MAJORITY, majority, soft_targets, vote_distribution
+from ferstream.training.data.dataset import VOTE_NAMES
+from ferstream.training.data.targets import NO_MAJORITY, majority, soft_targets, vote_distribution
 from tests.training.conftest import make_faces
 
 VOTES = st.lists(st.integers(0, len(VOTE_NAMES) - 1), min_size=10, max_size=10).map(

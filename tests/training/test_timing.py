@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ferstream.training import timing
-from ferstream.training.timing import cost, cpu_name, measured_on
+from ferstream.training.evaluation import timing
+from ferstream.training.evaluation.timing import cost, cpu_name, measured_on
 from tests.support.bundles import tiny_openvino_bundle
 
 

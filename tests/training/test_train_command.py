@@ -111,7 +111,7 @@ def test_without_data_it_says_what_is_missing() -> None:
 
 def test_options_become_a_recipe_and_no_augment_switches_it_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("keras")
-    from ferstream.training import session
+    from ferstream.training.fitting import session
 
     asked: dict[str, Any] = {}
 

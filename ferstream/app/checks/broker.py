@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 
 from ferstream.app.broker import broker_address
 from ferstream.app.checks.finding import Finding, passed, refused, warned
+from ferstream.broker.embedded import EmbeddedBroker
 from ferstream.errors import BrokerAuthError, ConfigError, FerstreamError
-from ferstream.publishing.broker import EmbeddedBroker
-from ferstream.publishing.mqtt import BrokerAddress
-from ferstream.publishing.probe import ProbeResult, probe
-from ferstream.publishing.topics import Topics
 from ferstream.settings import Settings
+from ferstream.sinks.mqtt.connection import BrokerAddress
+from ferstream.sinks.mqtt.probe import ProbeResult, probe
+from ferstream.sinks.mqtt.topics import Topics
 
 BROKER_TIMEOUT_S = 30.0
 _ENCRYPTED = ("mqtts", "wss")

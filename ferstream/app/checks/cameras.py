@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ferstream.app.checks.finding import Finding, failed, passed, refused, skipped
-from ferstream.app.plans import camera_plan
+from ferstream.app.factories import camera_plan
 from ferstream.capture.source import SourceInfo
 from ferstream.errors import ConfigError, ExitCode, FerstreamError, SourceAuthError, SourceFormatError, SourceTimeoutError
 from ferstream.runtime.clock import SystemClock
-from ferstream.runtime.ledger import Ledger
+from ferstream.runtime.counters import Counters
 from ferstream.settings import CameraSettings
 
 SLACK_S = 5.0
@@ -35,7 +35,7 @@ def check_camera(camera: CameraSettings, *, width: int) -> Iterator[Finding]:
     try:
         clock = SystemClock()
         began_ns = clock.monotonic_ns()
-        source = camera_plan(camera, width=width, observer=Ledger(), clock=clock).connect()
+        source = camera_plan(camera, width=width, observer=Counters(), clock=clock).connect()
         try:
             info = source.open()
             frame = next(iter(source.frames()), None)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ferstream.app.checks.finding import Finding, passed, refused
-from ferstream.app.plans import detection_plan, inference_plan
+from ferstream.app.factories import detection_plan, inference_plan
 from ferstream.errors import FerstreamError
 from ferstream.settings import Settings
 

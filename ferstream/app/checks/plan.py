@@ -13,7 +13,7 @@ from ferstream.app.checks.finding import Finding, Verdict, failed, passed
 from ferstream.app.checks.models import check_classifier, check_detector
 from ferstream.app.checks.places import check_http, check_outbox, check_secrets
 from ferstream.errors import ExitCode, SourceTimeoutError
-from ferstream.runtime.deadline import Attempt
+from ferstream.runtime.deadline import DeadlineCall
 from ferstream.settings import Settings, load
 from ferstream.settings.problems import Problem, SettingsError, one_line
 from ferstream.settings.secrets import with_secrets
@@ -50,7 +50,7 @@ def _wrong_setting(problem: Problem) -> Finding:
 def findings(settings: Settings) -> Iterator[Finding]:
     """Try every part at the same time; findings come in the order cameras, broker, models, this machine."""
     width = settings.detection.width
-    jobs: list[tuple[str, Attempt[list[Finding]], Finding]] = []
+    jobs: list[tuple[str, DeadlineCall[list[Finding]], Finding]] = []
     for camera in settings.cameras:
         late = failed(
             f"camera {camera.name}",
@@ -71,11 +71,11 @@ def findings(settings: Settings) -> Iterator[Finding]:
         yield from _results(part, attempt, late)
 
 
-def _begin(check: Callable[[], Iterable[Finding]], late: Finding, limit_s: float) -> tuple[str, Attempt[list[Finding]], Finding]:
-    return late.part, Attempt(lambda: list(check()), name=f"check {late.part}", timeout_s=limit_s), late
+def _begin(check: Callable[[], Iterable[Finding]], late: Finding, limit_s: float) -> tuple[str, DeadlineCall[list[Finding]], Finding]:
+    return late.part, DeadlineCall(lambda: list(check()), name=f"check {late.part}", timeout_s=limit_s), late
 
 
-def _results(part: str, attempt: Attempt[list[Finding]], late: Finding) -> list[Finding]:
+def _results(part: str, attempt: DeadlineCall[list[Finding]], late: Finding) -> list[Finding]:
     try:
         return attempt.result()
     except TimeoutError:

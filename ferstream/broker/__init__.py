@@ -1,0 +1,1 @@
+"""The embedded MQTT broker: a child process that ends with its parent."""

@@ -1,0 +1,1 @@
+"""What travels: the payloads of events, their encoding, and the gaps a reader can see in them."""

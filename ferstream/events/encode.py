@@ -1,0 +1,187 @@
+"""From domain events to the bytes that travel; called by the publishing thread only.
+
+A face event takes about 15 microseconds this way and 45 through the pydantic models of
+``payload.py``, which stay the contract: a property test holds every output against them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ferstream.domain.emotion import LABELS, Emotion, Verdict
+from ferstream.domain.event import CameraState, Event, FaceEvent, Summary, TrackEvent
+from ferstream.domain.frame import FrameInfo
+from ferstream.domain.track import Track
+from ferstream.events.payload import ALL_LABELS, FACE, STATE, SUMMARY, TRACK
+from ferstream.runtime.clock import Clock
+
+REPLAY_BOOT_ID = "replay"
+"""``boot_id`` of a recording without a broker, so that a second run writes the same bytes."""
+
+Json = dict[str, Any]
+
+_to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """The classifier an event names."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An encoded event.
+
+    Attributes:
+        schema: Schema id, e.g. ``ferstream.face/1``.
+        camera: Name of the camera.
+        boot_id: The run it was made in.
+        seq: Its number within (boot_id, camera, schema), from 0.
+        payload: Compact UTF-8 JSON.
+    """
+
+    schema: str
+    camera: str
+    boot_id: str
+    seq: int
+    payload: bytes
+
+
+class Encoder:
+    """Numbers and encodes the events of one run."""
+
+    def __init__(self, *, node: str, boot_id: str, model: ModelRef, clock: Clock) -> None:
+        self._node, self._boot_id, self._clock = node, boot_id, clock
+        self._model = {"name": model.name, "version": model.version}
+        self._seqs: dict[tuple[str, str], int] = {}
+        self._bodies: dict[type[Event], tuple[str, Callable[[Any], Json]]] = {
+            FaceEvent: (FACE, self._face),
+            TrackEvent: (TRACK, self._track),
+            Summary: (SUMMARY, _summary),
+            CameraState: (STATE, _state),
+        }
+
+    @property
+    def boot_id(self) -> str:
+        """The run all messages carry."""
+        return self._boot_id
+
+    def encode(self, event: Event) -> Message:
+        """Give the event its number and its bytes.
+
+        Raises:
+            ValueError: A number in it is not finite; its ``seq`` is spent, so subscribers see the gap.
+        """
+        schema, body = self._bodies[type(event)]
+        camera = event.info.camera if isinstance(event, FaceEvent | TrackEvent) else event.camera
+        key = (camera, schema)
+        seq = self._seqs.get(key, 0)
+        self._seqs[key] = seq + 1
+        head = {"schema": schema, "node": self._node, "camera": camera, "boot_id": self._boot_id, "seq": seq}
+        payload = _to_json(head | body(event)).encode()
+        return Message(schema, camera, self._boot_id, seq, payload)
+
+    def _face(self, event: FaceEvent) -> Json:
+        info, face = event.info, event.face
+        box = face.box
+        body: Json = {
+            "captured_at": iso_utc(info.captured_at_ns),
+            "frame": _frame(info),
+            "track": _track_part(event.track),
+            "face": {
+                "box": [_pixels(box.x), _pixels(box.y), _pixels(box.w), _pixels(box.h)],
+                "score": _share(face.score),
+                "landmarks": [[_pixels(x), _pixels(y)] for x, y in face.landmarks],
+            },
+            "emotion": _emotion(event.emotion),
+        }
+        if info.live:
+            delay_ns = self._clock.monotonic_ns() - info.captured_ns
+            body["latency_ms"] = {"capture_to_publish": round(delay_ns / 1e6, 1)}
+        body["model"] = self._model
+        return body
+
+    def _track(self, event: TrackEvent) -> Json:
+        return {
+            "captured_at": iso_utc(event.info.captured_at_ns),
+            "frame": _frame(event.info),
+            "track": _track_part(event.track),
+            "change": event.change.value,
+            "smoothed": _verdict(event.smoothed),
+            "previous_label": event.previous_label,
+            "dwell_s": _seconds(event.dwell_ns),
+            "shares": {label: _share(event.shares[label]) for label in ALL_LABELS if label in event.shares},
+            "model": self._model,
+        }
+
+
+def iso_utc(at_ns: int) -> str:
+    """UTC nanoseconds since the epoch as ISO 8601 with milliseconds, rounded down: ``2026-11-21T20:31:35.125Z``."""
+    seconds, rest_ns = divmod(at_ns, 1_000_000_000)
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest_ns // 1_000_000:03d}Z"
+
+
+def _summary(event: Summary) -> Json:
+    return {
+        "at": iso_utc(event.at_ns),
+        "interval_s": round(float(event.interval_s), 3),
+        "counts": {label: int(event.counts.get(label, 0)) for label in ALL_LABELS},
+        "faces_now": event.faces_now,
+    }
+
+
+def _state(event: CameraState) -> Json:
+    return {
+        "status": event.status.value,
+        "reason": event.reason,
+        "since": iso_utc(event.since_ns),
+        "fps": round(float(event.fps), 1),
+    }
+
+
+def _frame(info: FrameInfo) -> Json:
+    return {
+        "index": info.index,
+        "media_time_s": _seconds(info.media_time_ns),
+        "width": info.width,
+        "height": info.height,
+    }
+
+
+def _track_part(track: Track) -> Json:
+    return {"id": track.id, "state": track.state.value, "age_s": _seconds(track.age_ns)}
+
+
+def _emotion(emotion: Emotion) -> Json:
+    shares = emotion.probabilities
+    part = _verdict(emotion.verdict)
+    part["probabilities"] = None if shares is None else dict(zip(LABELS, map(_share, shares), strict=True))
+    part["smoothed"] = _verdict(emotion.smoothed)
+    if emotion.abstained is not None:
+        part["abstained"] = emotion.abstained.value
+    return part
+
+
+def _verdict(verdict: Verdict) -> Json:
+    return {"label": verdict.label, "confidence": _share(verdict.confidence)}
+
+
+# float() first: a numpy scalar that slipped through would keep its own, longer digits.
+def _pixels(value: float) -> float:
+    return round(float(value), 1)
+
+
+def _share(value: float) -> float:
+    return round(float(value), 4)
+
+
+def _seconds(value_ns: int) -> float:
+    return round(value_ns / 1e9, 3)

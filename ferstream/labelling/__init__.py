@@ -1,0 +1,1 @@
+"""The label of a track: its probabilities smoothed over time."""

@@ -1,0 +1,1 @@
+"""A bounded, durable queue of encoded events with a reader per sink."""

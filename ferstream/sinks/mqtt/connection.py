@@ -1,0 +1,336 @@
+"""One connection to an MQTT broker: the only module that knows paho.
+
+A ``MqttConnection`` lives from CONNECT to its end and is never reused, so nothing of paho's own
+queue survives a reconnect: what to send again is decided by ``link.py`` and the outbox. One
+thread owns it and drives the network itself (paho starts no thread here); paho's callbacks
+only note what happened. Errors leave as ``BrokerError`` with the reason in words.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from ferstream.errors import BrokerAuthError, BrokerError
+from ferstream.sinks.mqtt import reason_codes
+from ferstream.sinks.mqtt.address import DEFAULT_PORTS, TLS_SCHEMES, BrokerAddress, tls_context
+from ferstream.sinks.mqtt.packets import FAILURE, Answer, Incoming, Outgoing, Will, pack_properties
+
+__all__ = ["DEFAULT_PORTS", "Answer", "BrokerAddress", "Incoming", "MqttConnection", "Outgoing", "Will", "tls_context"]
+
+CONNECT_TIMEOUT_S: Final = 5.0
+MAX_PACKETS_IN_FLIGHT: Final = 65_535
+_ASK_S: Final = 0.1
+
+
+class _PackedProperties(Properties):  # type: ignore[misc]  # untyped in paho
+    """Properties that are bytes already."""
+
+    def __init__(self, packed: bytes) -> None:
+        # paho's own __init__ builds tables that are needed to pack and unpack only.
+        object.__setattr__(self, "packetType", PacketTypes.PUBLISH)
+        object.__setattr__(self, "packed", packed)
+
+    def pack(self) -> bytes:
+        """Give them to paho."""
+        packed: bytes = self.__dict__["packed"]
+        return packed
+
+
+class MqttConnection:
+    """One MQTT connection, driven by the thread that owns it."""
+
+    def __init__(self, address: BrokerAddress, *, will: Will | None = None) -> None:
+        """Prepare; nothing is sent yet.
+
+        Raises:
+            ConfigError: A certificate, key or URL cannot be used.
+        """
+        self._address = address
+        self._v5 = address.protocol == 5
+        self._client = self._make_client()
+        self._will(will)
+        self._connack: tuple[int, Properties | None] | None = None
+        self._lost: str | None = None
+        self._answers: list[Answer] = []
+        self._incoming: list[Incoming] = []
+        self._suback: dict[int, int] = {}
+
+    # -- life ------------------------------------------------------------------------------
+
+    def connect(self, timeout_s: float = CONNECT_TIMEOUT_S, *, given_up: Callable[[], bool] = lambda: False) -> None:
+        """Connect and wait for the broker's word; ``given_up`` is asked often and ends the wait.
+
+        Raises:
+            BrokerAuthError: It refuses the credentials or the client.
+            BrokerError: It cannot be reached, refuses for another reason, or does not answer.
+        """
+        where, deadline = self._address.label, time.monotonic() + timeout_s
+        self._client.connect_timeout = timeout_s
+        try:
+            self._client.connect(
+                self._address.host,
+                self._address.port,
+                keepalive=self._address.keepalive_s,
+                **self._connect_options(),
+            )
+        except Exception as exc:
+            raise _unreachable(where, timeout_s, exc) from exc
+        self._socket_option(socket.TCP_NODELAY, 1)
+        while self._connack is None:
+            left = deadline - time.monotonic()
+            if left <= 0 or given_up():
+                raise BrokerError(f"{where}: connected, but the broker did not answer within {timeout_s:g} s")
+            try:
+                self._turn(min(left, _ASK_S), None)
+            except BrokerError as exc:
+                if self._connack is None:
+                    raise BrokerError(f"{where} closed the connection without an answer; does it speak MQTT {self._version}?") from exc
+        self._check_connack(where)
+
+    def disconnect(self, *, end_session: bool = False) -> None:
+        """Say goodbye: the broker drops the Last Will, and the session it keeps if ``end_session`` (MQTT 5)."""
+        if self._client.socket() is not None:
+            properties = None
+            if end_session and self._v5:
+                properties = Properties(PacketTypes.DISCONNECT)
+                properties.SessionExpiryInterval = 0
+            self._client.disconnect(properties=properties)
+            self._flush_socket()
+        self.close()
+
+    def close(self) -> None:
+        """Drop the connection without a word; more than once is fine."""
+        sock = self._client.socket()
+        if sock is not None:
+            sock.close()  # paho has no call that drops a connection without DISCONNECT
+        self._client.on_connect = self._client.on_disconnect = self._client.on_publish = None
+        self._client.on_message = self._client.on_subscribe = None
+
+    # -- traffic ---------------------------------------------------------------------------
+
+    @property
+    def receive_maximum(self) -> int:
+        """How many unacknowledged messages the broker takes."""
+        return int(self._granted("ReceiveMaximum", MAX_PACKETS_IN_FLIGHT))
+
+    @property
+    def maximum_packet_bytes(self) -> int | None:
+        """Largest packet the broker takes; None if it did not say."""
+        size = self._granted("MaximumPacketSize", 0)
+        return int(size) or None
+
+    def publish(self, message: Outgoing) -> int:
+        """Hand a message to the socket; returns the number that its ``Answer`` will carry.
+
+        Raises:
+            BrokerError: The connection is lost.
+        """
+        properties = _PackedProperties(pack_properties(message)) if self._v5 else None
+        info = self._client.publish(message.topic, message.payload, message.qos, message.retain, properties)
+        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise BrokerError(self._lost_reason())
+        return int(info.mid)
+
+    def publish_all(self, messages: Sequence[Outgoing]) -> list[int]:
+        """Hand several messages to the socket, in as few TCP segments as they fill.
+
+        Raises:
+            BrokerError: The connection is lost.
+        """
+        cork = len(messages) > 1
+        if cork:
+            self._socket_option(socket.TCP_CORK, 1)
+        try:
+            return [self.publish(message) for message in messages]
+        finally:
+            if cork:
+                self._socket_option(socket.TCP_CORK, 0)
+
+    def subscribe(self, topic: str, qos: int = 1) -> int:
+        """Ask for a topic; ``subscribed`` tells what became of it.
+
+        Raises:
+            BrokerError: The connection is lost.
+        """
+        code, mid = self._client.subscribe(topic, qos)
+        if code != MQTTErrorCode.MQTT_ERR_SUCCESS or mid is None:
+            raise BrokerError(self._lost_reason())
+        return int(mid)
+
+    def subscribed(self, mid: int) -> int | None:
+        """The granted QoS, or the reason code (0x80 and up) of a refusal; None while there is no answer."""
+        return self._suback.get(mid)
+
+    def step(self, timeout_s: float, wake: int | None = None) -> tuple[list[Answer], list[Incoming]]:
+        """Move bytes for at most ``timeout_s`` s; returns at once when something came or ``wake`` (a descriptor) is readable.
+
+        Raises:
+            BrokerError: The connection is lost.
+        """
+        self._turn(timeout_s, wake)
+        answers, self._answers = self._answers, []
+        incoming, self._incoming = self._incoming, []
+        return answers, incoming
+
+    def _socket_option(self, option: int, value: int) -> None:
+        sock = self._client.socket()
+        if isinstance(sock, socket.socket):  # not through a WebSocket
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+    def _turn(self, timeout_s: float, wake: int | None) -> None:
+        sock = self._client.socket()
+        if sock is None:
+            raise BrokerError(self._lost_reason())
+        pending = getattr(sock, "pending", None)  # TLS and WebSocket buffer what poll() cannot see
+        poller = select.poll()
+        poller.register(sock, select.POLLIN | (select.POLLOUT if self._client.want_write() else 0))
+        if wake is not None:
+            poller.register(wake, select.POLLIN)
+        has_pending = bool(pending and pending())
+        ready = dict(poller.poll(0 if has_pending else timeout_s * 1000))
+        flags = ready.get(sock.fileno(), 0)
+        try:
+            code = self._move_bytes(read=has_pending or bool(flags & ~select.POLLOUT), write=bool(flags & select.POLLOUT))
+        except Exception as exc:  # paho meets malformed packets with whatever its parsing stumbles over
+            raise BrokerError(f"{self._address.label}: the broker sent something malformed ({type(exc).__name__})") from exc
+        if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise BrokerError(self._lost_reason())
+
+    def _move_bytes(self, *, read: bool, write: bool) -> MQTTErrorCode:
+        code = self._client.loop_read() if read else MQTTErrorCode.MQTT_ERR_SUCCESS
+        if code == MQTTErrorCode.MQTT_ERR_SUCCESS and write:
+            code = self._client.loop_write()
+        return self._client.loop_misc() if code == MQTTErrorCode.MQTT_ERR_SUCCESS else code
+
+    def _flush_socket(self) -> None:
+        deadline = time.monotonic() + 1.0
+        while self._client.want_write() and self._client.socket() is not None and time.monotonic() < deadline:
+            try:
+                self._turn(0.1, None)
+            except BrokerError:
+                return
+
+    # -- set-up ----------------------------------------------------------------------------
+
+    def _make_client(self) -> Client:
+        address = self._address
+        websocket = address.scheme in ("ws", "wss")
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=address.client_id,
+            clean_session=None if self._v5 else not address.resume,
+            protocol=MQTTProtocolVersion.MQTTv5 if self._v5 else MQTTProtocolVersion.MQTTv311,
+            transport="websockets" if websocket else "tcp",
+            reconnect_on_failure=False,
+        )
+        client.suppress_exceptions = True
+        client.max_inflight_messages_set(MAX_PACKETS_IN_FLIGHT)
+        client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
+        client.on_publish, client.on_message = self._on_publish, self._on_message
+        client.on_subscribe = self._on_subscribe
+        if address.username is not None:
+            client.username_pw_set(address.username, address.password)
+        if address.scheme in TLS_SCHEMES:
+            client.tls_set_context(tls_context(address))
+            if address.insecure:
+                client.tls_insecure_set(True)
+        if websocket:
+            client.ws_set_options(path=urlsplit(address.url).path or "/mqtt")
+        return client
+
+    def _connect_options(self) -> dict[str, Any]:
+        if not self._v5:
+            return {}
+        properties = Properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = self._address.session_expiry_s
+        return {"clean_start": not self._address.resume, "properties": properties}
+
+    def _will(self, will: Will | None) -> None:
+        if will is None:
+            return
+        properties = None
+        if self._v5:
+            properties = Properties(PacketTypes.WILLMESSAGE)
+            properties.WillDelayInterval = will.delay_s
+            properties.PayloadFormatIndicator = 1
+            properties.ContentType = "text/plain"
+        self._client.will_set(will.topic, will.payload, 1, True, properties)
+
+    # -- what paho reports; these only take notes --------------------------------------------
+
+    def _on_connect(self, client: Client, userdata: object, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None) -> None:
+        self._connack = (reason.value, properties)
+
+    def _on_disconnect(
+        self, client: Client, userdata: object, flags: DisconnectFlags, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        if flags.is_disconnect_packet_from_server:
+            self._lost = reason_codes.words(reason_codes.DISCONNECTED, reason.value)
+        elif reason.value == reason_codes.KEEP_ALIVE_TIMEOUT:
+            self._lost = "the broker does not answer any more"
+
+    def _on_publish(self, client: Client, userdata: object, mid: int, reason: ReasonCode, properties: Properties) -> None:
+        self._answers.append(Answer(mid, reason.value))
+
+    def _on_message(self, client: Client, userdata: object, message: MQTTMessage) -> None:
+        self._incoming.append(Incoming(message.topic, message.payload, message.retain))
+
+    def _on_subscribe(self, client: Client, userdata: object, mid: int, codes: list[ReasonCode], properties: Properties | None) -> None:
+        self._suback[mid] = codes[0].value if codes else 0
+
+    # -- reasons -----------------------------------------------------------------------------
+
+    @property
+    def _version(self) -> str:
+        return "5" if self._v5 else "3.1.1"
+
+    def _granted(self, name: str, default: int) -> int:
+        properties = self._connack[1] if self._connack else None
+        return int(getattr(properties, name, default)) if properties is not None else default
+
+    def _check_connack(self, where: str) -> None:
+        code = self._connack[0] if self._connack else 0
+        if code >= FAILURE:
+            kind = BrokerAuthError if code in reason_codes.NOT_AUTHORISED else BrokerError
+            raise kind(f"{where} refused the connection: {reason_codes.words(reason_codes.CONNECT_REFUSED, code)}")
+        if self._granted("MaximumQoS", 1) < 1:
+            raise BrokerError(f"{where} does not support QoS 1, which ferstream needs")
+
+    def _lost_reason(self) -> str:
+        if self._lost is None:
+            self._lost = "the connection was lost"
+        return f"{self._address.label}: {self._lost}"
+
+
+def _unreachable(where: str, timeout_s: float, exc: Exception) -> BrokerError:
+    """Why no connection came about, in words."""
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return BrokerError(f"{where}: the broker's certificate is not trusted: {exc.verify_message} (see mqtt.ca_file)")
+    if isinstance(exc, ssl.SSLError):
+        return BrokerError(f"{where}: no TLS connection: {exc.reason or 'handshake failed'} (does the port speak TLS?)")
+    if isinstance(exc, socket.gaierror):
+        return BrokerError(f"{where}: unknown host")
+    if isinstance(exc, ConnectionResetError):
+        hint = " (does the port speak TLS?)" if where.startswith(("mqtts", "wss")) else ""
+        return BrokerError(f"{where}: the other side closed the connection{hint}")
+    if isinstance(exc, ConnectionRefusedError):
+        return BrokerError(f"{where}: connection refused; is a broker running there?")
+    if isinstance(exc, TimeoutError):
+        return BrokerError(f"{where}: no answer within {timeout_s:g} s")
+    if isinstance(exc, OSError):
+        return BrokerError(f"{where}: {exc.strerror or 'no connection'}")
+    return BrokerError(f"{where}: {type(exc).__name__}")

@@ -1,0 +1,110 @@
+"""Folders of images, one folder a class: ``train/<class>/*.png``, the common re-export of FER2013, any size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ferstream.domain.emotion import LABELS
+from ferstream.errors import DataError
+from ferstream.training.data.dataset import FACE_SIZE_PX, FaceSet
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm"})
+
+_TRAINING = ("train", "training")
+_VALIDATION = ("val", "valid", "validation", "publictest")
+_TEST = ("test",)
+_PRIVATE = ("privatetest",)
+_SPELLINGS = {
+    "anger": "angry",
+    "disgusted": "disgust",
+    "fearful": "fear",
+    "happiness": "happy",
+    "sadness": "sad",
+    "surprised": "surprise",
+}
+
+
+def read_folder(path: Path) -> FaceSet:
+    """Read ``<split>/<class>/<image>``; images of any size become 48x48 grey, nothing is found or cut out.
+
+    train is Training. test is PublicTest; beside a val (valid, validation, publictest), which is PublicTest
+    then, it is PrivateTest, as privatetest is. Classes are ``LABELS`` or their usual other spellings. ``rows``
+    number the files in sorted order, from 1; files that cannot be decoded are left out and named.
+
+    Raises:
+        DataError: there are no class folders, a class is unknown, or no image can be decoded; names it.
+    """
+    folders = _folders(path)
+    usage_of = _usages([folder.name.lower() for folder in folders])
+    splits = [(folder, usage) for folder in folders if (usage := usage_of.get(folder.name.lower()))]
+    if not splits:
+        raise DataError(f"{path}: no split folder; expected {path.name}/train/<class>/*.png and {path.name}/test/<class>/*.png")
+    files = [(file, label, usage) for folder, usage in splits for file, label in _labelled(folder)]
+    if not files:
+        raise DataError(f"{path}: the class folders hold no image ({', '.join(sorted(IMAGE_SUFFIXES))})")
+    faces = [read_image(file) for file, _, _ in files]
+    whole = [place for place, face in enumerate(faces) if face is not None]
+    if not whole:
+        raise DataError(f"{path}: none of its {len(files)} images can be decoded, the first is {files[0][0]}")
+    return FaceSet(
+        pixels=np.stack([face for face in faces if face is not None]),
+        labels=np.array([files[place][1] for place in whole], np.int64),
+        usages=np.array([files[place][2] for place in whole], np.str_),
+        rows=np.array(whole, np.int64) + 1,
+        votes=None,
+        source=str(path),
+        unreadable=tuple(str(file) for (file, _, _), face in zip(files, faces, strict=True) if face is None),
+    )
+
+
+def read_image(path: Path) -> npt.NDArray[np.uint8] | None:
+    """Read an image of any size as a (48, 48) uint8 grey face; None when it cannot be decoded."""
+    try:
+        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    except cv2.error:  # more pixels than OpenCV takes
+        return None
+    if image is None:
+        return None
+    size = (FACE_SIZE_PX, FACE_SIZE_PX)
+    if image.shape != size:
+        shrinks = min(image.shape) >= FACE_SIZE_PX
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    return np.asarray(image, np.uint8)
+
+
+def _usages(names: list[str]) -> dict[str, str]:
+    """Return the split of each folder name; a test beside a validation split must not choose the best epoch."""
+    test = "PrivateTest" if any(name in _VALIDATION for name in names) else "PublicTest"
+    return {
+        **dict.fromkeys(_TRAINING, "Training"),
+        **dict.fromkeys(_VALIDATION, "PublicTest"),
+        **dict.fromkeys(_TEST, test),
+        **dict.fromkeys(_PRIVATE, "PrivateTest"),
+    }
+
+
+def _folders(path: Path) -> list[Path]:
+    return sorted(child for child in path.iterdir() if child.is_dir())
+
+
+def _labelled(split: Path) -> list[tuple[Path, int]]:
+    classes = _folders(split)
+    if not classes:
+        raise DataError(f"{split}: no class folders; expected one of each of {', '.join(LABELS)}")
+    return [(file, label) for folder in classes for label in [_label(folder)] for file in _images(folder)]
+
+
+def _label(folder: Path) -> int:
+    name = folder.name.lower()
+    name = _SPELLINGS.get(name, name)
+    if name not in LABELS:
+        raise DataError(f"{folder}: {folder.name!r} is no class; expected {', '.join(LABELS)}")
+    return LABELS.index(name)
+
+
+def _images(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)

@@ -1,0 +1,35 @@
+"""Imports without their optional parts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from ferstream.runtime.import_blocking import without
+
+
+def test_a_module_is_out_of_reach_inside_and_back_afterwards() -> None:
+    sys.modules.pop("colorsys", None)
+    with without("colorsys"), pytest.raises(ImportError):
+        import colorsys
+    import colorsys
+
+    assert colorsys.rgb_to_hsv(0, 0, 0) == (0, 0, 0)
+
+
+def test_a_loaded_module_stays() -> None:
+    import json
+
+    with without("json"):
+        assert sys.modules["json"] is json
+
+
+def test_the_daemon_does_not_load_the_model_converters() -> None:
+    code = (
+        "import sys, ferstream.app.daemon as d; "
+        "heavy = {'openvino.tools.ovc', 'tensorflow', 'keras', 'nncf', 'matplotlib.pyplot'} & set(sys.modules); "
+        "assert not heavy, heavy; import openvino; from openvino.tools.ovc import convert_model"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=100)

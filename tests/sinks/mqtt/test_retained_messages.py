@@ -1,0 +1,72 @@
+"""The retained values of cameras that come and go."""
+
+from __future__ import annotations
+
+import pytest
+
+from ferstream.events.encode import Message
+from ferstream.events.payload import STATE, SUMMARY
+from ferstream.sinks.mqtt.retained_messages import Board
+from ferstream.sinks.mqtt.topics import Topics
+
+
+@pytest.fixture
+def board(topics: Topics) -> Board:
+    return Board(topics)
+
+
+def told(board: Board, *, anew: bool = False) -> dict[str, bytes]:
+    """What is to be told, by the topic's end: all of it, or what changed."""
+    messages = board.everything() if anew else board.changed()
+    return {message.topic.removeprefix("ferstream/edge-1/"): message.payload for message in messages}
+
+
+def put(board: Board, payload: bytes, schema: str = STATE, camera: str = "door") -> None:
+    board.set(Message(schema, camera, "boot", 0, payload))
+
+
+def test_the_newest_value_is_told_once_and_again_on_each_connection(board: Board) -> None:
+    put(board, b"1")
+    put(board, b"2")
+    assert told(board) == {"door/state": b"2"}
+    assert told(board) == {}
+    assert told(board, anew=True) == {"door/state": b"2"}
+
+
+def test_what_comes_late_of_a_forgotten_camera_is_ignored(board: Board) -> None:
+    put(board, b"1")
+    told(board)
+    board.forget("door")
+    put(board, b"late")
+    put(board, b"late", SUMMARY)
+    put(board, b"1", camera="hall")
+    assert told(board) == {"door/state": b"", "door/summary": b"", "hall/state": b"1"}
+    assert told(board, anew=True) == {"door/state": b"", "door/summary": b"", "hall/state": b"1"}
+
+
+def test_a_value_of_an_earlier_run_is_removed_too(board: Board) -> None:
+    board.forget("door")
+    assert told(board) == {"door/state": b"", "door/summary": b""}
+
+
+def test_a_removal_is_told_on_every_connection_until_acknowledged(board: Board) -> None:
+    board.forget("door")
+    for removal in board.changed():
+        assert removal.qos == 1 and removal.retain
+    first, second = board.everything()
+    board.acknowledged(first)
+    assert board.everything() == [second]
+    board.acknowledged(second)
+    assert board.everything() == []
+
+
+def test_a_camera_that_is_back_has_values_again(board: Board) -> None:
+    board.forget("door")
+    stale = board.changed()
+    board.remember("door")
+    put(board, b"new")
+    assert told(board) == {"door/state": b"new"}
+    assert told(board, anew=True) == {"door/state": b"new", "door/summary": b""}
+    for removal in stale:  # answered only now
+        board.acknowledged(removal)
+    assert told(board, anew=True) == {"door/state": b"new"}
