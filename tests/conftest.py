@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from ferstream.events.encode import Encoder, ModelRef
 from ferstream.inference.bundle import Bundle
+from ferstream.runtime.clock import SystemClock
+from ferstream.runtime.counters import Counters
+from ferstream.sinks.mqtt.topics import Topics
 
 # A busy machine is no failure: no example is timed.
 settings.register_profile("ferstream", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -57,3 +61,21 @@ def no_new_threads() -> Iterator[None]:
     for thread in left:
         thread.join(5)
     assert not [thread.name for thread in left if thread.is_alive()]
+
+
+@pytest.fixture
+def observer() -> Counters:
+    """A real counters."""
+    return Counters()
+
+
+@pytest.fixture
+def encoder() -> Encoder:
+    """Numbers from 0, boot id ``boot``."""
+    return Encoder(node="edge-1", boot_id="boot", model=ModelRef("emotion-edge", "1.0.0"), clock=SystemClock())
+
+
+@pytest.fixture
+def topics() -> Topics:
+    """Those of node edge-1."""
+    return Topics(prefix="ferstream", node="edge-1")

@@ -1,31 +1,80 @@
-"""Protocols that several rooms share."""
+"""Protocols that several rooms share: where events go, and what labels a track."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from ferstream.domain.event import Event
+from ferstream.domain.event import LabelledFrame
+from ferstream.domain.message import Message
+from ferstream.domain.track import TrackedFrame
+
+
+@dataclass(frozen=True, slots=True)
+class SinkStatus:
+    """What a sink says about itself at one moment.
+
+    Attributes:
+        name: Name of the sink: ``mqtt``, ``webhook``, ``kafka``, ``jsonl``, ...
+        connected: Whether the other side accepts events now; None for a sink without a connection.
+        reason: Why it is not connected, one redacted line; empty when it is.
+    """
+
+    name: str
+    connected: bool | None = None
+    reason: str = ""
 
 
 class Sink(Protocol):
-    """Takes events of all cameras, in order per camera. ``put`` is called by the publishing thread only."""
+    """Takes the messages of all cameras, in order per camera.
+
+    A sink that needs the network reads its messages from an outbox in a thread of its own; its ``write`` then
+    takes only what does not go through the outbox. ``write`` is called by the publishing thread only.
+    """
+
+    @property
+    def name(self) -> str:
+        """Short name, used in logs, metrics and the outbox."""
+        ...
 
     def open(self) -> None:
-        """Make ready; for a network sink it does not wait for the connection.
+        """Get ready; does not wait for a network.
 
         Raises:
-            FerstreamError: It can never work (bad path, bad settings).
+            FerstreamError: The sink can never work (wrong path, wrong settings).
         """
         ...
 
-    def put(self, event: Event) -> None:
-        """Take one event; must not wait for a network."""
+    def write(self, message: Message) -> None:
+        """Take one message; never waits for a network.
+
+        Raises:
+            FerstreamError: The message is lost.
+        """
         ...
 
     def flush(self, timeout_s: float) -> int:
-        """Wait until everything taken is delivered or safely on disk; returns how many events are neither."""
+        """Wait until every message taken is delivered; return how many are not."""
         ...
 
     def close(self) -> None:
-        """Release everything; more than once is fine."""
+        """Stop the threads and release everything; more than one call is allowed."""
+        ...
+
+    def status(self) -> SinkStatus:
+        """Return the state of the sink; any thread may call it."""
+        ...
+
+
+class Labeller(Protocol):
+    """Turns the probabilities of one camera's tracks into verdicts, smoothed over time."""
+
+    def label(self, frame: TrackedFrame, probabilities: Sequence[Sequence[float] | None]) -> LabelledFrame:
+        """Label every face of the next frame.
+
+        Args:
+            frame: The faces of the frame and the tracks that ended at it.
+            probabilities: One entry per face of ``frame``: seven floats in LABELS order, or None for a face that was not classified.
+        """
         ...
