@@ -24,20 +24,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+from mqtt_output import mqtt_output
+
 from ferstream.domain.emotion import Emotion, Verdict
 from ferstream.domain.event import FaceEvent
 from ferstream.domain.face import Box, Face
 from ferstream.domain.frame import FrameInfo
 from ferstream.domain.track import Track, TrackState
-from ferstream.events.encode import Encoder, ModelRef
 from ferstream.events.gaps import GapFinder
-from ferstream.runtime.clock import SystemClock
-from ferstream.runtime.counters import Counters
 from ferstream.sinks.mqtt.address import BrokerAddress
 from ferstream.sinks.mqtt.packets import Incoming
-from ferstream.sinks.mqtt.sink import MqttSink
 from ferstream.sinks.mqtt.subscriber import listen
-from ferstream.sinks.mqtt.topics import Topics
 
 PORT = 18990
 URL = f"mqtt://127.0.0.1:{PORT}"
@@ -58,22 +55,17 @@ def publish(folder: Path, rate: float, boot_id: str) -> None:
     """Be the child: publish until SIGTERM, printing the count of events now and then."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    sink = MqttSink(
-        address=BrokerAddress(url=URL, client_id="outage"),
-        topics=Topics(prefix="ferstream", node="outage"),
-        encoder=Encoder(node="outage", boot_id=boot_id, model=ModelRef("m", "1"), clock=SystemClock()),
-        observer=Counters(),
-        outbox_directory=folder,
-    )
+    output = mqtt_output(URL, folder, node="outage", boot_id=boot_id)
+    sink = output.sinks
     sink.open()
     began, number = time.monotonic(), 0
     while not stop.wait(max(0.0, began + number / rate - time.monotonic())):
-        sink.put(face_event(number))
+        sink.write(face_event(number))
         number += 1
-        print(number, sink.outbox.events, flush=True)
+        print(number, output.outbox.events, flush=True)
     sink.flush(5)
     sink.close()
-    print(number, sink.outbox.events, flush=True)
+    print(number, output.outbox.events, flush=True)
 
 
 class Child:

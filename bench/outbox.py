@@ -26,6 +26,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mqtt_output import mqtt_output
+
 from ferstream.broker.embedded import EmbeddedBroker
 from ferstream.domain.emotion import LABELS, Emotion, Verdict
 from ferstream.domain.event import FaceEvent
@@ -34,10 +36,6 @@ from ferstream.domain.frame import FrameInfo
 from ferstream.domain.track import Track, TrackState
 from ferstream.events.encode import Encoder, ModelRef
 from ferstream.runtime.clock import SystemClock
-from ferstream.runtime.counters import Counters
-from ferstream.sinks.mqtt.connection import BrokerAddress
-from ferstream.sinks.mqtt.sink import MqttSink
-from ferstream.sinks.mqtt.topics import Topics
 
 RATE_HZ = 1000.0
 TICK_S = 0.01
@@ -82,16 +80,6 @@ def broker() -> Iterator[tuple[str, str]]:
         process.wait()
 
 
-def make_sink(url: str, directory: Path | None) -> MqttSink:
-    return MqttSink(
-        address=BrokerAddress(url=url, client_id="bench"),
-        topics=Topics(prefix="ferstream", node="bench"),
-        encoder=Encoder(node="bench", boot_id="bench", model=ModelRef("emotion-edge", "1.0.0"), clock=SystemClock()),
-        observer=Counters(),
-        outbox_directory=directory,
-    )
-
-
 def paced(put: Callable[[int], object], seconds: float) -> float:
     """Call ``put`` at ``RATE_HZ``; returns CPU in per cent of a core."""
     began, cpu, number = time.monotonic(), time.process_time(), 0
@@ -125,47 +113,46 @@ def bare_paho(url: str, seconds: float) -> float:
 
 
 def through_sink(url: str, directory: Path | None, seconds: float) -> float:
-    sink = make_sink(url, directory)
-    sink.open()
-    result = paced(lambda number: sink.put(face_event(number)), seconds)
-    assert sink.flush(20) == 0
-    assert sink.counts().holds
-    sink.close()
+    output = mqtt_output(url, directory)
+    output.sinks.open()
+    result = paced(lambda number: output.sinks.write(face_event(number)), seconds)
+    assert output.sinks.flush(20) == 0
+    assert output.mqtt.reader.counts().balanced
+    output.sinks.close()
     return result
 
 
 def drain(url: str, directory: Path, backlog: int) -> dict[str, float]:
     """Fill an outbox without a broker, then start with one: events/s, while another camera makes 200 live events/s."""
-    down = make_sink("mqtt://127.0.0.1:9", directory)
+    down = mqtt_output("mqtt://127.0.0.1:9", directory).sinks
     down.open()
     cpu, began = time.process_time(), time.monotonic()
     for number in range(backlog):
-        down.put(face_event(number))
+        down.write(face_event(number))
     assert down.flush(60) == 0
     fill_s = time.monotonic() - began
     down.close()
     fill_cpu = time.process_time() - cpu
     size = sum(path.stat().st_size for path in directory.iterdir())
-    up = make_sink(url, directory)
+    up = mqtt_output(url, directory)
     waits: list[float] = []
     began = time.monotonic()
-    up.open()
+    up.sinks.open()
     open_s = time.monotonic() - began
     live = 0
     pause = threading.Event()
-    while up.counts().acknowledged < backlog:
+    while up.mqtt.reader.counts().acknowledged < backlog:
         while live < (time.monotonic() - began) * 200:
-            up.put(face_event(live, camera="live"))
+            up.sinks.write(face_event(live, camera="live"))
             live += 1
-        lanes = up.outbox._custody._lanes._lanes.get("live")  # how long the oldest live event has waited
-        oldest = lanes[0].made_ns if lanes else None
-        if oldest is not None:
-            waits.append((time.monotonic_ns() - oldest) / 1e6)
+        oldest_ns = up.mqtt.reader.oldest_ns("live")
+        if oldest_ns is not None:
+            waits.append((time.monotonic_ns() - oldest_ns) / 1e6)
         pause.wait(TICK_S)
     seconds = time.monotonic() - began
-    acknowledged = up.counts().acknowledged
-    up.flush(20)
-    up.close()
+    acknowledged = up.mqtt.reader.counts().acknowledged
+    up.sinks.flush(20)
+    up.sinks.close()
     return {
         "fill_s": fill_s,
         "fill_cpu_s": fill_cpu,

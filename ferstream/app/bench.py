@@ -16,39 +16,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ferstream.app.factories import detection_plan, inference_plan
+from ferstream.app.assembly import Engine, encoder, engine, replay_mode
 from ferstream.app.replay import Outcome, Replayer, camera_name, probe
-from ferstream.app.sinks import encoder
 from ferstream.capture.recording import FileSource
-from ferstream.domain.event import Event
 from ferstream.pipeline.models import Models
+from ferstream.publishing.sink_set import SinkSet
 from ferstream.runtime.counters import Counters
 from ferstream.settings import Settings
 
 PERCENTILES = (0.5, 0.9, 0.99)
-
-
-class EncodingSink:
-    """Encodes every event, as publishing does, and throws the bytes away."""
-
-    def __init__(self, encode: Callable[[Event], object]) -> None:
-        self._encode = encode
-        self.events = 0
-
-    def open(self) -> None:
-        """Nothing to open."""
-
-    def put(self, event: Event) -> None:
-        """Encode and forget."""
-        self._encode(event)
-        self.events += 1
-
-    def flush(self, timeout_s: float) -> int:
-        """Nothing waits."""
-        return 0
-
-    def close(self) -> None:
-        """Nothing to close."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +92,9 @@ def bench_video(
         SourceError: It cannot be read.
         ModelError: A network cannot be loaded.
     """
-    models = Models(detection=detection_plan(settings), inference=inference_plan(settings, deterministic=True))
-    try:
-        bare, kernels_ms = Bare(path, settings=settings, models=models, fps=fps), {}
-        piped = _Piped(path, settings=settings, models=models, fps=fps)
+    with engine(settings, mode=replay_mode(settings), make_outputs=_encode_only) as made:
+        bare = Bare(path, settings=settings, models=made.models, fps=fps)
+        piped = _Piped(path, engine=made, fps=fps)
         bare.run()  # compiles the detector for this size, fills the file cache
         kernel_runs, pipeline_runs = [], []
         for turn in range(turns):
@@ -127,16 +102,19 @@ def bench_video(
             kernel_runs.append(bare.run())
             on_turn(turn, "pipeline")
             pipeline_runs.append(piped.run())
-        kernels_ms = bare.milliseconds()
-        return _report(path, models, kernel_runs, pipeline_runs, kernels_ms, piped, cores)
-    finally:
-        models.close()
+        return _report(Passes(kernel_runs, pipeline_runs, bare.milliseconds(), piped), path=path, models=made.models, cores=cores)
+
+
+def _encode_only(models: Models) -> list[SinkSet]:
+    """Encode every event, as publishing does, and discard it."""
+    return [SinkSet(encoder=encoder(models, node="bench", boot_id="bench"), sinks=(), observer=Counters())]
 
 
 class Bare:
     """The kernels alone, one after the other, in the calling thread."""
 
     def __init__(self, path: Path, *, settings: Settings, models: Models, fps: float) -> None:
+        """Take one detection worker and the classifier of the models."""
         self._path, self._settings, self._models, self._fps = path, settings, models, fps
         self._finder = models.finders()[0]
         self._spent = {"capture": 0.0, "detect_and_crop": 0.0, "classify": 0.0}
@@ -175,12 +153,11 @@ class Bare:
 
 
 class _Piped:
-    """The whole pipeline, with events encoded and thrown away."""
+    """The whole pipeline; events are encoded and discarded."""
 
-    def __init__(self, path: Path, *, settings: Settings, models: Models, fps: float) -> None:
-        sink = EncodingSink(encoder(models.classifier, node="bench", boot_id="bench").encode)
+    def __init__(self, path: Path, *, engine: Engine, fps: float) -> None:
         self._path, self._info = path, probe(path)
-        self._replayer = Replayer(settings=settings, models=models, sinks=(sink,), analysis_fps=fps)
+        self._replayer = Replayer(engine=engine, analysis_fps=fps)
         self.last: Outcome | None = None
 
     def run(self) -> Run:
@@ -190,12 +167,20 @@ class _Piped:
         return Run(self.last.frames, self.last.faces, time.perf_counter() - started, time.process_time() - cpu)
 
 
-def _report(
-    path: Path, models: Models, kernels: list[Run], pipelines: list[Run], kernels_ms: dict[str, float], piped: _Piped, cores: int
-) -> Report:
-    last = piped.last
+@dataclass(frozen=True, slots=True)
+class Passes:
+    """Everything that was measured."""
+
+    kernels: list[Run]
+    pipelines: list[Run]
+    kernels_ms: dict[str, float]
+    piped: _Piped
+
+
+def _report(passes: Passes, *, path: Path, models: Models, cores: int) -> Report:
+    last, kernels, pipelines = passes.piped.last, passes.kernels, passes.pipelines
     if last is None:
-        raise ValueError("want at least one turn")
+        raise ValueError("expected at least one turn")
     snapshot, frames = last.snapshot, pipelines[0].frames
     cpu_s = statistics.median(run.cpu_s for run in pipelines)
     wall_s = statistics.median(run.wall_s for run in pipelines)
@@ -214,7 +199,7 @@ def _report(
         kernel_fps=round(kernel_fps, 2),
         efficiency=round(kernel_cpu_s / cpu_s, 4),
         speedup=round(frames / wall_s / kernel_fps, 4),
-        kernels_ms={name: round(value, 4) for name, value in kernels_ms.items()},
+        kernels_ms={name: round(value, 4) for name, value in passes.kernels_ms.items()},
         stages_ms={stage: round(1000 * value.sum / max(1, value.count), 4) for stage, value in snapshot.durations.items()},
         latency_ms={f"p{round(100 * q)}": round(1000 * latency.quantile(q), 3) for q in PERCENTILES},
         backend=models.classifier.backend,

@@ -10,8 +10,9 @@ from ferstream.app.factories import CameraPlan, camera_plan
 from ferstream.capture.stage import CameraRunner
 from ferstream.domain.event import CameraState, CameraStatus
 from ferstream.errors import FerstreamError
+from ferstream.pipeline.components import CameraCallbacks
 from ferstream.pipeline.models import Models
-from ferstream.pipeline.pipeline import CameraCallbacks, Pipeline
+from ferstream.pipeline.pipeline import Pipeline
 from ferstream.runtime.backoff import Backoff
 from ferstream.runtime.clock import Clock
 from ferstream.settings import CameraSettings, Changes
@@ -20,21 +21,29 @@ REMOVE_TIMEOUT_S = 10.0
 """Longest wait for one camera to end; its thread is left behind after that."""
 
 ENDED = ("stopped", "end of the recording")
-"""Reasons for being offline that are no trouble."""
+"""Reasons for being offline that are not a fault."""
 
 _LOG = structlog.get_logger(__name__)
 
 
 class Cameras:
-    """Keeps the pipeline's cameras as the settings want them; the main thread only."""
+    """Starts, stops and switches the cameras as the settings and commands ask; the main thread only."""
 
     def __init__(self, *, pipeline: Pipeline, models: Models, width: int, clock: Clock) -> None:
+        """Start without cameras.
+
+        Args:
+            pipeline: Runs the cameras.
+            models: Are given the privacy masks of each camera.
+            width: Longer side of the picture for the detector, in pixels.
+            clock: Monotonic time and UTC.
+        """
         self._pipeline, self._models, self._width, self._clock = pipeline, models, width, clock
         self._wanted: dict[str, CameraSettings] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every configured camera, also those that are switched off."""
+        """Names of all configured cameras, also of those that are switched off."""
         return tuple(self._wanted)
 
     def start(self, cameras: Iterable[CameraSettings]) -> None:
@@ -44,12 +53,12 @@ class Cameras:
             if camera.enabled:
                 self._run(camera)
             else:
-                self._tell(camera.name, CameraStatus.DISABLED, "switched off in the settings")
+                self._set_state(camera.name, CameraStatus.DISABLED, "switched off in the settings")
 
     def apply(self, changes: Changes) -> None:
         """Take over new settings; cameras that did not change are not touched."""
         for name in (*changes.removed, *(camera.name for camera in changes.changed)):
-            self._pipeline.ask_to_end(name)  # all of them first: the slow ones end side by side
+            self._pipeline.cameras.ask_to_end(name)  # all of them first: the slow ones end side by side
         for name in changes.removed:
             self._end(name)
             del self._wanted[name]
@@ -62,11 +71,11 @@ class Cameras:
         camera = self._wanted.get(name)
         if camera is None:
             _LOG.warning("a command names an unknown camera", camera=name)
-        elif on and name not in self._pipeline.cameras:
+        elif on and name not in self._pipeline.cameras.names:
             self._run(camera)
-        elif not on and name in self._pipeline.cameras:
+        elif not on and name in self._pipeline.cameras.names:
             self._end(name)
-            self._tell(name, CameraStatus.DISABLED, "switched off by a command")
+            self._set_state(name, CameraStatus.DISABLED, "switched off by a command")
 
     def _run(self, camera: CameraSettings) -> None:
         counters = self._pipeline.counters
@@ -75,9 +84,9 @@ class Cameras:
             self._models.set_masks(camera.name, camera.masks)
         except FerstreamError as exc:
             _LOG.error("a camera cannot be started", camera=camera.name, reason=str(exc))
-            self._tell(camera.name, CameraStatus.OFFLINE, str(exc))
+            self._set_state(camera.name, CameraStatus.OFFLINE, str(exc))
             return
-        self._pipeline.add_camera(camera.name, live=plan.live, make_runner=lambda callbacks: self._runner(plan, camera, callbacks))
+        self._pipeline.cameras.add(camera.name, live=plan.live, make_runner=lambda callbacks: self._runner(plan, camera, callbacks))
 
     def _runner(self, plan: CameraPlan, camera: CameraSettings, callbacks: CameraCallbacks) -> CameraRunner:
         return CameraRunner(
@@ -85,7 +94,7 @@ class Cameras:
             connect=plan.connect,
             live=plan.live,
             emit=callbacks.emit,
-            on_state=lambda state: self._log_and_tell(state, callbacks),
+            on_state=lambda state: self._log_and_set_state(state, callbacks),
             on_end=callbacks.on_end,
             observer=self._pipeline.counters,
             clock=self._clock,
@@ -95,17 +104,17 @@ class Cameras:
             on_fatal=self._pipeline.fatal.report,
         )
 
-    def _log_and_tell(self, state: CameraState, callbacks: CameraCallbacks) -> None:
-        before = self._pipeline.camera_states().get(state.camera)
+    def _log_and_set_state(self, state: CameraState, callbacks: CameraCallbacks) -> None:
+        before = self._pipeline.cameras.states().get(state.camera)
         if before is None or (before.status, before.reason) != (state.status, state.reason):
             good = state.status in {CameraStatus.ONLINE, CameraStatus.CONNECTING} or state.reason in ENDED
             (_LOG.info if good else _LOG.warning)(f"camera {state.status}", camera=state.camera, reason=state.reason or None)
         callbacks.on_state(state)
 
     def _end(self, name: str) -> None:
-        if name in self._pipeline.cameras and not self._pipeline.remove_camera(name, timeout_s=REMOVE_TIMEOUT_S):
+        if name in self._pipeline.cameras.names and not self._pipeline.cameras.remove(name, timeout_s=REMOVE_TIMEOUT_S):
             _LOG.warning("a camera did not end in time; its thread is left behind", camera=name)
 
-    def _tell(self, name: str, status: CameraStatus, reason: str) -> None:
+    def _set_state(self, name: str, status: CameraStatus, reason: str) -> None:
         self._pipeline.counters.camera_up(name, up=False)
-        self._pipeline.tell(CameraState(name, status, reason, self._clock.utc_ns()))
+        self._pipeline.cameras.set_state(CameraState(name, status, reason, self._clock.utc_ns()))

@@ -1,9 +1,8 @@
-"""Settings turned into the plain values that the layers below take."""
+"""Turns the settings into the plain values that the layers below take."""
 
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +11,13 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from ferstream.capture.factory import SourceOptions, is_live, open_source
 from ferstream.capture.source import Source
 from ferstream.pipeline.models import DetectionPlan, InferencePlan
-from ferstream.pipeline.pipeline import PipelineConfig
 from ferstream.runtime.clock import Clock
 from ferstream.runtime.observer import Observer
 from ferstream.runtime.redaction import register_secret
 from ferstream.settings import CameraSettings, Settings
 
 MOST_WORKERS = 8
-"""More detection threads than this only wait for the decoders."""
+"""Most detection threads: more would only wait for the decoders."""
 
 
 def cores() -> int:
@@ -53,21 +51,9 @@ def inference_plan(settings: Settings, *, deterministic: bool) -> InferencePlan:
     )
 
 
-def pipeline_config(settings: Settings) -> PipelineConfig:
-    """What the stages follow."""
-    return PipelineConfig(
-        staleness_s=settings.runtime.staleness_s,
-        max_batch=settings.inference.max_batch,
-        max_wait_s=settings.inference.max_wait_ms / 1000,
-        summary_interval_s=settings.mqtt.summary_interval_s,
-        per_face=not settings.privacy.aggregate_only,
-        min_group_size=settings.privacy.min_group_size,
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class CameraPlan:
-    """A camera ready to be run: whether it waits for us, and how one connection to it is made."""
+    """A camera that can be run: whether it is live, and how one connection to it is made."""
 
     name: str
     live: bool
@@ -78,7 +64,7 @@ def camera_plan(camera: CameraSettings, *, width: int, observer: Observer, clock
     """Turn a camera's settings into something that can connect.
 
     Raises:
-        ConfigError: Its source is none, or its password file cannot be read.
+        ConfigError: Its source is not valid, or its password file cannot be read.
     """
     options = SourceOptions(
         width=width,
@@ -109,8 +95,3 @@ def with_credentials(camera: CameraSettings) -> str:
         register_secret(secret)
         userinfo += ":" + quote(secret, safe="")
     return urlunsplit(parts._replace(netloc=f"{userinfo}@{parts.netloc}"))
-
-
-def random_run() -> str:
-    """A token that makes track ids of two runs of a live camera unrelated."""
-    return secrets.token_hex(3)

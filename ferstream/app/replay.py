@@ -18,44 +18,45 @@ from pathlib import Path
 
 import structlog
 
-from ferstream.app.broker import broker_for, broker_url, mqtt_sink
-from ferstream.app.factories import detection_plan, inference_plan
+from ferstream.app.assembly import REPLAY, Engine, encoder, engine, replay_mode
+from ferstream.app.broker import broker_for, broker_url
 from ferstream.app.signals import stopping
-from ferstream.app.sinks import encoder, flush_all, opened
+from ferstream.app.sinks import network_sinks
 from ferstream.capture.recording import FileSource
 from ferstream.capture.source import SourceInfo
 from ferstream.capture.stage import CameraRunner
-from ferstream.domain.ports import Sink
-from ferstream.errors import BrokerError, FerstreamError, FramesLostError, OutputError
-from ferstream.labelling.smoothing import SmoothingLabeller
+from ferstream.errors import BrokerError, FerstreamError, FramesLostError
+from ferstream.pipeline.components import CameraCallbacks
 from ferstream.pipeline.models import Models
-from ferstream.pipeline.pipeline import CameraCallbacks, Components, Pipeline, PipelineConfig
-from ferstream.publishing.rate_limit import FaceRateLimit
-from ferstream.runtime.clock import SystemClock
+from ferstream.pipeline.pipeline import Pipeline
+from ferstream.publishing.sink_set import SinkSet
 from ferstream.runtime.counters import Counters, Snapshot
+from ferstream.runtime.supervisor import Fatal
 from ferstream.settings import Settings, load_settings
 from ferstream.sinks.jsonl import JsonlSink
-from ferstream.sinks.mqtt.sink import MqttSink
-from ferstream.tracking.bytetrack import ByteTracker
 
-NODE = RUN = "replay"
-_NODE_CHARS = 57
-"""Of a node's name, which may have 64, before ``-replay``."""
+NODE_CHARS = 57
+"""Characters of a node's name that are kept in front of ``-replay``; a name may have 64."""
 NO_FILE = Path(os.devnull)
-CHANNEL_ITEMS = 16
-"""Frames that may wait between stages: kept full, so that no core waits for another stage's turn."""
 PROGRESS_S = 0.1
-"""Between two looks at how far it is."""
+"""Seconds between two reports of the progress."""
 
 
 def camera_name(path: Path) -> str:
-    """Name the camera after the file: a-z, 0-9, _ and -, at most 32."""
+    """Name the camera after the file: a-z, 0-9, _ and -, at most 32 characters."""
     return re.sub(r"[^a-z0-9_-]+", "-", path.stem.lower()).strip("-")[:32] or "video"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one recording."""
+    """What was counted for one recording.
+
+    Attributes:
+        path: The recording.
+        info: What it said about itself when it was opened.
+        snapshot: All counters at the end.
+        camera: Name of its camera in the events.
+    """
 
     path: Path
     info: SourceInfo
@@ -78,40 +79,35 @@ class Outcome:
         return self.snapshot.dropped_frames(self.camera)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Replayer:
     """Runs recordings one by one.
 
     Attributes:
-        settings: Detection, inference and tracking as set; cameras are not used.
-        models: Loaded with ``deterministic=True``.
-        sinks: Take the events of all recordings.
+        engine: Networks and sinks, in replay mode.
         analysis_fps: Frames per second of media time, 0 = every frame.
-        speed: 0 = as fast as it goes, else times media speed.
-        max_hz_per_face: 0 = every observation.
+        speed: 0 = as fast as possible, else times media speed.
         on_progress: Called with (camera, analysed frames, frames in all or None).
+        stop: Set to end the replay early; any thread.
     """
 
-    settings: Settings
-    models: Models
-    sinks: Sequence[Sink]
+    engine: Engine
     analysis_fps: float = 0.0
     speed: float = 0.0
-    max_hz_per_face: float = 0.0
     on_progress: Callable[[str, int, int | None], None] = lambda camera, done, total: None
     stop: threading.Event = field(default_factory=threading.Event)
 
     def replay(self, path: Path, info: SourceInfo | None = None) -> Outcome:
-        """Run one recording to its end; ``info`` is what ``probe`` said of it, if it was asked already.
+        """Run one recording to its end; ``info`` is the result of ``probe``, if it was called already.
 
         Raises:
-            SourceError: It cannot be read, or reading failed half-way.
-            FerstreamError: A stage failed for good.
+            SourceError: It cannot be read, or reading failed before the end.
+            FerstreamError: A stage failed, or the events cannot be written.
             FramesLostError: It was stopped before its end.
         """
         camera, counters = camera_name(path), Counters()
         info = info or probe(path)
-        pipeline = self._pipeline(counters)
+        pipeline = self.engine.new_pipeline(counters, on_error=_report)
         pipeline.start()
         runners: list[CameraRunner] = []
 
@@ -119,47 +115,46 @@ class Replayer:
             runners.append(self._runner(path, camera, counters, callbacks))
             return runners[0]
 
-        pipeline.add_camera(camera, live=False, make_runner=make_runner)
+        pipeline.cameras.add(camera, live=False, make_runner=make_runner)
         pipeline.seal()
         try:
-            self._watch(pipeline, counters, camera, info)
+            self._watch(pipeline, camera, info)
         finally:
-            pipeline.stop(timeout_s=self.settings.runtime.shutdown_timeout_s)
+            pipeline.stop(timeout_s=self.engine.settings.runtime.shutdown_timeout_s)
         if runners[0].failure is not None:
             raise runners[0].failure
-        return self._outcome(path, camera, info, pipeline, counters)
+        return self._outcome(pipeline, Outcome(path, info, counters.snapshot(), camera))
 
-    def _watch(self, pipeline: Pipeline, counters: Counters, camera: str, info: SourceInfo) -> None:
+    def _watch(self, pipeline: Pipeline, camera: str, info: SourceInfo) -> None:
         while not pipeline.join(PROGRESS_S):
-            done = counters.snapshot().frames.get((camera, "publishing"), 0)
+            done = pipeline.counters.snapshot().frames.get((camera, "publishing"), 0)
             self.on_progress(camera, done, info.frames)
             if self.stop.is_set() or pipeline.fatal.is_set():
                 return
 
-    def _outcome(self, path: Path, camera: str, info: SourceInfo, pipeline: Pipeline, counters: Counters) -> Outcome:
-        outcome = Outcome(path, info, counters.snapshot(), camera)
-        self.on_progress(camera, outcome.frames, outcome.frames)
+    def _outcome(self, pipeline: Pipeline, outcome: Outcome) -> Outcome:
+        self.on_progress(outcome.camera, outcome.frames, outcome.frames)
         if pipeline.fatal.first is not None:
             where, error = pipeline.fatal.first
             raise error if isinstance(error, FerstreamError) else FerstreamError(f"{where} failed: {error}") from error
         if self.stop.is_set():
-            raise FramesLostError(f"{path}: stopped after {outcome.frames} frames")
+            raise FramesLostError(f"{outcome.path}: stopped after {outcome.frames} frames")
         return outcome
 
-    def _source(self, path: Path, camera: str, counters: Counters) -> FileSource:
-        return FileSource(
-            path=path,
-            camera=camera,
-            observer=counters,
-            width=self.settings.detection.width,
-            analysis_fps=self.analysis_fps,
-            speed=self.speed,
-        )
-
     def _runner(self, path: Path, camera: str, counters: Counters, callbacks: CameraCallbacks) -> CameraRunner:
+        def connect() -> FileSource:
+            return FileSource(
+                path=path,
+                camera=camera,
+                observer=counters,
+                width=self.engine.settings.detection.width,
+                analysis_fps=self.analysis_fps,
+                speed=self.speed,
+            )
+
         return CameraRunner(
             camera=camera,
-            connect=lambda: self._source(path, camera, counters),
+            connect=connect,
             live=False,
             emit=callbacks.emit,
             on_state=callbacks.on_state,
@@ -167,35 +162,14 @@ class Replayer:
             observer=counters,
         )
 
-    def _pipeline(self, counters: Counters) -> Pipeline:
-        tracking, inference = self.settings.tracking, self.settings.inference
-        components = Components(
-            finders=self.models.finders(),
-            new_tracker=lambda camera: ByteTracker(camera=camera, run=RUN, lifespan_s=tracking.lifespan_s),
-            classify=self.models.classification(max_batch=inference.max_batch, observer=counters),
-            new_labeller=lambda camera: SmoothingLabeller(time_constant_s=tracking.smoothing_s, min_confidence=inference.min_confidence),
-            sinks=self.sinks,
-            allow=FaceRateLimit(max_hz=self.max_hz_per_face).allows,
-        )
-        config = PipelineConfig(max_batch=inference.max_batch, max_wait_s=0.0, summary_interval_s=0.0, channel_items=CHANNEL_ITEMS)
 
-        def on_error(stage: str, error: BaseException) -> None:
-            if isinstance(error, OutputError):
-                pipeline.fatal.report(stage, error)  # what cannot be written need not be computed
-            else:
-                self._report(stage, error)
-
-        pipeline = Pipeline(components=components, config=config, counters=counters, clock=SystemClock(), on_error=on_error)
-        return pipeline
-
-    @staticmethod
-    def _report(stage: str, error: BaseException) -> None:
-        structlog.get_logger("ferstream.replay").error("a frame was lost", stage=stage, error=str(error), exc_info=error)
+def _report(stage: str, error: BaseException) -> None:
+    structlog.get_logger("ferstream.replay").error("a frame was lost", stage=stage, error=str(error), exc_info=error)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayOptions:
-    """What the command line asks for; see ``ferstream replay --help``."""
+    """The options of ``ferstream replay``; see its ``--help``."""
 
     videos: tuple[Path, ...]
     events: str | None = None
@@ -208,29 +182,27 @@ class ReplayOptions:
 
 
 def replay_all(options: ReplayOptions, *, on_progress: Callable[[str, int, int | None], None]) -> list[Outcome]:
-    """Replay recordings one after the other into the sinks that were asked for.
+    """Replay recordings one after the other into the sinks of the options.
 
     Raises:
         FerstreamError: The first thing that cannot be done; see ``Replayer.replay``.
     """
     settings = _settings(options)
-    infos = [probe(path) for path in options.videos]  # said at once, not after the networks were loaded and other recordings replayed
-    models = Models(detection=detection_plan(settings), inference=inference_plan(settings, deterministic=True))
+    infos = [probe(path) for path in options.videos]  # an unreadable file is reported before networks are loaded and others replayed
     with ExitStack() as stack:
-        stack.callback(models.close)
-        sinks = [stack.enter_context(opened(sink)) for sink in _sinks(options, settings, models, stack)]
-        replayer = Replayer(
-            settings=settings,
-            models=models,
-            sinks=sinks,
-            analysis_fps=options.fps,
-            speed=options.speed,
-            max_hz_per_face=options.max_hz,
-            on_progress=on_progress,
+        fatal = Fatal()
+        made = stack.enter_context(
+            engine(
+                settings,
+                mode=replay_mode(settings, max_hz_per_face=options.max_hz),
+                make_outputs=lambda models: _outputs(options, settings, models, fatal, stack),
+                fatal=fatal,
+            )
         )
+        replayer = Replayer(engine=made, analysis_fps=options.fps, speed=options.speed, on_progress=on_progress)
         with stopping(replayer.stop):
             outcomes = [replayer.replay(path, info) for path, info in zip(options.videos, infos, strict=True)]
-        undelivered = _undelivered(sinks, settings.runtime.shutdown_timeout_s)
+        undelivered = _undelivered(made.outputs, settings.runtime.shutdown_timeout_s)
         if undelivered:
             raise BrokerError(f"{undelivered} events did not reach {settings.mqtt.url}; ferstream check says why")
     return outcomes
@@ -252,39 +224,48 @@ def probe(path: Path) -> SourceInfo:
 def _settings(options: ReplayOptions) -> Settings:
     flags: dict[str, object] = {} if options.model is None else {"inference.model": options.model}
     if options.config is None and not options.mqtt:
-        # A replay depends on what it was told, not on what happens to lie in this folder or the environment.
+        # A replay depends on what it was given, not on a file in this folder or on the environment.
         return load_settings(NO_FILE, environ={}, flags=flags)
     return load_settings(options.config, flags=flags)
 
 
-def _sinks(options: ReplayOptions, settings: Settings, models: Models, stack: ExitStack) -> list[Sink]:
-    sinks: list[Sink] = []
+def _outputs(options: ReplayOptions, settings: Settings, models: Models, fatal: Fatal, stack: ExitStack) -> list[SinkSet]:
+    outputs: list[SinkSet] = []
     if options.events is not None:
-        sinks.append(JsonlSink(path=options.events, encoder=encoder(models.classifier, node=NODE, boot_id=RUN)))
+        file = SinkSet(
+            encoder=encoder(models, node=REPLAY, boot_id=REPLAY),
+            sinks=(JsonlSink(path=options.events),),
+            observer=Counters(),
+            on_failure=fatal.report,  # events that cannot be written need not be computed
+        )
+        outputs.append(file)
     if options.mqtt:
         broker = stack.enter_context(broker_for(settings.mqtt))
-        # A run of its own for each replay over MQTT, or a subscriber would take a second one for doubles.
-        sinks.append(
-            mqtt_sink(
-                _beside_the_daemon(settings),
-                classifier=models.classifier,
-                boot_id=secrets.token_hex(8),
-                observer=Counters(),
-                url=broker_url(settings, broker),
-                durable=False,
-            )
+        beside = _beside_the_daemon(settings)
+        # Each replay over MQTT has a boot_id of its own, or a subscriber would take a second one for doubles.
+        sinks = network_sinks(
+            beside,
+            encoder=encoder(models, node=beside.node, boot_id=secrets.token_hex(8)),
+            observer=Counters(),
+            durable=False,
+            broker_url=broker_url(beside, broker),
         )
-    return sinks
+        outputs.append(sinks)
+    return outputs
 
 
 def _beside_the_daemon(settings: Settings) -> Settings:
-    """A node and client of its own: else it would throw a daemon of these settings off the broker and report it as stopped."""
-    node, client = f"{settings.node[:_NODE_CHARS]}-{NODE}", settings.mqtt.client_id
-    mqtt = settings.mqtt.model_copy(update={"client_id": f"{client}-{NODE}" if client else ""})
+    """Return settings with a node and client id of their own.
+
+    With those of a daemon, the broker would disconnect it, and report it as stopped when the replay ends.
+    """
+    node, client = f"{settings.node[:NODE_CHARS]}-{REPLAY}", settings.mqtt.client_id
+    mqtt = settings.mqtt.model_copy(update={"client_id": f"{client}-{REPLAY}" if client else ""})
     return settings.model_copy(update={"node": node, "mqtt": mqtt})
 
 
-def _undelivered(sinks: Sequence[Sink], timeout_s: float) -> int:
-    """Flush; events that did not arrive, those that a full outbox gave up included."""
-    waiting = flush_all(sinks, timeout_s=timeout_s)
-    return waiting + sum(sum(sink.counts().dropped.values()) for sink in sinks if isinstance(sink, MqttSink))
+def _undelivered(outputs: Sequence[SinkSet], timeout_s: float) -> int:
+    """Flush; return the events that were not delivered, those included that a full outbox dropped."""
+    left = sum(output.flush(timeout_s) for output in outputs)
+    outboxes = [output.outbox for output in outputs if output.outbox is not None]
+    return left + sum(sum(reader.counts().dropped.values()) for outbox in outboxes for reader in outbox.readers)

@@ -1,18 +1,16 @@
-"""What the daemon says of itself: metrics, health, readiness, the watchdog and systemd."""
+"""How the daemon reports its state: metrics, health, readiness, the watchdog."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from ferstream import __version__
-from ferstream.app.cameras import ENDED, Cameras
+from ferstream.app.cameras import ENDED
+from ferstream.app.running import Running
 from ferstream.domain.event import CameraStatus
 from ferstream.inference.memory import accelerator_memory_bytes
-from ferstream.pipeline.models import Models
-from ferstream.pipeline.pipeline import Pipeline
 from ferstream.settings import Settings
-from ferstream.sinks.mqtt.sink import MqttSink
-from ferstream.telemetry.collector import BuildInfo, OutboxReading, QueueReading, Readings, build_registry
+from ferstream.telemetry.collector import BuildInfo, OutboxReading, QueueReading, Readings, SinkReading, build_registry
 from ferstream.telemetry.health import Check, Heartbeats, camera_check, readiness
 from ferstream.telemetry.server import TelemetryServer
 from ferstream.telemetry.systemd import Notifier, watchdog_timeout_s
@@ -21,24 +19,24 @@ from ferstream.telemetry.watchdog import Watchdog
 DEFAULT_STUCK_AFTER_S = 30.0
 
 
-def telemetry_server(
-    settings: Settings, *, pipeline: Pipeline, cameras: Cameras, models: Models, sink: MqttSink, heartbeats: Heartbeats
-) -> TelemetryServer:
-    """Make the HTTP server with everything it shows; not started.
+def telemetry_server(running: Running, *, heartbeats: Heartbeats) -> TelemetryServer:
+    """Make the HTTP server with all its pages; it is not started.
 
     Raises:
         ConfigError: The address is malformed, or open to others without a token.
     """
-    classifier = models.classifier
+    settings, classifier = running.settings, running.engine.models.classifier
+    model = f"{classifier.name}/{classifier.version}"
     registry = build_registry(
         Readings(
-            snapshot=pipeline.counters.snapshot,
-            cameras=lambda: cameras.names,
-            expected_down=lambda: _expected_down(pipeline),
-            build=lambda: BuildInfo(__version__, f"{classifier.name}/{classifier.version}", classifier.backend),
-            queues=lambda: _queues(pipeline),
-            outbox=lambda: _outbox(sink),
-            mqtt_connected=lambda: sink.connected,
+            snapshot=running.pipeline.counters.snapshot,
+            cameras=lambda: running.cameras.names,
+            expected_down=lambda: expected_down(running),
+            build=lambda: BuildInfo(__version__, model, classifier.backend),
+            queues=lambda: _queues(running),
+            outbox=lambda: _outbox(running),
+            sinks=lambda: list(_sinks(running)),
+            mqtt_connected=lambda: _connected(running, "mqtt"),
             gpu_memory_bytes=lambda: accelerator_memory_bytes(classifier.backend),
         )
     )
@@ -49,10 +47,10 @@ def telemetry_server(
         health=heartbeats.report,
         ready=readiness(
             (
-                lambda: Check("models", True, f"{classifier.name}/{classifier.version} on {classifier.backend}"),
-                lambda: camera_check(_wanted_cameras(pipeline, cameras)),
-                lambda: Check("broker", sink.connected, sink.reason),
-                lambda: Check("outbox", sink.outbox.degraded is None, sink.outbox.degraded or ""),
+                lambda: Check("models", True, f"{model} on {classifier.backend}"),
+                lambda: camera_check(_wanted_cameras(running)),
+                lambda: _broker_check(running),
+                lambda: _outbox_check(running),
             )
         ),
         token=None if token is None else token.get_secret_value(),
@@ -60,10 +58,10 @@ def telemetry_server(
     )
 
 
-def heartbeats_of(settings: Settings, pipeline: Pipeline) -> Heartbeats:
-    """Make what tells fresh stages from stuck ones."""
-    limit_s = settings.watchdog.stuck_after_s or DEFAULT_STUCK_AFTER_S
-    return Heartbeats(beats=lambda: pipeline.counters.snapshot().beats, stale_after_s=limit_s)
+def heartbeats_of(running: Running) -> Heartbeats:
+    """Make what tells live stages from stuck ones."""
+    limit_s = running.settings.watchdog.stuck_after_s or DEFAULT_STUCK_AFTER_S
+    return Heartbeats(beats=lambda: running.pipeline.counters.snapshot().beats, stale_after_s=limit_s)
 
 
 def watchdog_of(settings: Settings, *, heartbeats: Heartbeats, notifier: Notifier, on_stuck: Callable[[str], object]) -> Watchdog | None:
@@ -76,30 +74,48 @@ def watchdog_of(settings: Settings, *, heartbeats: Heartbeats, notifier: Notifie
     return Watchdog(heartbeats=heartbeats, interval_s=interval_s, on_alive=notifier.watchdog, on_stuck=on_stuck)
 
 
-def status_line(pipeline: Pipeline, sink: MqttSink, fps: float) -> str:
-    """One line for ``systemctl status``."""
-    snapshot = pipeline.counters.snapshot()
-    names = pipeline.cameras
-    up = sum(snapshot.cameras_up.get(name, False) for name in names)
-    waiting = sum(items for items, _ in pipeline.queues().values())
-    broker = "connected" if sink.connected else f"not connected ({sink.reason})"
-    return f"{fps:.1f} fps, {up} of {len(names)} cameras up, {waiting} queued, broker {broker}, outbox {sink.outbox.events}"
-
-
-def _expected_down(pipeline: Pipeline) -> set[str]:
-    states = pipeline.camera_states().items()
+def expected_down(running: Running) -> set[str]:
+    """Return the cameras that are meant to deliver nothing now: disabled, stopped, or a recording that is over."""
+    states = running.pipeline.cameras.states().items()
     return {name for name, state in states if state.status is CameraStatus.DISABLED or state.reason in ENDED}
 
 
-def _wanted_cameras(pipeline: Pipeline, cameras: Cameras) -> dict[str, bool]:
-    expected_down, up = _expected_down(pipeline), pipeline.counters.snapshot().cameras_up
-    return {name: up.get(name, False) for name in cameras.names if name not in expected_down}
+def _wanted_cameras(running: Running) -> dict[str, bool]:
+    down, up = expected_down(running), running.pipeline.counters.snapshot().cameras_up
+    return {name: up.get(name, False) for name in running.cameras.names if name not in down}
 
 
-def _queues(pipeline: Pipeline) -> Mapping[str, QueueReading]:
-    return {stage: QueueReading(items, capacity) for stage, (items, capacity) in pipeline.queues().items()}
+def _connected(running: Running, name: str) -> bool | None:
+    status = running.sink(name)
+    return None if status is None else status.connected
 
 
-def _outbox(sink: MqttSink) -> OutboxReading:
-    outbox = sink.outbox
+def _broker_check(running: Running) -> Check:
+    return Check("broker", bool(_connected(running, "mqtt")), running.broker_reason())
+
+
+def _outbox_check(running: Running) -> Check:
+    degraded = running.outbox.degraded if running.outbox is not None else None
+    return Check("outbox", degraded is None, degraded or "")
+
+
+def _queues(running: Running) -> Mapping[str, QueueReading]:
+    return {stage: QueueReading(items, capacity) for stage, (items, capacity) in running.pipeline.queues().items()}
+
+
+def _outbox(running: Running) -> OutboxReading | None:
+    outbox = running.outbox
+    if outbox is None:
+        return None
     return OutboxReading(outbox.events, outbox.size_bytes, outbox.max_events, outbox.max_bytes, outbox.degraded is not None)
+
+
+def _sinks(running: Running) -> Iterator[SinkReading]:
+    for output in running.engine.outputs:
+        readers = {reader.name: reader.counts() for reader in output.outbox.readers} if output.outbox is not None else {}
+        for status in output.statuses():
+            counts = readers.get(status.name)
+            if counts is None:
+                yield SinkReading(status.name, status.connected)
+            else:
+                yield SinkReading(status.name, status.connected, counts.events, counts.acknowledged, counts.dropped)

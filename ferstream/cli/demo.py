@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from ferstream.app.daemon import Running
-    from ferstream.domain.event import Event, FaceEvent
+    from ferstream.app.running import Running
+    from ferstream.domain.message import Message
+    from ferstream.domain.ports import SinkStatus
 
 EVERY_S = 1.0
 """Between two lines for the same face."""
@@ -77,7 +79,10 @@ def _greet(running: Running) -> None:
 class EventLines:
     """A sink that prints a line a second for each face; publishing thread only."""
 
+    name = "terminal"
+
     def __init__(self) -> None:
+        """Make it without faces."""
         from rich.console import Console
 
         self.faces = 0
@@ -87,37 +92,43 @@ class EventLines:
     def open(self) -> None:
         """Nothing to open."""
 
-    def put(self, event: Event) -> None:
+    def write(self, message: Message) -> None:
         """Print a face's present label, or that it left."""
-        from ferstream.domain.event import FaceEvent
+        from ferstream.events.schemas import FACE
 
-        if not isinstance(event, FaceEvent):
+        if message.schema != FACE:
             return
         self.faces += 1
-        now = time.monotonic()
-        left = event.track.state == "left"
-        if left or now - self._printed.get(event.track.id, 0.0) >= EVERY_S:
-            self._printed[event.track.id] = now
+        event = json.loads(message.payload)
+        track = event["track"]
+        now, left = time.monotonic(), track["state"] == "left"
+        if left or now - self._printed.get(track["id"], 0.0) >= EVERY_S:
+            self._printed[track["id"]] = now
             self._line(event, left)
         if left:
-            self._printed.pop(event.track.id, None)
+            self._printed.pop(track["id"], None)
 
-    def _line(self, event: FaceEvent, left: bool) -> None:
-        smoothed = event.emotion.smoothed
-        seconds = event.info.media_time_ns / 1e9
+    def _line(self, event: dict[str, Any], left: bool) -> None:
+        track, smoothed = event["track"], event["emotion"]["smoothed"]
+        head = f"{event['frame']['media_time_s']:6.1f} s  {track['id']:<18} "
         if left:
-            self._console.print(f"[dim]{seconds:6.1f} s  {event.track.id:<18} left after {event.track.age_ns / 1e9:.1f} s[/dim]")
+            self._console.print(f"[dim]{head}left after {track['age_s']:.1f} s[/dim]")
             return
-        bar = "#" * round(BAR_CELLS * smoothed.confidence)
-        why = f"  ({event.emotion.abstained})" if event.emotion.abstained else ""
-        colour = "dim" if smoothed.label == "unknown" else "green"
-        self._console.print(
-            f"{seconds:6.1f} s  {event.track.id:<18} [{colour}]{smoothed.label:<9}[/] {smoothed.confidence:4.2f} {bar:<{BAR_CELLS}}{why}"
-        )
+        bar = "#" * round(BAR_CELLS * smoothed["confidence"])
+        abstained = event["emotion"].get("abstained")
+        why = f"  ({abstained})" if abstained else ""
+        colour = "dim" if smoothed["label"] == "unknown" else "green"
+        self._console.print(f"{head}[{colour}]{smoothed['label']:<9}[/] {smoothed['confidence']:4.2f} {bar:<{BAR_CELLS}}{why}")
 
     def flush(self, timeout_s: float) -> int:
-        """Nothing waits."""
+        """Nothing waits: always 0."""
         return 0
 
     def close(self) -> None:
         """Nothing to close."""
+
+    def status(self) -> SinkStatus:
+        """It has no connection."""
+        from ferstream.domain.ports import SinkStatus
+
+        return SinkStatus(self.name)

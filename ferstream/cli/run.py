@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from ferstream.app.daemon import Running
+    from ferstream.app.running import Running
 
 
 def run(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ferstream.domain.event import LabelledFrame
 from ferstream.domain.message import Message
@@ -55,7 +55,7 @@ class Sink(Protocol):
         ...
 
     def flush(self, timeout_s: float) -> int:
-        """Wait until every message taken is delivered; return how many are not."""
+        """Wait until every message is delivered; return how many are neither delivered nor in an outbox."""
         ...
 
     def close(self) -> None:
@@ -64,6 +64,19 @@ class Sink(Protocol):
 
     def status(self) -> SinkStatus:
         """Return the state of the sink; any thread may call it."""
+        ...
+
+
+@runtime_checkable
+class RetainsCameras(Protocol):
+    """A sink that keeps a value per camera on the other side, which must go when the camera is taken out of the settings."""
+
+    def forget_camera(self, camera: str) -> None:
+        """Remove the values of the camera; later ones are ignored."""
+        ...
+
+    def remember_camera(self, camera: str) -> None:
+        """Accept the values of the camera again; called before it is started."""
         ...
 
 

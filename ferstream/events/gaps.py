@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ferstream.events.payload import FACE, MODELS, TRACK
+from ferstream.events.payload import MODELS
+from ferstream.events.schemas import FACE, TRACK
 
 NUMBERED = frozenset({FACE, TRACK})
 """Schemas whose every message counts; states and summaries are latest values, which may be skipped."""

@@ -16,11 +16,7 @@ from pydantic.json_schema import SkipJsonSchema
 from ferstream.domain.emotion import LABELS, UNKNOWN, Abstained
 from ferstream.domain.event import CameraStatus, TrackChange
 from ferstream.domain.track import TrackState
-
-FACE = "ferstream.face/1"
-TRACK = "ferstream.track/1"
-SUMMARY = "ferstream.summary/1"
-STATE = "ferstream.state/1"
+from ferstream.events.schemas import FACE, STATE, SUMMARY, TRACK
 
 Label = Literal["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral", "unknown"]
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -1,25 +1,25 @@
-"""Which events of an earlier run may be sent: called by the outbox's thread for each row that a file held."""
+"""Which events of an earlier process may be sent; the outbox's thread asks for each row that the file held."""
 
 from __future__ import annotations
 
-from ferstream.events.payload import FACE, TRACK
-from ferstream.outbox.fair_queue import Item
-from ferstream.sinks.mqtt.topics import KINDS, is_level
+from ferstream.events.names import is_topic_level
+from ferstream.events.schemas import FACE, SCHEMAS, TRACK
+from ferstream.outbox.entry import Entry
 
 CORRUPT, PRIVACY = "corrupt", "privacy"
 MAX_NAME_CHARS = 256
 
 
-def damaged(item: Item) -> str | None:
-    """Why this row is not sent: its head cannot be turned into a topic and user properties; None if it can."""
-    names = item.camera, item.schema, item.boot_id  # SQLite keeps any type in any column
+def damaged(entry: Entry) -> str | None:
+    """Return ``corrupt`` if the head of the row cannot be a topic and user properties, else None."""
+    names = entry.camera, entry.schema, entry.boot_id  # SQLite keeps any type in any column
     if not all(isinstance(name, str) and 0 < len(name) <= MAX_NAME_CHARS and name.isprintable() for name in names):
         return CORRUPT
-    numbers = item.seq, item.crc, item.size
-    sound = all(isinstance(number, int) for number in numbers) and is_level(item.camera) and item.schema in KINDS
-    return None if sound else CORRUPT
+    numbers = entry.seq, entry.crc, entry.size
+    valid = all(isinstance(number, int) for number in numbers) and is_topic_level(entry.camera) and entry.schema in SCHEMAS
+    return None if valid else CORRUPT
 
 
-def damaged_or_of_one_face(item: Item) -> str | None:
-    """As ``damaged``, and nothing about single faces leaves either."""
-    return damaged(item) or (PRIVACY if item.schema in (FACE, TRACK) else None)
+def damaged_or_of_one_face(entry: Entry) -> str | None:
+    """Return ``corrupt`` as ``damaged`` does, ``privacy`` for an event about a single face, else None."""
+    return damaged(entry) or (PRIVACY if entry.schema in (FACE, TRACK) else None)

@@ -1,249 +1,352 @@
-"""Where each event of the outbox is: in memory, on disk, in flight; the one state its threads share.
+"""The state of the outbox that its threads share: which events it holds, which are on disk, which readers are done.
 
-Every method takes the one lock for a moment and touches no file. An event is *safe* once it
-is on disk or settled (acknowledged or dropped); ``flush`` waits until none is unsafe.
+One lock guards it; every method takes it for a moment and touches no file. Those under "with the lock held" are for
+``OutboxReader``, which takes the same lock. An event is *safe* once it is on disk or gone; ``flush`` waits until
+none is unsafe.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-import zlib
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 
-from ferstream.outbox.fair_queue import Balance, Item, WaitingLanes
+from ferstream.outbox.entry import Delivery, Dropped, Entry, checksum
+from ferstream.outbox.fair_queue import FairQueue
 
 RESIDENT_EVENTS = 4096
-"""More payloads than these leave memory once they are on disk."""
 PREFETCH_EVENTS = 1024
-"""Events per camera that are read back ahead of the sender."""
+NO_SINK = "no_sink"
+"""Reason for dropping an event of an earlier process: no sink that is configured now reads it."""
 
-Lost = list[tuple[Item, str]]
-"""Events that were dropped, with the reason."""
-
-
-def checksum(item: Item, payload: bytes) -> int:
-    """CRC over head and payload of a row."""
-    head = f"{item.camera}\0{item.schema}\0{item.boot_id}\0{item.seq}\0"
-    return zlib.crc32(payload, zlib.crc32(head.encode()))
+Batch = list[tuple[Entry, bytes, int]]
+"""Events to write: the entry, its payload, and its ``pending`` at that moment."""
 
 
-class Custody:
-    """The events of one outbox."""
+class OutboxState:
+    """The events of one outbox, their limits, and what is on disk."""
 
-    def __init__(self, *, max_events: int, max_bytes: int, durable: bool) -> None:
-        self._lanes = WaitingLanes(max_events=max_events, max_bytes=max_bytes)
-        self._durable = durable
-        self._lock = threading.Lock()
-        self._changed = threading.Condition(self._lock)
-        self._fresh: deque[Item] = deque()
-        self._settled_rows: list[int] = []
+    def __init__(
+        self,
+        *,
+        max_events: int,
+        max_bytes: int,
+        durable: bool,
+        resident_events: int = RESIDENT_EVENTS,
+        prefetch_events: int = PREFETCH_EVENTS,
+    ) -> None:
+        """Make an empty state.
+
+        Args:
+            max_events: Most events it holds; the oldest are dropped for new ones.
+            max_bytes: Most payload bytes it holds.
+            durable: Whether a writer moves events to a disk.
+            resident_events: Payloads that stay in memory although they are on disk.
+            prefetch_events: Events per camera that are read back ahead of a reader.
+
+        Raises:
+            ValueError: A limit is below 1.
+        """
+        if max_events < 1 or max_bytes < 1:
+            raise ValueError(f"expected limits of at least 1, got {max_events} events, {max_bytes} bytes")
+        self.max_events, self.max_bytes, self.durable = max_events, max_bytes, durable
+        self._resident_limit, self._prefetch = resident_events, prefetch_events
+        self.lock = threading.Lock()
+        self.changed = threading.Condition(self.lock)
+        """Notified when events become safe or leave."""
+        self._queues: dict[str, tuple[int, FairQueue]] = {}
+        self._next_order = self._first_order = 0
+        self._events = self._bytes = 0
         self._unsafe = self._resident = self._rows = 0
-        self._loading = False
+        self._unwritten: deque[Entry] = deque()
+        self._rows_to_delete: list[int] = []
+        self._rows_to_update: dict[int, int] = {}
+        self._reading = False
 
-    # -- anyone --------------------------------------------------------------------------------
+    # -- any thread ------------------------------------------------------------------------------
+
+    def attach(self, name: str, queue: FairQueue) -> int:
+        """Add a reader's queue before the first event; return the reader's bit in ``Entry.pending``.
+
+        Raises:
+            ValueError: The name is taken or cannot be stored.
+        """
+        if name in self._queues or not name.isidentifier():
+            raise ValueError(f"expected a new identifier as the name of a reader, got {name!r}")
+        bit = 1 << len(self._queues)
+        self._queues[name] = (bit, queue)
+        return bit
 
     @property
     def events(self) -> int:
         """Events held, in flight included."""
-        return self._lanes.events
+        return self._events
 
     @property
-    def limits(self) -> tuple[int, int]:
-        """Most events and most payload bytes."""
-        return self._lanes.max_events, self._lanes.max_bytes
-
-    def balance(self) -> Balance:
-        """The books at this moment."""
-        with self._lock:
-            return self._lanes.balance()
+    def size_bytes(self) -> int:
+        """Payload bytes of the events held."""
+        return self._bytes
 
     def wait_safe(self, timeout_s: float) -> int:
-        """Wait until every event is acknowledged, dropped or on disk; how many are not."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._unsafe, timeout_s)
+        """Wait until every event is gone or on disk; return how many are not."""
+        with self.changed:
+            self.changed.wait_for(lambda: not self._unsafe, timeout_s)
             return self._unsafe
 
     def wait_empty(self, timeout_s: float) -> bool:
-        """Wait until nothing is held; True if so."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._lanes.events, timeout_s)
+        """Wait until no event is held; True if none is."""
+        with self.changed:
+            return self.changed.wait_for(lambda: not self._events, timeout_s)
 
-    # -- the publishing thread -----------------------------------------------------------------
+    # -- the publishing thread -------------------------------------------------------------------
 
-    def append(self, item: Item) -> Lost:
-        """Take a new event; what gave way for it."""
-        item.made_ns = time.monotonic_ns()
-        with self._lock:
+    def append(self, entry: Entry, readers: int) -> Dropped:
+        """Take a new event for these readers (bits); return the events that had to give way."""
+        entry.made_ns = time.monotonic_ns()
+        entry.pending = readers
+        with self.lock:
+            entry.order, self._next_order = self._next_order, self._next_order + 1
+            self._count_in(entry)
             self._unsafe += 1
             self._resident += 1
-            if self._durable:
-                self._fresh.append(item)
-            lost = self._lanes.add(item)
-            self._settle([gone for gone, _ in lost])
-        return lost
+            if self.durable:
+                self._unwritten.append(entry)
+            for bit, queue in self._queues.values():
+                if readers & bit:
+                    queue.add(entry)
+            return self._trim()
 
-    def refuse(self, reason: str) -> None:
-        """Book an event that could not be made."""
-        with self._lock:
-            self._lanes.refuse(reason)
-
-    # -- the MQTT thread -----------------------------------------------------------------------
-
-    def take(self, limit: int) -> tuple[list[Item], bool]:
-        """Next events, now in flight; and whether payloads should be read back soon."""
-        with self._lock:
-            items = self._lanes.take(limit)
-            hungry = self._rows > 0 and not self._loading and bool(self._lanes.missing(PREFETCH_EVENTS))
-            self._loading = self._loading or hungry
-        return items, hungry
-
-    def acknowledge(self, items: Sequence[Item]) -> None:
-        """The broker has these."""
-        with self._lock:
-            self._settle([item for item in items if self._lanes.acknowledge(item)])
-
-    def reject(self, item: Item, reason: str) -> bool:
-        """Give one up; False if it was no longer held."""
-        with self._lock:
-            known = self._lanes.drop(item, reason)
-            if known:
-                self._settle([item])
-        return known
-
-    def give_back(self) -> int:
-        """What is in flight waits again; how many."""
-        with self._lock:
-            return self._lanes.give_back()
-
-    # -- the spool's thread --------------------------------------------------------------------
-
-    @property
-    def rows_needed(self) -> int:
-        """Rows on disk whose events are still held."""
-        with self._lock:
-            return self._rows - len(self._settled_rows)
+    # -- the writer ------------------------------------------------------------------------------
 
     @property
     def rows(self) -> int:
-        """Rows on disk."""
+        """Rows in the file."""
         return self._rows
 
-    def collect(self, *, older_than_ns: int, limit: int) -> list[tuple[Item, bytes]]:
-        """Events made before then that should be written; ``stored`` or ``uncollect`` follows."""
-        batch: list[tuple[Item, bytes]] = []
-        with self._lock:
-            while self._fresh and self._fresh[0].made_ns <= older_than_ns and len(batch) < limit:
-                item = self._fresh.popleft()
-                if not item.gone and item.payload is not None:
-                    batch.append((item, item.payload))
+    @property
+    def rows_needed(self) -> int:
+        """Rows in the file whose events are still held."""
+        with self.lock:
+            return self._rows - len(self._rows_to_delete)
+
+    def names(self, readers: int) -> str:
+        """Return the names of these readers (bits), separated by commas, as they are stored."""
+        return ",".join(name for name, (bit, _) in self._queues.items() if readers & bit)
+
+    def readers(self, names: str) -> int:
+        """Return the bits of the readers with these names; names that are not known have none."""
+        return sum(self._queues[name][0] for name in set(names.split(",")) if name in self._queues)
+
+    def to_write(self, *, older_than_ns: int, limit: int) -> Batch:
+        """Take events made before then that are not on disk; ``written`` or ``not_written`` follows."""
+        batch: Batch = []
+        with self.lock:
+            while self._unwritten and self._unwritten[0].made_ns <= older_than_ns and len(batch) < limit:
+                entry = self._unwritten.popleft()
+                if not entry.is_gone and entry.payload is not None:
+                    batch.append((entry, entry.payload, entry.pending))
         return batch
 
-    def uncollect(self, batch: Sequence[tuple[Item, bytes]]) -> None:
-        """It could not be written: everything as before."""
-        with self._lock:
-            self._fresh.extendleft(item for item, _ in reversed(batch))
+    def not_written(self, batch: Batch) -> None:
+        """Put a batch back that could not be written."""
+        with self.lock:
+            self._unwritten.extendleft(entry for entry, _, _ in reversed(batch))
 
-    def settled(self) -> list[int]:
-        """Rows that should be deleted; they stay settled until ``deleted`` follows."""
-        with self._lock:
-            return list(self._settled_rows)
+    def written(self, batch: Batch, first_row: int) -> None:
+        """Note that a batch is on disk, in consecutive rows."""
+        with self.lock:
+            self._rows += len(batch)
+            for row, (entry, _, stored_readers) in enumerate(batch, first_row):
+                self._stored(entry, row, stored_readers)
+            self.changed.notify_all()
+
+    def to_delete(self) -> list[int]:
+        """Return the rows whose events are gone; ``deleted`` follows."""
+        with self.lock:
+            return list(self._rows_to_delete)
 
     def deleted(self, count: int) -> None:
-        """The first so many of ``settled`` are no longer on disk."""
-        with self._lock:
-            del self._settled_rows[:count]
+        """Note that the first ``count`` rows of ``to_delete`` are deleted."""
+        with self.lock:
+            del self._rows_to_delete[:count]
             self._rows -= count
 
-    def stored(self, items: Sequence[Item], first_row: int) -> None:
-        """These are on disk now, in consecutive rows."""
-        with self._lock:
-            self._rows += len(items)
-            for row, item in enumerate(items, first_row):
-                self._store(item, row)
-            self._changed.notify_all()
+    def to_update(self) -> dict[int, int]:
+        """Return the rows that some readers are done with, each with the readers left; ``updated`` follows."""
+        with self.lock:
+            return dict(self._rows_to_update)
 
-    def wanted(self) -> list[Item]:
-        """Events whose payload is needed soon and is on disk only."""
-        with self._lock:
-            self._loading = False
-            return self._lanes.missing(PREFETCH_EVENTS)
+    def updated(self, rows: Mapping[int, int]) -> None:
+        """Note that these rows have these readers now."""
+        with self.lock:
+            for row, readers in rows.items():
+                if self._rows_to_update.get(row) == readers:
+                    del self._rows_to_update[row]
 
-    def loaded(self, items: Sequence[Item], payloads: Mapping[int, bytes]) -> Lost:
-        """Give the payloads, by row, to these events; those without a sound one are dropped."""
-        lost: Lost = []
-        with self._lock:
-            for item in items:
-                payload = payloads.get(item.row)
-                if item.gone or item.payload is not None:
+    def to_read(self) -> list[Entry]:
+        """Return the events whose payload a reader needs soon and that are only on disk."""
+        with self.lock:
+            self._reading = False
+            found = {entry.row: entry for _, queue in self._queues.values() for entry in queue.missing(self._prefetch)}
+            return list(found.values())
+
+    def read(self, entries: Sequence[Entry], payloads: Mapping[int, bytes]) -> Dropped:
+        """Give these events their payloads, by row; drop and return those without a sound one."""
+        damaged: list[Entry] = []
+        with self.lock:
+            for entry in entries:
+                payload = payloads.get(entry.row)
+                if entry.is_gone or entry.payload is not None:
                     continue
-                if payload is not None and item.crc == checksum(item, payload):
-                    item.payload = payload
+                if payload is not None and entry.crc == checksum(entry, payload):
+                    entry.payload = payload
                     self._resident += 1
-                elif self._lanes.drop(item, "corrupt"):
-                    lost.append((item, "corrupt"))
-            self._settle([item for item, _ in lost])
-        return lost
+                else:
+                    damaged.append(entry)
+            return self._drop(damaged, "corrupt")
 
-    def adopt(self, items: Sequence[Item], unwanted: Callable[[Item], str | None]) -> Lost:
-        """A file was opened that holds these, oldest first; those there is no room for or that are ``unwanted``, with the reason.
+    def opened(self, entries: Sequence[Entry], unwanted: Callable[[Entry], str | None]) -> Dropped:
+        """Take over what an opened file holds, oldest first; return the events that are dropped.
 
-        It may be the file that was open before, closed without a word: what is held or settled already is not taken twice.
+        It may be the file that was open before: what is held or gone already is not taken twice.
+
+        Args:
+            entries: The rows, each with its readers in ``pending``.
+            unwanted: Returns why an event must not be sent; None if it may.
         """
-        with self._lock:
-            lost = self._reconcile({item.row for item in items})
-            known = {*self._settled_rows, *(item.row for item in self._lanes.waiting())}
-            judged = [(item, unwanted(item)) for item in items if item.row not in known]
-            refused = [(item, reason) for item, reason in judged if reason is not None]
-            for item, reason in refused:
-                self._lanes.recover_lost(item, reason)
-            lost += refused + self._lanes.recover([item for item, reason in judged if reason is None])
-            self._settle([item for item, _ in lost])
-        return lost
+        with self.lock:
+            dropped = self._reconcile({entry.row for entry in entries})
+            known = {*self._rows_to_delete, *(entry.row for entry in self._held())}
+            wanted: list[Entry] = []
+            for entry in entries:
+                if entry.row in known:
+                    continue
+                reason = unwanted(entry) or (None if entry.pending else NO_SINK)
+                if reason is None:
+                    wanted.append(entry)
+                else:
+                    dropped += self._refuse_recovered(entry, reason)
+            self._recover(wanted)
+            return dropped + self._trim()
 
-    def forget_file(self) -> Lost:
-        """The file is gone: what is in memory must be written anew, what was only in it is lost."""
-        with self._lock:
-            lost = self._reconcile(set())
-            self._settle([item for item, _ in lost])
-        return lost
+    def file_lost(self) -> Dropped:
+        """The file is gone: what is in memory is to be written again; return what was only in the file."""
+        with self.lock:
+            return self._reconcile(set())
 
-    # -- under the lock ------------------------------------------------------------------------
+    # -- with the lock held ----------------------------------------------------------------------
 
-    def _reconcile(self, rows: Set[int]) -> Lost:
-        """The file holds these rows and no others; what was only in others, to be settled by the caller."""
-        lost: Lost = []
-        items = self._lanes.waiting()
-        for item in items:
-            if item.row and item.row not in rows:
-                item.row = 0
-                self._unsafe += 1
-                if item.payload is None and self._lanes.drop(item, "corrupt"):
-                    lost.append((item, "corrupt"))
-        self._fresh = deque(item for item in items if not item.gone and not item.row)
-        self._settled_rows = [row for row in self._settled_rows if row in rows]
-        self._rows = len(rows)
-        return lost
+    def finish(self, readers: int, deliveries: Sequence[Delivery]) -> None:
+        """Note that these readers (bits) are done with these events."""
+        for delivery in deliveries:
+            self._finish(delivery.entry, readers)
+        if deliveries:
+            self.changed.notify_all()
 
-    def _settle(self, items: Sequence[Item]) -> None:
-        for item in items:
-            if item.payload is not None:
-                self._resident -= 1
-                item.payload = None
-            if item.row:
-                self._settled_rows.append(item.row)
-            else:
-                self._unsafe -= 1
-        if items:
-            self._changed.notify_all()
+    def wants_reading(self, queue: FairQueue) -> bool:
+        """Whether the writer should be woken to read payloads back for this queue; True once, until ``to_read``."""
+        if self._reading or not self._rows or not queue.missing(self._prefetch):
+            return False
+        self._reading = True
+        return True
 
-    def _store(self, item: Item, row: int) -> None:
-        if item.gone:  # answered while it was being written
-            self._settled_rows.append(row)
+    def _finish(self, entry: Entry, readers: int) -> None:
+        entry.pending &= ~readers
+        if entry.pending:
+            if entry.row:
+                self._rows_to_update[entry.row] = entry.pending
             return
-        item.row = row
-        self._unsafe -= 1
-        if self._resident > RESIDENT_EVENTS and not self._lanes.is_in_flight(item):
-            item.payload = None
+        self._events -= 1
+        self._bytes -= entry.size
+        if entry.payload is not None:
             self._resident -= 1
+            entry.payload = None
+        if entry.row:
+            self._rows_to_update.pop(entry.row, None)
+            self._rows_to_delete.append(entry.row)
+        else:
+            self._unsafe -= 1
+
+    def _stored(self, entry: Entry, row: int, stored_readers: int) -> None:
+        if entry.is_gone:  # acknowledged while it was being written
+            self._rows_to_delete.append(row)
+            return
+        entry.row = row
+        self._unsafe -= 1
+        if entry.pending != stored_readers:
+            self._rows_to_update[row] = entry.pending
+        if self._resident > self._resident_limit and not any(queue.is_in_flight(entry) for _, queue in self._queues.values()):
+            entry.payload = None
+            self._resident -= 1
+
+    def _trim(self) -> Dropped:
+        """Drop the oldest waiting events while a limit is exceeded; what is in flight may be acknowledged at any moment and stays."""
+        dropped: Dropped = []
+        while self._events > self.max_events or self._bytes > self.max_bytes:
+            heads = [head for _, queue in self._queues.values() if (head := queue.oldest()) is not None]
+            if not heads:
+                break
+            oldest = min(heads, key=lambda entry: entry.order)
+            reason = "max_events" if self._events > self.max_events else "max_bytes"
+            for bit, queue in self._queues.values():
+                if oldest.pending & bit and queue.drop_oldest(oldest, reason):
+                    dropped.append((oldest, reason))
+                    self._finish(oldest, bit)
+        if dropped:
+            self.changed.notify_all()
+        return dropped
+
+    def _drop(self, entries: Collection[Entry], reason: str) -> Dropped:
+        """Drop events for all their readers."""
+        dropped: Dropped = []
+        orders = {entry.order for entry in entries}
+        for bit, queue in self._queues.values() if orders else ():
+            for delivery in queue.find(orders):
+                queue.drop(delivery, reason)
+                dropped.append((delivery.entry, reason))
+                self._finish(delivery.entry, bit)
+        if dropped:
+            self.changed.notify_all()
+        return dropped
+
+    def _refuse_recovered(self, entry: Entry, reason: str) -> Dropped:
+        self._rows_to_delete.append(entry.row)
+        bits = [queue for bit, queue in self._queues.values() if entry.pending & bit]
+        for queue in bits:
+            queue.count_dropped(reason, recovered=True)
+        return [(entry, reason)] * max(1, len(bits))
+
+    def _recover(self, entries: Sequence[Entry]) -> None:
+        self._first_order -= len(entries)
+        for order, entry in enumerate(entries, self._first_order):
+            entry.order = order
+            self._count_in(entry)
+        for bit, queue in self._queues.values():
+            queue.recover([entry for entry in entries if entry.pending & bit])
+
+    def _reconcile(self, rows: Set[int]) -> Dropped:
+        """The file holds these rows and no others: drop what was only in others, write the rest again."""
+        lost: list[Entry] = []
+        held = self._held()
+        for entry in held:
+            if entry.row and entry.row not in rows:
+                entry.row = 0
+                self._unsafe += 1
+                if entry.payload is None:
+                    lost.append(entry)
+        dropped = self._drop(lost, "corrupt")
+        self._unwritten = deque(entry for entry in held if not entry.is_gone and not entry.row)
+        self._rows_to_delete = [row for row in self._rows_to_delete if row in rows]
+        self._rows_to_update = {row: readers for row, readers in self._rows_to_update.items() if row in rows}
+        self._rows = len(rows)
+        return dropped
+
+    def _held(self) -> list[Entry]:
+        """Everything held, oldest first."""
+        found = {entry.order: entry for _, queue in self._queues.values() for entry in queue.entries()}
+        return [found[order] for order in sorted(found)]
+
+    def _count_in(self, entry: Entry) -> None:
+        self._events += 1
+        self._bytes += entry.size

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ferstream.errors import ConfigError, OutboxCorruptError, OutboxError
 
 FILE_NAME = "outbox.sqlite"
-_VERSION = 1
+_VERSION = 2
 _TABLE = """CREATE TABLE IF NOT EXISTS events (
   id INTEGER PRIMARY KEY, camera TEXT NOT NULL, schema TEXT NOT NULL, boot_id TEXT NOT NULL,
-  seq INTEGER NOT NULL, crc INTEGER NOT NULL, payload BLOB NOT NULL)"""
+  seq INTEGER NOT NULL, crc INTEGER NOT NULL, payload BLOB NOT NULL, readers TEXT NOT NULL DEFAULT 'mqtt')"""
+_ADD_READERS = "ALTER TABLE events ADD COLUMN readers TEXT NOT NULL DEFAULT 'mqtt'"
+"""From version 1, whose only reader was MQTT."""
 _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_SCHEMA)
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _SELECT_LIMIT = 500
@@ -36,11 +38,12 @@ class StoredHead:
     seq: int
     crc: int
     size: int
+    readers: str
 
 
 @dataclass(frozen=True, slots=True)
-class NewRow:
-    """An event to store."""
+class Row:
+    """An event to store; ``readers`` are the names of the sinks that still need it, separated by commas."""
 
     row: int
     camera: str
@@ -49,6 +52,7 @@ class NewRow:
     seq: int
     crc: int
     payload: bytes
+    readers: str = "mqtt"
 
 
 class Store:
@@ -65,7 +69,7 @@ class Store:
         return self._db is not None
 
     def open(self) -> list[StoredHead]:
-        """Open or create the file; what it holds, oldest first.
+        """Open or create the file; return what it holds, oldest first.
 
         Raises:
             ConfigError: Another process uses it.
@@ -89,43 +93,54 @@ class Store:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
         version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, _VERSION):
+        if version not in (0, 1, _VERSION):
             raise OutboxCorruptError(f"{self.path}: made by another version of ferstream")
         if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise OutboxCorruptError(f"{self.path}: damaged")
         db.execute("BEGIN IMMEDIATE")
-        db.execute(_TABLE)
+        db.execute(_ADD_READERS if version == 1 else _TABLE)
         db.execute(f"PRAGMA user_version={_VERSION}")
         db.execute("COMMIT")
         self._inode = _identity(self.path)
-        heads = db.execute("SELECT id, camera, schema, boot_id, seq, crc, length(payload) FROM events ORDER BY id")
+        heads = db.execute("SELECT id, camera, schema, boot_id, seq, crc, length(payload), readers FROM events ORDER BY id")
         return [StoredHead(*row) for row in heads]
 
-    def add(self, new: Sequence[NewRow]) -> None:
+    def add(self, new: Sequence[Row]) -> None:
         """Add rows, all or none.
 
         Raises:
             OutboxCorruptError: The file is damaged.
-            OutboxError: The disk does not take it.
+            OutboxError: The disk does not accept it.
         """
         with self._transaction() as db:
             db.executemany(
-                "INSERT INTO events VALUES (?,?,?,?,?,?,?)",
-                ((n.row, n.camera, n.schema, n.boot_id, n.seq, n.crc, n.payload) for n in new),
+                "INSERT INTO events VALUES (?,?,?,?,?,?,?,?)",
+                ((n.row, n.camera, n.schema, n.boot_id, n.seq, n.crc, n.payload, n.readers) for n in new),
             )
+
+    def set_readers(self, readers: Mapping[int, str]) -> None:
+        """Set the readers that rows still have, all or none.
+
+        Raises:
+            OutboxCorruptError: The file is damaged.
+            OutboxError: The disk does not accept it.
+        """
+        if readers:
+            with self._transaction() as db:
+                db.executemany("UPDATE events SET readers=? WHERE id=?", ((names, row) for row, names in readers.items()))
 
     def delete(self, gone: Sequence[int]) -> None:
         """Delete rows, all or none.
 
         Raises:
             OutboxCorruptError: The file is damaged.
-            OutboxError: The disk does not take it.
+            OutboxError: The disk does not accept it.
         """
         with self._transaction() as db:
             db.executemany("DELETE FROM events WHERE id=?", ((row,) for row in gone))
 
     def load(self, rows: Sequence[int]) -> dict[int, bytes]:
-        """Payloads of the given rows; missing ones are absent.
+        """Return the payloads of the given rows; missing rows are absent.
 
         Raises:
             OutboxCorruptError: The file is damaged.
@@ -149,11 +164,11 @@ class Store:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def vanished(self) -> bool:
-        """Whether somebody deleted or replaced the file under us."""
+        """Whether somebody deleted or replaced the file while it is open."""
         return self._inode is not None and _identity(self.path) != self._inode
 
     def set_aside(self) -> Path:
-        """Move a damaged file away; returns its new name ``.corrupt-N``.
+        """Rename a damaged file to ``outbox.sqlite.corrupt-N``; return the new path.
 
         Raises:
             OutboxError: It cannot be moved.
@@ -171,14 +186,14 @@ class Store:
         return target
 
     def remove(self) -> None:
-        """Delete the file: the way back from a full disk when no event in it is needed."""
+        """Close and delete the file; frees a full disk when no event in it is needed."""
         self.close()
         with self._translated():
             for path in (self.path, *(self.path.with_name(FILE_NAME + suffix) for suffix in ("-wal", "-shm"))):
                 path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Close the file; more than once is fine."""
+        """Close the file; more than one call is allowed."""
         db, self._db, self._inode = self._db, None, None
         if db is not None:
             with contextlib.suppress(sqlite3.Error):
@@ -221,7 +236,7 @@ class Store:
 
 
 def _text(data: bytes) -> str:
-    """A damaged text must not make the whole file unreadable; who reads the head refuses what cannot be printed."""
+    """Decode any bytes: a damaged text must not make the whole file unreadable. ``row_checks`` refuses what cannot be printed."""
     return data.decode(errors="surrogateescape")
 
 

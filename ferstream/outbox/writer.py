@@ -1,8 +1,8 @@
-"""The outbox's own thread: writes what waits too long, deletes what is done, reads back what is next.
+"""The outbox's own thread: writes events that wait too long, deletes rows that are done, reads back what is next.
 
-A failing disk never stops the stream: everything stays in memory, ``degraded`` says why, and
-the thread tries again every ``retry_s`` until it works. What can still be read is read back meanwhile.
-A disk that hangs is told too: ``degraded`` looks at when the present call began.
+A failing disk never stops the stream: everything stays in memory, ``degraded`` says why, and the thread tries
+again every ``retry_s`` until the disk works. What can still be read is read back meanwhile. A disk that hangs is
+reported too: ``degraded`` looks at when the present call began.
 """
 
 from __future__ import annotations
@@ -12,44 +12,64 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from ferstream.errors import ConfigError, OutboxCorruptError, OutboxError
-from ferstream.outbox.fair_queue import Item
+from ferstream.outbox.entry import Dropped, Entry, checksum
 from ferstream.outbox.row_checks import damaged
-from ferstream.outbox.state import Custody, Lost, checksum
-from ferstream.outbox.store import NewRow, Store, StoredHead
+from ferstream.outbox.state import Batch, OutboxState
+from ferstream.outbox.store import Row, Store, StoredHead
 
-TICK_S = 0.1
 BATCH_EVENTS = 5000
-SLOW_S = 5.0
-"""A call to the disk that takes longer is told as a fault."""
 _NAME = "outbox"
 
 _LOG = logging.getLogger(__name__)
 
 
-class Spool:
-    """Moves events between a ``Custody`` and a ``Store``."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxTimings:
+    """When the outbox writes and retries, in seconds.
+
+    Attributes:
+        spill_after_s: Age at which an unacknowledged event goes to disk; with a tick and a commit it stays below one second.
+        tick_s: Time between two looks for work.
+        retry_s: Time between attempts on a failing disk.
+        slow_s: A call to the disk that takes longer is reported as a fault.
+    """
+
+    spill_after_s: float = 0.5
+    tick_s: float = 0.1
+    retry_s: float = 2.0
+    slow_s: float = 5.0
+
+
+class OutboxWriter:
+    """Moves events between the ``OutboxState`` and the ``Store``."""
 
     def __init__(
         self,
         *,
-        custody: Custody,
+        state: OutboxState,
         store: Store,
-        spill_after_s: float,
-        retry_s: float,
-        on_lost: Callable[[Lost], None],
-        on_ready: Callable[[], None],
+        timings: OutboxTimings,
+        on_dropped: Callable[[Dropped], None],
+        on_read: Callable[[], None],
         on_corrupt_file: Callable[[], None],
-        unwanted: Callable[[Item], str | None] = damaged,
+        unwanted: Callable[[Entry], str | None] = damaged,
     ) -> None:
-        """``on_ready`` is called when payloads were read back, ``on_lost`` with events that were dropped.
+        """Make the thread; ``start`` opens the file.
 
-        ``unwanted`` says why an event found in the file is dropped, None if it is not.
+        Args:
+            state: The events.
+            store: The file, not open yet; from ``start`` on only the thread uses it.
+            timings: When it writes and retries.
+            on_dropped: Called with events that were dropped.
+            on_read: Called when payloads were read back.
+            on_corrupt_file: Called when a damaged file was set aside.
+            unwanted: Returns why an event found in the file must not be sent; None if it may.
         """
-        self._custody, self._store = custody, store
-        self._spill_after_ns, self._retry_s = int(spill_after_s * 1e9), retry_s
-        self._on_lost, self._on_ready, self._on_corrupt_file, self._unwanted = on_lost, on_ready, on_corrupt_file, unwanted
+        self._state, self._store, self._timings = state, store, timings
+        self._on_dropped, self._on_read, self._on_corrupt_file, self._unwanted = on_dropped, on_read, on_corrupt_file, unwanted
         self._wakeup = threading.Event()
         self._urgent = self._closing = False
         self._retry_at = 0.0
@@ -63,11 +83,13 @@ class Spool:
         """Why the disk is not used; None while all is well."""
         since = self._busy_since
         busy_s = 0.0 if since is None else time.monotonic() - since
-        return self._degraded if busy_s < SLOW_S else f"{self._store.path}: the disk has not answered for {busy_s:.0f} s"
+        if busy_s < self._timings.slow_s:
+            return self._degraded
+        return f"{self._store.path}: the disk has not answered for {busy_s:.0f} s"
 
     @property
     def thread(self) -> threading.Thread:
-        """The thread."""
+        """The writer's thread."""
         return self._thread
 
     def start(self) -> None:
@@ -83,57 +105,57 @@ class Spool:
         self._thread.start()
 
     def wake(self) -> None:
-        """Look for work now."""
+        """Look for work at once."""
         self._wakeup.set()
 
     def hurry(self, urgent: bool) -> None:
-        """While urgent, events are written whatever their age, and a failing disk is tried at once."""
+        """While urgent, write events whatever their age, and try a failing disk without waiting."""
         self._urgent = urgent
         if urgent:
             self._retry_at = 0.0
             self._wakeup.set()
 
     def close(self, timeout_s: float) -> bool:
-        """Write everything and end the thread; True if it ended in time. More than once is fine."""
+        """Write everything and end the thread; True if it ended in time. More than one call is allowed."""
         self._closing = True
         self._wakeup.set()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    # -- the thread ----------------------------------------------------------------------------
+    # -- the thread ------------------------------------------------------------------------------
 
     def _run(self) -> None:
         closing = False
         while not closing:
-            woken = self._wakeup.wait(TICK_S)
+            woken = self._wakeup.wait(self._timings.tick_s)
             self._wakeup.clear()
             closing = self._closing
             if closing:
                 self._urgent, self._retry_at = True, 0.0
             due = time.monotonic() >= self._retry_at
             if due or woken:
-                self._turn(writing=due)
+                self._work_once(writing=due)
         self._store.close()
 
-    def _turn(self, *, writing: bool) -> None:
-        """Do what there is to do; not ``writing``: the disk refused lately, but may be readable."""
+    def _work_once(self, *, writing: bool) -> None:
+        """Do what there is to do; without ``writing``, because the disk refused lately, only read."""
         self._busy_since = time.monotonic()
         try:
             self._work() if writing else self._read_back()
         except OutboxCorruptError as exc:
-            self._replace(exc)
+            self._replace_file(exc)
         except (OutboxError, ConfigError) as exc:
             if writing:
                 self._make_room()
                 self._degrade(exc)
-        except Exception as exc:  # the thread must live on: without it nothing reaches the disk
+        except Exception as exc:  # noqa: BLE001 (without this thread nothing reaches the disk; the fault is reported as degraded)
             _LOG.exception("outbox: internal error")
             if writing:
                 self._degrade(OutboxError(f"internal error: {type(exc).__name__}"))
         else:
             if writing:
-                self._recovered()
+                self._disk_works()
         finally:
             self._busy_since = None
 
@@ -141,7 +163,7 @@ class Spool:
         if not self._store.is_open:
             self._open()
         if self._store.vanished():
-            self._begin_anew("was deleted")
+            self._start_new_file("was deleted")
         try:
             self._delete()
             while self._write():
@@ -150,35 +172,45 @@ class Spool:
             self._read_back()
 
     def _delete(self) -> None:
-        """Delete what is done, apart from what is written: a full disk may take the one and not the other."""
-        settled = self._custody.settled()
-        if settled:
-            self._store.delete(settled)
-            self._custody.deleted(len(settled))
-            if self._custody.rows == 0:
+        """Delete rows that are done, apart from writing: a full disk may accept the one and not the other."""
+        rows, readers = self._state.to_delete(), self._state.to_update()
+        if rows or readers:
+            self._store.delete(rows)
+            self._state.deleted(len(rows))
+            self._store.set_readers({row: self._state.names(left) for row, left in readers.items()})
+            self._state.updated(readers)
+            if self._state.rows == 0:
                 self._store.shrink()
 
     def _write(self) -> bool:
         """Write one batch; True if there may be more."""
-        older_than_ns = time.monotonic_ns() - (0 if self._urgent else self._spill_after_ns)
-        batch = self._custody.collect(older_than_ns=older_than_ns, limit=BATCH_EVENTS)
+        older_than_ns = time.monotonic_ns() - (0 if self._urgent else int(self._timings.spill_after_s * 1e9))
+        batch = self._state.to_write(older_than_ns=older_than_ns, limit=BATCH_EVENTS)
         if not batch:
             return False
-        rows = [_new_row(item, payload, row) for row, (item, payload) in enumerate(batch, self._next_row)]
+        rows = self._rows(batch)
         try:
             self._store.add(rows)
         except BaseException:
-            self._custody.uncollect(batch)
+            self._state.not_written(batch)
             raise
-        self._custody.stored([item for item, _ in batch], self._next_row)
+        self._state.written(batch, self._next_row)
         self._next_row += len(rows)
         return len(batch) == BATCH_EVENTS
 
+    def _rows(self, batch: Batch) -> list[Row]:
+        rows = []
+        for number, (entry, payload, readers) in enumerate(batch, self._next_row):
+            entry.crc = checksum(entry, payload)
+            head = (number, entry.camera, entry.schema, entry.boot_id, entry.seq, entry.crc)
+            rows.append(Row(*head, payload, self._state.names(readers)))
+        return rows
+
     def _read_back(self) -> None:
-        items = self._custody.wanted()
-        if items:
-            self._on_lost(self._custody.loaded(items, self._store.load([item.row for item in items])))
-            self._on_ready()
+        entries = self._state.to_read()
+        if entries:
+            self._on_dropped(self._state.read(entries, self._store.load([entry.row for entry in entries])))
+            self._on_read()
 
     def _open(self) -> None:
         try:
@@ -187,40 +219,45 @@ class Spool:
             self._set_aside(exc)
             heads = self._store.open()
         self._next_row = max((head.row for head in heads), default=0) + 1
-        lost = self._custody.adopt([_item(head) for head in heads], self._unwanted)
-        self._on_lost(lost)
-        if lost:
-            _LOG.warning("outbox: %d events of an earlier run are dropped: %s", len(lost), _by_reason(lost))
+        dropped = self._state.opened([self._entry(head) for head in heads], self._unwanted)
+        self._on_dropped(dropped)
+        if dropped:
+            _LOG.warning("outbox: %d events of an earlier run are dropped: %s", len(dropped), _by_reason(dropped))
         if heads:
             _LOG.info("outbox: the file held %d events of an earlier run", len(heads))
             self._wakeup.set()
 
-    # -- when the disk fails -------------------------------------------------------------------
+    def _entry(self, head: StoredHead) -> Entry:
+        entry = Entry(camera=head.camera, schema=head.schema, boot_id=head.boot_id, seq=head.seq, size=head.size, payload=None)
+        entry.row, entry.crc, entry.pending = head.row, head.crc, self._state.readers(head.readers)
+        return entry
+
+    # -- when the disk fails ---------------------------------------------------------------------
 
     def _degrade(self, exc: Exception) -> None:
         if self._degraded is None:
             _LOG.warning("outbox: %s; events are kept in memory until the disk works again", exc)
         self._degraded = str(exc)
-        self._retry_at = time.monotonic() + self._retry_s
+        self._retry_at = time.monotonic() + self._timings.retry_s
 
-    def _recovered(self) -> None:
+    def _disk_works(self) -> None:
         if self._degraded is not None:
             _LOG.info("outbox: the disk works again")
             self._degraded = None
 
     def _make_room(self) -> None:
-        """A full disk can refuse even deletions: when no row is needed any more, delete the file."""
-        if self._store.is_open and self._custody.rows and not self._custody.rows_needed:
+        """Delete the file when no row in it is needed: a full disk can refuse even to delete rows."""
+        if self._store.is_open and self._state.rows and not self._state.rows_needed:
             try:
                 self._store.remove()
             except OutboxError:
                 return
-            self._custody.forget_file()
+            self._state.file_lost()
 
-    def _replace(self, exc: OutboxCorruptError) -> None:
+    def _replace_file(self, exc: OutboxCorruptError) -> None:
         try:
             self._set_aside(exc)
-            self._begin_anew("was damaged")
+            self._start_new_file("was damaged")
         except (OutboxError, ConfigError) as again:
             self._degrade(again)
 
@@ -229,23 +266,12 @@ class Spool:
         _LOG.error("outbox: %s; set aside as %s", exc, target.name)
         self._on_corrupt_file()
 
-    def _begin_anew(self, why: str) -> None:
-        _LOG.error("outbox: the file %s; a new one is begun", why)
+    def _start_new_file(self, why: str) -> None:
+        _LOG.error("outbox: the file %s; a new one is started", why)
         self._store.close()
-        self._on_lost(self._custody.forget_file())
+        self._on_dropped(self._state.file_lost())
         self._open()
 
 
-def _by_reason(lost: Lost) -> str:
-    return ", ".join(f"{reason} {count}" for reason, count in Counter(reason for _, reason in lost).items())
-
-
-def _new_row(item: Item, payload: bytes, row: int) -> NewRow:
-    item.crc = checksum(item, payload)
-    return NewRow(row, item.camera, item.schema, item.boot_id, item.seq, item.crc, payload)
-
-
-def _item(head: StoredHead) -> Item:
-    item = Item(camera=head.camera, schema=head.schema, boot_id=head.boot_id, seq=head.seq, size=head.size, payload=None)
-    item.row, item.crc = head.row, head.crc
-    return item
+def _by_reason(dropped: Dropped) -> str:
+    return ", ".join(f"{reason} {count}" for reason, count in Counter(reason for _, reason in dropped).items())

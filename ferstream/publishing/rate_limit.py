@@ -1,4 +1,4 @@
-"""At most so many face events per second and track, by media time, so that a replay repeats exactly."""
+"""Limits the face events per second and track, by media time, so that a replay repeats exactly."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ferstream.domain.track import TrackState
 
 
 class FaceRateLimit:
-    """Thins the face events of each track; its first and last always pass.
+    """Thins the face events of each track; the first and the last one always pass.
 
     Each track has a grid of slots ``1 / max_hz`` apart, and the first frame in a slot passes. So a
     25 fps camera limited to 10 Hz gives 10 events a second, where a minimum distance
@@ -15,7 +15,7 @@ class FaceRateLimit:
     """
 
     def __init__(self, *, max_hz: float) -> None:
-        """``max_hz`` = 0 lets everything pass.
+        """Set the limit in events per second and track; 0 lets everything pass.
 
         Raises:
             ValueError: ``max_hz`` is negative.
@@ -30,7 +30,7 @@ class FaceRateLimit:
         return len(self._due_ns)
 
     def allows(self, event: FaceEvent) -> bool:
-        """Whether to publish the event; to be asked once per event, in order."""
+        """Whether to publish the event; called once per event, in order."""
         if not self._period_ns:
             return True
         now_ns, track = event.info.media_time_ns, event.track
@@ -43,6 +43,6 @@ class FaceRateLimit:
             return True
         if now_ns < due_ns:
             return False
-        # The slot after the one that now lies in: skipped slots are not made up for.
+        # The next event is due at the slot after the one that holds ``now_ns``: skipped slots are not made up for.
         self._due_ns[track.id] = due_ns + self._period_ns * ((now_ns - due_ns) // self._period_ns + 1)
         return True

@@ -6,8 +6,8 @@ import os
 import threading
 
 
-class Wake:
-    """Wakes a thread that polls sockets; any thread may call ``set``."""
+class Waker:
+    """A pipe that becomes readable: wakes a thread that polls sockets. Any thread may call ``set``."""
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe()
@@ -18,25 +18,25 @@ class Wake:
         self._closed = False
 
     def fileno(self) -> int:
-        """Readable while set."""
+        """Return the descriptor that is readable while the waker is set."""
         return self._read
 
     def set(self) -> None:
-        """Wake."""
+        """Wake the thread; one call is enough for any number of events."""
         with self._lock:  # flag and pipe change together, or clear would read a pipe that is still empty
             if not self._is_set and not self._closed:
                 self._is_set = True
                 os.write(self._write, b".")
 
     def clear(self) -> None:
-        """Forget; look for work after this call, not before."""
+        """Reset; the thread looks for work after this call, so that no later ``set`` is missed."""
         with self._lock:
             if self._is_set:
                 os.read(self._read, 64)
                 self._is_set = False
 
     def close(self) -> None:
-        """Release the pipe."""
+        """Close the pipe; more than one call is allowed."""
         with self._lock:
             if not self._closed:
                 self._closed = True

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from ferstream.domain.event import Event, FaceEvent
+from ferstream.domain.message import Message
+from ferstream.domain.ports import SinkStatus
 from ferstream.errors import OutputError
-from ferstream.events.encode import Encoder
+from ferstream.events.schemas import FACE
 
 STDOUT = "-"
 BUFFER_BYTES = 1 << 16
@@ -24,13 +25,15 @@ BUFFER_BYTES = 1 << 16
 class JsonlSink:
     """Writes each face event as one line."""
 
-    def __init__(self, *, path: str, encoder: Encoder, stdout: IO[bytes] | None = None) -> None:
+    name = "jsonl"
+
+    def __init__(self, *, path: str, stdout: IO[bytes] | None = None) -> None:
         """``path`` is a file (replaced if it exists) or ``-`` for stdout."""
-        self._path, self._encoder = path, encoder
+        self._path = path
         self._stdout = stdout
         self._file: IO[bytes] | None = None
         self._lines = 0
-        self._unread = False
+        self._reader_gone = False
         self._closed = False
         self._failure: str | None = None
 
@@ -40,14 +43,13 @@ class JsonlSink:
         return self._lines
 
     @property
-    def reader_gone(self) -> bool:
-        """True once the reader of stdout closed its end (``| head``); what comes later is thrown away."""
-        return self._unread
-
-    @property
     def failure(self) -> OutputError | None:
-        """Why the file is not whole, once something could not be written; from then on every ``put`` and ``flush`` raises it."""
+        """Why the file is incomplete, once something could not be written; every later ``write`` and ``flush`` raises it."""
         return None if self._failure is None else OutputError(self._failure)
+
+    def status(self) -> SinkStatus:
+        """Return why the file is incomplete, if it is."""
+        return SinkStatus(self.name, None, self._failure or "")
 
     def open(self) -> None:
         """Open the file.
@@ -63,28 +65,27 @@ class JsonlSink:
         except OSError as exc:
             raise OutputError(f"cannot write events to {self._path}: {exc.strerror}") from exc
 
-    def put(self, event: Event) -> None:
-        """Write a face event; others are not for this file.
+    def write(self, message: Message) -> None:
+        """Write a face event; other messages are ignored.
 
         Raises:
-            OutputError: The disk is full or the file went away; now or at an earlier event.
+            OutputError: The disk is full or the file went away, now or at an earlier event.
         """
         self._check()
-        if not isinstance(event, FaceEvent) or self._file is None or self._unread:
+        if message.schema != FACE or self._file is None or self._reader_gone:
             return
-        line = self._encoder.encode(event).payload + b"\n"
         with self._translated():
-            self._file.write(line)
+            self._file.write(message.payload + b"\n")
             self._lines += 1
 
     def flush(self, timeout_s: float) -> int:
-        """Hand everything to the system; ``timeout_s`` is not needed. Always 0: what cannot be written raises.
+        """Hand everything to the system; always 0, because what cannot be written raises. ``timeout_s`` is not used.
 
         Raises:
-            OutputError: As ``put``.
+            OutputError: As ``write``.
         """
         self._check()
-        if self._file is not None and not self._unread:
+        if self._file is not None and not self._reader_gone:
             with self._translated():
                 self._file.flush()
         return 0
@@ -93,14 +94,14 @@ class JsonlSink:
         """Flush and close; stdout stays open.
 
         Raises:
-            OutputError: As ``put``; the first time only, so that nobody takes a file that lacks events for a whole one.
+            OutputError: As ``write``, by the first call only: the file is incomplete.
         """
         if self._closed:
             return
         self._closed = True
         self._check()
         file = self._file
-        if file is not None and not self._unread:
+        if file is not None and not self._reader_gone:
             with self._translated():
                 if self._path == STDOUT:
                     file.flush()
@@ -112,20 +113,20 @@ class JsonlSink:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except BrokenPipeError:
-            self._unread = True
+        except BrokenPipeError:  # the reader of stdout left (``| head``): what follows is discarded
+            self._reader_gone = True
             if self._stdout is None:
                 _silence_stdout()
         except OSError as exc:
             failure = OutputError(f"cannot write events to {self._path}: {exc.strerror}")
-            self._give_up(str(failure))
+            self._abandon(str(failure))
             raise failure from exc
 
     def _check(self) -> None:
         if (failure := self.failure) is not None:
             raise failure
 
-    def _give_up(self, failure: str) -> None:
+    def _abandon(self, failure: str) -> None:
         self._failure = failure
         file, self._file = self._file, None
         if file is not None and self._path != STDOUT:
@@ -134,7 +135,7 @@ class JsonlSink:
 
 
 def _silence_stdout() -> None:
-    """Point stdout at nothing, or the interpreter complains of the broken pipe when it exits."""
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, sys.stdout.fileno())
-    os.close(nothing)
+    """Redirect stdout to /dev/null, or the interpreter reports the broken pipe when it exits."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)

@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
 from typing import TypeVar
 
@@ -41,6 +41,17 @@ class OutboxReading:
     capacity_events: int
     capacity_bytes: int
     degraded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SinkReading:
+    """The state of a sink: whether it is connected (None without a connection), and the counters of its outbox reader."""
+
+    name: str
+    connected: bool | None
+    events: int | None = None
+    acknowledged: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +88,7 @@ class Readings:
     expected_down: Callable[[], Container[str]] = tuple
     queues: Callable[[], Mapping[str, QueueReading]] = dict
     outbox: Callable[[], OutboxReading | None] = _nothing
+    sinks: Callable[[], Sequence[SinkReading]] = tuple
     mqtt_connected: Callable[[], bool | None] = _nothing
     gpu_memory_bytes: Callable[[], int | None] = _nothing
 

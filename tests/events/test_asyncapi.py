@@ -10,10 +10,11 @@ import pytest
 import yaml
 
 from ferstream.events.encode import Encoder
-from ferstream.events.payload import FACE, MODELS, STATE, SUMMARY
+from ferstream.events.payload import MODELS
+from ferstream.events.schemas import FACE, KINDS, STATE, SUMMARY
 from ferstream.sinks.mqtt.publisher import MESSAGE_EXPIRY_S, OFFLINE, ONLINE, STOPPED
-from ferstream.sinks.mqtt.retained_messages import Board
-from ferstream.sinks.mqtt.topics import KINDS, Topics
+from ferstream.sinks.mqtt.retained_messages import RetainedMessages
+from ferstream.sinks.mqtt.topics import Topics
 from tests.support.builders import face_event
 
 Document = dict[str, Any]
@@ -91,7 +92,7 @@ def test_state_is_retained_with_qos_1_and_summary_with_0(encoder: Encoder) -> No
     from ferstream.domain.event import Summary
     from tests.support.builders import UTC_NS
 
-    board = Board(Topics(prefix="p", node="n"))
+    board = RetainedMessages(Topics(prefix="p", node="n"))
     board.set(encoder.encode(Summary("door", UTC_NS, 10.0, {}, 0)))
     (message,) = board.changed()
     assert (message.qos, message.retain) == (0, True)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from ferstream.cli import app
 from ferstream.events.gaps import GapFinder, StreamReport
-from ferstream.events.payload import FACE, STATE, SUMMARY, TRACK
+from ferstream.events.schemas import FACE, STATE, SUMMARY, TRACK
 
 
 def event(seq: Any, *, schema: str = FACE, camera: str = "door", boot_id: str = "b") -> dict[str, Any]:

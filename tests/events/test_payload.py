@@ -18,7 +18,8 @@ from ferstream.domain.face import Box, Face
 from ferstream.domain.frame import FrameInfo
 from ferstream.domain.track import Track, TrackState
 from ferstream.events.encode import Encoder, ModelRef, iso_utc
-from ferstream.events.payload import ALL_LABELS, FACE, MODELS, STATE, json_schema, parse
+from ferstream.events.payload import ALL_LABELS, MODELS, json_schema, parse
+from ferstream.events.schemas import FACE, STATE
 from tests.support.builders import emotion, face, face_event, frame_info, track, track_event
 from tests.support.clock import FakeClock
 

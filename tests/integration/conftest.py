@@ -11,13 +11,10 @@ from typing import Any
 import pytest
 
 from ferstream.broker.embedded import EmbeddedBroker
-from ferstream.events.encode import Encoder, ModelRef
-from ferstream.runtime.clock import SystemClock
 from ferstream.runtime.counters import Counters
-from ferstream.sinks.mqtt.connection import BrokerAddress
-from ferstream.sinks.mqtt.sink import MqttSink
 from ferstream.sinks.mqtt.topics import Topics
 from tests.support.brokers import Gate, Mosquitto
+from tests.support.mqtt_output import MqttOutput
 
 
 @pytest.fixture(scope="session")
@@ -53,25 +50,13 @@ def gate() -> Gate:
 
 
 @pytest.fixture
-def make_sink(topics: Topics, observer: Counters, gate: Gate) -> Iterator[Callable[..., MqttSink]]:
-    """Makes sinks for a URL; closes them at the end."""
-    sinks: list[MqttSink] = []
+def make_sink(observer: Counters, gate: Gate) -> Iterator[Callable[..., MqttOutput]]:
+    """Makes MQTT outputs for a URL; closes them at the end."""
+    sinks: list[MqttOutput] = []
 
-    def make(
-        url: str, *, boot_id: str = "boot", directory: Path | None = None, address: dict[str, Any] | None = None, **options: Any
-    ) -> MqttSink:
-        encoder = Encoder(node="edge-1", boot_id=boot_id, model=ModelRef("emotion-edge", "1.0.0"), clock=SystemClock())
-        sink = MqttSink(
-            address=BrokerAddress(url=url, client_id="ferstream-edge-1", **(address or {})),
-            topics=topics,
-            encoder=encoder,
-            observer=observer,
-            outbox_directory=directory,
-            backoff=gate,
-            **options,
-        )
-        sinks.append(sink)
-        return sink
+    def make(url: str, **options: Any) -> MqttOutput:
+        sinks.append(MqttOutput(url, observer=observer, **({"backoff": gate} | options)))
+        return sinks[-1]
 
     yield make
     for sink in sinks:

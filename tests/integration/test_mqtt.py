@@ -18,14 +18,14 @@ from ferstream.runtime.counters import Counters
 from ferstream.sinks.mqtt.connection import BrokerAddress
 from ferstream.sinks.mqtt.probe import probe
 from ferstream.sinks.mqtt.publisher import OFFLINE, ONLINE, STOPPED
-from ferstream.sinks.mqtt.sink import MqttSink
 from ferstream.sinks.mqtt.topics import Topics
 from tests.support.brokers import HOST, Mosquitto, Subscriber, free_port, until
 from tests.support.builders import UTC_NS, face_event, track_event
+from tests.support.mqtt_output import MqttOutput
 
 pytestmark = pytest.mark.usefixtures("embedded", "no_new_threads")  # the shared broker has a thread of its own: before the count
 
-MakeSink = Callable[..., MqttSink]
+MakeSink = Callable[..., MqttOutput]
 
 
 @pytest.fixture(params=["embedded", "mosquitto"])
@@ -49,11 +49,11 @@ class TestSubscribersSee:
         with Subscriber(url, "ferstream/#", protocol=protocol) as subscriber:
             sink = make_sink(url, address={"protocol": protocol})
             sink.open()
-            sink.put(state())
+            sink.write(state())
             for index in range(20):
-                sink.put(face_event(index, live=True))
-            sink.put(track_event(20))
-            sink.put(summary())
+                sink.write(face_event(index, live=True))
+            sink.write(track_event(20))
+            sink.write(summary())
             assert sink.flush(20) == 0
             subscriber.wait(lambda messages: len(messages) >= 24)
             sink.close()
@@ -69,9 +69,9 @@ class TestSubscribersSee:
         sink = make_sink(url)
         sink.open()
         for faces in range(3):
-            sink.put(summary(faces))
-            sink.put(state())
-            sink.put(face_event(faces))
+            sink.write(summary(faces))
+            sink.write(state())
+            sink.write(face_event(faces))
         assert sink.flush(20) == 0
         with Subscriber(url, "ferstream/edge-1/#") as subscriber:
             subscriber.wait(lambda messages: len(messages) >= 3)
@@ -85,7 +85,7 @@ class TestSubscribersSee:
         sink = make_sink(mosquitto.url)
         sink.open()
         with Subscriber(mosquitto.url) as first:
-            sink.put(state())
+            sink.write(state())
             first.wait(lambda _: bool(first.events(kind="state")))
             sink.forget_camera("door")
             first.wait_payload("/door/state", b"")
@@ -97,19 +97,19 @@ class TestSubscribersSee:
         sink = make_sink(mosquitto.url)
         sink.open()
         with Subscriber(mosquitto.url) as first:
-            sink.put(state())
+            sink.write(state())
             first.wait(lambda _: bool(first.events(kind="state")))
             sink.forget_camera("door")
-            sink.put(Summary("door", UTC_NS, 10.0, {"happy": 3}, 1))
-            sink.put(state())
+            sink.write(Summary("door", UTC_NS, 10.0, {"happy": 3}, 1))
+            sink.write(state())
             first.wait_payload("/door/summary", b"")
-            sink.put(face_event())
+            sink.write(face_event())
             first.wait(lambda _: bool(first.events()))
         with Subscriber(mosquitto.url) as second:
             second.wait_payload("/availability", ONLINE)
             assert second.events(kind="state") == second.events(kind="summary") == []
             sink.remember_camera("door")
-            sink.put(state())
+            sink.write(state())
             second.wait(lambda _: bool(second.events(kind="state")))
 
     def test_properties_of_mqtt_5(self, url: str, make_sink: MakeSink) -> None:
@@ -122,7 +122,7 @@ class TestSubscribersSee:
             sink.open()
             index = 0
             while listener.poll() is None and index < 2000:
-                sink.put(face_event(index))
+                sink.write(face_event(index))
                 sink.flush(0.02)
                 index += 1
             output = listener.communicate()[0].strip()
@@ -137,7 +137,7 @@ class TestSubscribersSee:
             pytest.skip("mosquitto_sub is not installed")
         sink = make_sink(embedded.url)
         sink.open()
-        sink.put(state())
+        sink.write(state())
         sink.flush(5)
         done = subprocess.run(
             ["mosquitto_sub", "-p", str(embedded.port), "-t", "ferstream/+/door/state", "-C", "1", "-W", "20"],
@@ -202,7 +202,7 @@ class TestRefusals:
         assert result.round_trip_s is not None and result.round_trip_s < 5
         sink = make_sink(locked.url, address=credentials)
         sink.open()
-        sink.put(face_event())
+        sink.write(face_event())
         assert sink.flush(20) == 0
         assert sink.counts().acknowledged == 1
 
@@ -212,16 +212,16 @@ class TestRefusals:
             probe(BrokerAddress(url=locked.url, client_id="c", **credentials), topics)
         sink = make_sink(locked.url, address=credentials)
         sink.open()
-        sink.put(face_event())
+        sink.write(face_event())
         assert sink.outbox.wait_empty(20)
         assert sink.counts().dropped == {"rejected": 1}
-        assert sink.counts().holds
+        assert sink.counts().balanced
         assert observer.snapshot().counts["mqtt_publish", "rejected"] == 1
 
     def test_refused_is_not_connected_and_it_goes_on_trying(self, locked: Mosquitto, make_sink: MakeSink, observer: Counters) -> None:
         sink = make_sink(locked.url, address={"username": "edge", "password": "wrong"})
         sink.open()
-        sink.put(face_event())
+        sink.write(face_event())
         assert sink.flush(0.5) == 1
         assert not sink.connected
         assert "refused the connection" in sink.reason
@@ -299,7 +299,7 @@ class TestTls:
         sink = make_sink(url, address=files)
         sink.open()
         for index in range(500):
-            sink.put(face_event(index))
+            sink.write(face_event(index))
         assert sink.flush(20) == 0
         assert sink.counts().acknowledged == 500
 
@@ -343,7 +343,7 @@ class TestWebSocket:
             sink = make_sink(f"ws://{HOST}:{port}")
             sink.open()
             for index in range(100):
-                sink.put(face_event(index))
+                sink.write(face_event(index))
             assert sink.flush(20) == 0
             assert sink.counts().acknowledged == 100
         finally:

@@ -21,18 +21,18 @@ from ferstream.broker.child import Front
 from ferstream.broker.embedded import EmbeddedBroker
 from ferstream.cli import app
 from ferstream.errors import BrokerAuthError, BrokerError, ConfigError
-from ferstream.sinks.mqtt import subscriber as listen_module
 from ferstream.sinks.mqtt.connection import BrokerAddress
-from ferstream.sinks.mqtt.sink import MqttSink
 from ferstream.sinks.mqtt.subscriber import listen
 from tests.support.brokers import HOST, Mosquitto, Subscriber, await_port, free_port, until
 from tests.support.builders import face_event
+from tests.support.mqtt_output import MqttOutput
+from tests.support.scripted_broker import CONNECT, SUBSCRIBE, ScriptedBroker, connack
 
 pytestmark = pytest.mark.usefixtures("no_new_threads")
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
-def test_a_whole_stream(embedded: EmbeddedBroker, make_sink: Callable[..., MqttSink], protocol: str) -> None:
+def test_a_whole_stream(embedded: EmbeddedBroker, make_sink: Callable[..., MqttOutput], protocol: str) -> None:
     sink = make_sink(embedded.url)
     sink.open()
     stop = threading.Event()
@@ -40,7 +40,7 @@ def test_a_whole_stream(embedded: EmbeddedBroker, make_sink: Callable[..., MqttS
     def publish() -> None:
         index = 0
         while not stop.wait(0.005):
-            sink.put(face_event(index))
+            sink.write(face_event(index))
             index += 1
 
     thread = threading.Thread(target=publish)
@@ -70,8 +70,8 @@ def session_kept(port: int, client_id: str, protocol: Literal[4, 5]) -> bool:
 
 
 @pytest.mark.parametrize("protocol", [4, 5])
-@pytest.mark.parametrize("end", ["its time is over", "interrupted", "refused"])
-def test_no_session_is_left_behind(mosquitto: Mosquitto, protocol: Literal[4, 5], end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("end", ["its time is over", "interrupted"])
+def test_no_session_is_left_behind(mosquitto: Mosquitto, protocol: Literal[4, 5], end: str) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
 
@@ -80,13 +80,26 @@ def test_no_session_is_left_behind(mosquitto: Mosquitto, protocol: Literal[4, 5]
     if end == "interrupted":
         with pytest.raises(KeyboardInterrupt):
             listen(address, ("#",), on_message=print, stop=stop, on_ready=interrupt)
-    elif end == "refused":
-        monkeypatch.setattr(listen_module, "_REFUSED", 0)
-        with pytest.raises(BrokerAuthError):
-            listen(address, ("#",), on_message=print, stop=stop)
     else:
         listen(address, ("#",), on_message=print, stop=stop, on_ready=stop.set)
     assert not session_kept(mosquitto.port, "listener", protocol)
+
+
+@pytest.mark.parametrize("protocol", [4, 5])
+def test_a_refused_subscriber_connects_once_more_to_end_its_session(protocol: Literal[4, 5]) -> None:
+    suback = b"\x90\x03\x00\x01\x80" if protocol == 4 else b"\x90\x04\x00\x01\x00\x87"
+    greeting = b"\x20\x02\x00\x00" if protocol == 4 else connack()
+
+    def reply(kind: int, packet: bytes) -> bytes:
+        return {CONNECT: greeting, SUBSCRIBE: suback}.get(kind, b"")
+
+    with ScriptedBroker(reply) as broker:
+        address = BrokerAddress(url=broker.url, client_id="listener", protocol=protocol)
+        with pytest.raises(BrokerAuthError, match="does not let this user read #"):
+            listen(address, ("#",), on_message=print, stop=threading.Event())
+        connects = [packet for packet in broker.packets if packet[0] >> 4 == CONNECT]
+    clean_start = [bool(packet[packet.index(b"MQTT") + 5] & 0x02) for packet in connects]
+    assert clean_start == [False, True]
 
 
 def test_a_session_lasts_over_a_cut_and_ends_with_the_listener(mosquitto: Mosquitto) -> None:
@@ -153,14 +166,14 @@ def front(embedded: EmbeddedBroker) -> Iterator[int]:
         gc.collect()
 
 
-def test_the_front_serves_both_versions(front: int, make_sink: Callable[..., MqttSink]) -> None:
+def test_the_front_serves_both_versions(front: int, make_sink: Callable[..., MqttOutput]) -> None:
     url = f"mqtt://{HOST}:{front}"
     with Subscriber(url, "ferstream/#", protocol=4) as old, Subscriber(url, "ferstream/#", protocol=5) as new:
         for protocol in (4, 5):
             sink = make_sink(url, boot_id=f"v{protocol}", address={"protocol": protocol})
             sink.open()
             for index in range(200):
-                sink.put(face_event(index))
+                sink.write(face_event(index))
             assert sink.flush(20) == 0
             sink.close()
         for subscriber in (old, new):

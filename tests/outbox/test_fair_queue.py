@@ -1,124 +1,120 @@
-"""The order and the books of the outbox against a simple model."""
+"""The order and the counters of one reader, against a simple model."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from ferstream.outbox.fair_queue import Item, WaitingLanes
+from ferstream.outbox.entry import Delivery, Entry
+from ferstream.outbox.fair_queue import FairQueue
 
 CAMERAS = ("a", "b", "c")
 
 
-class LanesAgainstLists(RuleBasedStateMachine):
-    """Per camera a list of (order, size), oldest first, and a set of those in flight."""
+def entry(camera: str, order: int, *, size: int = 5, stored_only: bool = False) -> Entry:
+    made = Entry(camera=camera, schema="s", boot_id="b", seq=order, size=size, payload=None if stored_only else bytes(size))
+    made.order = order
+    return made
+
+
+class QueueAgainstLists(RuleBasedStateMachine):
+    """The model: per camera a list of entries, oldest first, and a list of the deliveries in flight."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.lanes = WaitingLanes(max_events=12, max_bytes=60)
-        self.seq = 0
-        self.waiting: dict[str, list[Item]] = {camera: [] for camera in CAMERAS}
-        self.flight: list[Item] = []
-
-    def _item(self, camera: str, size: int) -> Item:
-        self.seq += 1
-        return Item(camera=camera, schema="s", boot_id="b", seq=self.seq, size=size, payload=bytes(size))
-
-    def _expect_lost(self, lost: list[tuple[Item, str]]) -> None:
-        for item, reason in lost:
-            assert reason in ("max_events", "max_bytes")
-            oldest = min((lane[0] for lane in self.waiting.values() if lane), key=lambda i: i.order)
-            assert item is oldest
-            self.waiting[item.camera].pop(0)
+        self.queue = FairQueue()
+        self.newest, self.oldest = 0, 0
+        self.waiting: dict[str, list[Entry]] = {camera: [] for camera in CAMERAS}
+        self.flight: list[Delivery] = []
 
     @rule(camera=st.sampled_from(CAMERAS), size=st.integers(1, 9))
     def add(self, camera: str, size: int) -> None:
-        item = self._item(camera, size)
-        lost = self.lanes.add(item)
-        self.waiting[camera].append(item)
-        self._expect_lost(lost)
+        made = entry(camera, self.newest, size=size)
+        self.newest += 1
+        self.queue.add(made)
+        self.waiting[camera].append(made)
 
-    @rule(camera=st.sampled_from(CAMERAS), sizes=st.lists(st.integers(1, 9), max_size=5))
-    def recover(self, camera: str, sizes: list[int]) -> None:
-        items = [self._item(camera, size) for size in sizes]
-        lost = self.lanes.recover(items)
-        self.waiting[camera] = items + self.waiting[camera]
-        self._expect_lost(lost)
+    @rule(camera=st.sampled_from(CAMERAS), count=st.integers(0, 5))
+    def recover(self, camera: str, count: int) -> None:
+        self.oldest -= count
+        made = [entry(camera, self.oldest + n) for n in range(count)]
+        self.queue.recover(made)
+        self.waiting[camera] = made + self.waiting[camera]
 
     @rule(limit=st.integers(0, 5))
     def take(self, limit: int) -> None:
         total = sum(map(len, self.waiting.values()))
-        taken = self.lanes.take(limit)
+        taken = self.queue.take(limit)
         assert len(taken) == min(limit, total)
-        for item in taken:
-            assert self.waiting[item.camera].pop(0) is item
+        for delivery in taken:
+            assert self.waiting[delivery.camera].pop(0) is delivery.entry
         self.flight += taken
 
     @precondition(lambda self: self.flight)
     @rule(data=st.data())
     def acknowledge(self, data: Any) -> None:
-        item = data.draw(st.sampled_from(self.flight))
-        assert self.lanes.acknowledge(item)
-        assert not self.lanes.acknowledge(item)
-        self.flight.remove(item)
+        delivery = data.draw(st.sampled_from(self.flight))
+        assert self.queue.acknowledge(delivery)
+        assert not self.queue.acknowledge(delivery)
+        self.flight.remove(delivery)
 
     @precondition(lambda self: self.flight)
     @rule(data=st.data())
     def drop_in_flight(self, data: Any) -> None:
-        item = data.draw(st.sampled_from(self.flight))
-        assert self.lanes.drop(item, "rejected")
-        assert not self.lanes.drop(item, "rejected")
-        self.flight.remove(item)
+        delivery = data.draw(st.sampled_from(self.flight))
+        assert self.queue.drop(delivery, "rejected")
+        assert not self.queue.drop(delivery, "rejected")
+        self.flight.remove(delivery)
+
+    @precondition(lambda self: any(self.waiting.values()))
+    @rule()
+    def drop_oldest(self) -> None:
+        head = self.queue.oldest()
+        assert head is min((waiting[0] for waiting in self.waiting.values() if waiting), key=lambda e: e.order)
+        assert self.queue.drop_oldest(head, "max_events")
+        assert not self.queue.drop_oldest(head, "max_events")
+        self.waiting[head.camera].pop(0)
 
     @rule()
     def give_back(self) -> None:
-        assert self.lanes.give_back() == len(self.flight)
-        for camera, lane in self.waiting.items():
-            lane += [item for item in self.flight if item.camera == camera]
-            lane.sort(key=lambda item: item.order)
+        assert self.queue.give_back() == len(self.flight)
+        for camera, waiting in self.waiting.items():
+            waiting += [delivery.entry for delivery in self.flight if delivery.camera == camera]
+            waiting.sort(key=lambda e: e.order)
         self.flight = []
 
     @invariant()
-    def the_books_balance(self) -> None:
-        balance = self.lanes.balance()
-        items = [*self.flight, *(item for lane in self.waiting.values() for item in lane)]
-        assert balance.holds
-        assert (balance.events, balance.bytes) == (len(items), sum(item.size for item in items))
-        assert self.lanes.in_flight == len(self.flight)
-
-    @invariant()
-    def the_limits_hold_but_for_what_is_in_flight(self) -> None:
-        if any(self.waiting.values()):
-            assert self.lanes.events <= 12
-            assert self.lanes.balance().bytes <= 60
-
-    @invariant()
-    def each_lane_is_in_order(self) -> None:
-        for lane in self.waiting.values():
-            orders = [item.order for item in lane]
-            assert orders == sorted(orders)
+    def every_event_is_counted(self) -> None:
+        counts = self.queue.counts()
+        held = [*(d.entry for d in self.flight), *(e for waiting in self.waiting.values() for e in waiting)]
+        assert counts.balanced
+        assert (counts.events, counts.bytes) == (len(held), sum(e.size for e in held))
+        assert self.queue.in_flight == len(self.flight)
+        assert {e.order for e in self.queue.entries()} == {e.order for e in held}
 
 
-TestLanesAgainstLists = LanesAgainstLists.TestCase
-TestLanesAgainstLists.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestQueueAgainstLists = QueueAgainstLists.TestCase
+TestQueueAgainstLists.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
-@pytest.mark.parametrize(("events", "size"), [(0, 1), (1, 0)])
-def test_limits_of_nothing(events: int, size: int) -> None:
-    with pytest.raises(ValueError, match="at least 1"):
-        WaitingLanes(max_events=events, max_bytes=size)
-
-
-def test_a_head_that_is_only_on_disk_is_passed_over_and_asked_for() -> None:
-    lanes = WaitingLanes(max_events=10, max_bytes=1000)
-    stored = Item(camera="a", schema="s", boot_id="b", seq=0, size=5, payload=None)
-    lanes.recover([stored])
-    lanes.add(Item(camera="b", schema="s", boot_id="b", seq=0, size=5, payload=b"....."))
-    assert [item.camera for item in lanes.take(5)] == ["b"]
-    assert lanes.missing(100) == [stored]
+def test_an_event_that_is_only_on_disk_is_passed_over_and_asked_for() -> None:
+    queue = FairQueue()
+    stored = entry("a", -1, stored_only=True)
+    queue.recover([stored])
+    queue.add(entry("b", 0))
+    assert [delivery.camera for delivery in queue.take(5)] == ["b"]
+    assert queue.missing(100) == [stored]
     stored.payload = b"....."
-    assert lanes.take(5) == [stored]
+    assert [delivery.entry for delivery in queue.take(5)] == [stored]
+
+
+def test_drop_oldest_leaves_events_in_flight_alone() -> None:
+    queue = FairQueue()
+    only = entry("a", 0)
+    queue.add(only)
+    queue.take(1)
+    assert queue.oldest() is None
+    assert not queue.drop_oldest(only, "max_events")

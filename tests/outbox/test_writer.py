@@ -1,20 +1,21 @@
-"""The outbox's thread on a disk that fails by script."""
+"""The writer of the outbox on a disk that fails as the test says."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ferstream.errors import OutboxCorruptError, OutboxError
-from ferstream.events.payload import FACE
-from ferstream.outbox import writer
-from ferstream.outbox.fair_queue import Item
-from ferstream.outbox.state import Custody, Lost
-from ferstream.outbox.store import FILE_NAME, NewRow, Store
-from ferstream.outbox.writer import Spool
+from ferstream.events.schemas import FACE
+from ferstream.outbox.entry import Delivery, Dropped, Entry, OutboxCounts
+from ferstream.outbox.reader import OutboxReader
+from ferstream.outbox.state import OutboxState
+from ferstream.outbox.store import FILE_NAME, Row, Store
+from ferstream.outbox.writer import OutboxTimings, OutboxWriter
 from tests.support.brokers import until
 
 pytestmark = pytest.mark.usefixtures("no_new_threads")
@@ -38,7 +39,7 @@ class FailingStore(Store):
         self.failed, self.thaw = threading.Event(), threading.Event()
         self.thaw.set()
 
-    def add(self, new: Sequence[NewRow]) -> None:
+    def add(self, new: Sequence[Row]) -> None:
         """Fail if the script says so."""
         self._play(self.full)
         super().add(new)
@@ -57,106 +58,121 @@ class FailingStore(Store):
 
 
 class Bench:
-    """A spool with all its parts, and what it told."""
+    """A writer with its state, a reader and a store."""
 
-    def __init__(self, directory: Path) -> None:
-        self.custody = Custody(max_events=1000, max_bytes=100_000, durable=True)
+    def __init__(self, directory: Path, *, slow_s: float = 5.0, **memory: int) -> None:
+        self.state = OutboxState(max_events=1000, max_bytes=100_000, durable=True, **memory)
         self.store = FailingStore(directory)
-        self.lost: Lost = []
+        self.dropped: Dropped = []
         self.corrupt_files = 0
-        self.spool = Spool(
-            custody=self.custody,
-            store=self.store,
-            spill_after_s=0.0,
-            retry_s=0.01,
-            on_lost=self.lost.extend,
+        self.reader = OutboxReader(
+            name="mqtt",
+            schemas=(FACE,),
+            state=self.state,
             on_ready=lambda: None,
+            on_dropped=lambda reason: None,
+            wake_writer=lambda: self.writer.wake(),
+        )
+        self.writer = OutboxWriter(
+            state=self.state,
+            store=self.store,
+            timings=OutboxTimings(spill_after_s=0.0, retry_s=0.01, slow_s=slow_s),
+            on_dropped=self.dropped.extend,
+            on_read=lambda: None,
             on_corrupt_file=self._count,
         )
 
     def _count(self) -> None:
         self.corrupt_files += 1
 
+    def counts(self) -> OutboxCounts:
+        return self.reader.counts()
+
     def add(self, count: int, first: int = 0) -> None:
         for seq in range(first, first + count):
             payload = f"{seq}".encode()
-            self.custody.append(Item(camera="door", schema=FACE, boot_id="b", seq=seq, size=len(payload), payload=payload))
+            self.state.append(Entry(camera="door", schema=FACE, boot_id="b", seq=seq, size=len(payload), payload=payload), self.reader.bit)
 
-    def store_all(self, count: int) -> None:
+    def add_stored(self, count: int) -> None:
         """Add events and wait until they are on disk."""
         self.add(count)
-        until(lambda: self.custody.wait_safe(0) == 0)
+        until(self.all_safe)
 
-    def unload(self) -> None:
-        """Take the payloads out of memory, as a long backlog does."""
-        for item in self.custody._lanes.waiting():
-            item.payload = None
-            self.custody._resident -= 1
+    def all_safe(self) -> bool:
+        return self.state.wait_safe(0) == 0
 
-    def take(self, count: int) -> list[int]:
-        """Take so many, as the sender does, waiting until they were read back; their numbers."""
-        seqs: list[int] = []
+    def take(self, count: int) -> list[Delivery]:
+        """Take so many, waiting until they were read back."""
+        taken: list[Delivery] = []
 
         def step() -> bool:
-            items, hungry = self.custody.take(count - len(seqs))
-            seqs.extend(item.seq for item in items)
-            if hungry:
-                self.spool.wake()
-            return len(seqs) >= count
+            taken.extend(self.reader.take(count - len(taken)))
+            return len(taken) >= count
 
         until(step)
-        return seqs
+        return taken
 
     def stored(self) -> list[int]:
-        """Numbers on disk, after the end."""
-        assert self.spool.close(10)
+        """Close the writer; numbers on disk."""
+        assert self.writer.close(10)
         seqs = [head.seq for head in self.store.open()]
         self.store.close()
         return seqs
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path)
-    yield made
-    made.spool.close(10)
+def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+    """Makes writers; closes them at the end."""
+    made: list[Bench] = []
+
+    def make(**options: Any) -> Bench:
+        made.append(Bench(tmp_path, **options))
+        return made[-1]
+
+    yield make
+    for bench in made:
+        bench.writer.close(10)
+
+
+@pytest.fixture
+def bench(make_bench: Callable[..., Bench]) -> Bench:
+    return make_bench()
 
 
 @pytest.mark.parametrize("error", [OutboxError("disk is full"), RuntimeError("a bug"), MemoryError()])
 def test_a_failed_write_is_tried_again_and_nothing_is_lost(bench: Bench, error: BaseException) -> None:
     bench.store.errors = [error, error]
-    bench.spool.start()
+    bench.writer.start()
     bench.add(10)
-    bench.spool.wake()
+    bench.writer.wake()
     assert bench.store.failed.wait(10)
-    until(lambda: bench.spool.degraded is None and bench.custody.wait_safe(0) == 0)
+    until(lambda: bench.writer.degraded is None and bench.all_safe())
     assert bench.stored() == list(range(10))
-    assert bench.custody.balance().holds
+    assert bench.counts().balanced
 
 
-def test_what_is_only_on_disk_is_read_back_while_writes_fail(bench: Bench) -> None:
-    bench.spool.start()
-    bench.store_all(900)
-    bench.unload()
+def test_what_is_only_on_disk_is_read_back_while_writes_fail(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(resident_events=0)
+    bench.writer.start()
+    bench.add_stored(900)
     bench.store.broken = OutboxError("read-only file system")
     bench.add(5, first=900)
-    bench.spool.wake()
+    bench.writer.wake()
     assert bench.store.failed.wait(10)
-    assert bench.take(905) == list(range(905))
-    assert bench.spool.degraded == "read-only file system"
-    assert bench.lost == []
+    assert [(delivery.seq, delivery.payload) for delivery in bench.take(905)] == [(n, b"%d" % n) for n in range(905)]
+    until(lambda: bench.writer.degraded == "read-only file system")
+    assert bench.dropped == []
 
 
 def test_a_disk_too_full_to_write_to_is_still_deleted_from(bench: Bench) -> None:
-    bench.spool.start()
-    bench.store_all(5)
+    bench.writer.start()
+    bench.add_stored(5)
     bench.store.full = OutboxError("disk is full")
-    items, _ = bench.custody.take(3)
-    bench.custody.acknowledge(items)
+    bench.reader.acknowledge(bench.reader.take(3))
     bench.add(1, first=5)
-    bench.spool.wake()
-    until(lambda: bench.custody.rows == 2)
-    assert bench.spool.degraded is not None or bench.store.failed.wait(10)
+    bench.writer.wake()
+    until(lambda: bench.state.rows == 2)
+    assert bench.writer.degraded is not None or bench.store.failed.wait(10)
     bench.store.full = None
     assert bench.stored() == [3, 4, 5]
 
@@ -172,118 +188,112 @@ def test_a_file_that_cannot_be_deleted_is_taken_up_again_without_doubles(
 
     removed = threading.Event()
     monkeypatch.setattr(Store, "remove", stuck)
-    bench.spool.start()
-    bench.store_all(5)
-    items, _ = bench.custody.take(acknowledged)
-    bench.custody.acknowledge(items)
+    bench.writer.start()
+    bench.add_stored(5)
+    bench.reader.acknowledge(bench.reader.take(acknowledged))
     if acknowledged == 5:
         bench.store.errors = [OutboxError("disk is full")]
-        bench.spool.wake()
+        bench.writer.wake()
         assert removed.wait(10)
     else:
         bench.store.close()  # whatever closed it
-    until(lambda: bench.store.is_open and bench.spool.degraded is None)
+    until(lambda: bench.store.is_open and bench.writer.degraded is None)
     assert bench.stored() == list(range(acknowledged, 5))
-    balance = bench.custody.balance()
-    assert (balance.recovered, balance.acknowledged, balance.events, balance.dropped) == (0, acknowledged, 5 - acknowledged, {})
-    assert bench.lost == []
+    counts = bench.counts()
+    assert (counts.recovered, counts.acknowledged, counts.events, counts.dropped) == (0, acknowledged, 5 - acknowledged, {})
+    assert bench.dropped == []
 
 
-def test_a_disk_that_hangs_is_told_while_it_does(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "SLOW_S", 0.05)
-    bench.spool.start()
+def test_a_disk_that_hangs_is_reported_while_it_does(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(slow_s=0.05)
+    bench.writer.start()
     bench.store.thaw.clear()
     bench.add(3)
-    bench.spool.wake()
-    until(lambda: "has not answered for" in (bench.spool.degraded or ""))
+    bench.writer.wake()
+    until(lambda: "has not answered for" in (bench.writer.degraded or ""))
     bench.store.thaw.set()
-    until(lambda: bench.spool.degraded is None and bench.custody.wait_safe(0) == 0)
+    until(lambda: bench.writer.degraded is None and bench.all_safe())
     assert bench.stored() == [0, 1, 2]
 
 
 def test_a_file_that_turns_out_corrupt_while_running_is_replaced(bench: Bench, tmp_path: Path) -> None:
-    bench.spool.start()
+    bench.writer.start()
     bench.add(5)
-    until(lambda: bench.custody.wait_safe(0) == 0)
+    until(bench.all_safe)
     bench.store.errors = [OutboxCorruptError("malformed")]
     bench.add(5, first=5)
-    bench.spool.wake()
-    until(lambda: bench.corrupt_files == 1 and bench.custody.wait_safe(0) == 0)
+    bench.writer.wake()
+    until(lambda: bench.corrupt_files == 1 and bench.all_safe())
     assert (tmp_path / f"{FILE_NAME}.corrupt-1").exists()
     assert bench.stored() == list(range(10))
-    assert bench.lost == []
+    assert bench.dropped == []
 
 
-def test_what_was_only_in_the_corrupt_file_is_counted(bench: Bench) -> None:
-    bench.spool.start()
-    bench.add(3)
-    until(lambda: bench.custody.wait_safe(0) == 0)
-    for item in bench.custody._lanes.waiting()[1:]:
-        item.payload = None
-        bench.custody._resident -= 1
+def test_what_was_only_in_the_corrupt_file_is_counted(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(resident_events=1, prefetch_events=0)
+    bench.writer.start()
+    bench.add_stored(3)
     bench.store.errors = [OutboxCorruptError("malformed")]
     bench.add(1, first=3)
-    bench.spool.wake()
-    until(lambda: len(bench.lost) == 2)
-    until(lambda: bench.custody.wait_safe(0) == 0)
-    assert bench.stored() == [0, 3]
-    assert bench.custody.balance().dropped == {"corrupt": 2}
-    assert bench.custody.balance().holds
+    bench.writer.wake()
+    until(lambda: len(bench.dropped) == 2)
+    until(bench.all_safe)
+    assert bench.stored() == [2, 3]
+    assert bench.counts().dropped == {"corrupt": 2}
+    assert bench.counts().balanced
 
 
 def test_a_file_that_cannot_even_be_set_aside_means_memory(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def stuck(_: Store) -> Path:
         raise OutboxError("cannot be renamed")
 
-    bench.spool.start()
+    bench.writer.start()
     monkeypatch.setattr(Store, "set_aside", stuck)
     bench.store.errors = [OutboxCorruptError("malformed")]
     bench.add(3)
-    bench.spool.wake()
+    bench.writer.wake()
     assert bench.store.failed.wait(10)
-    until(lambda: bench.custody.wait_safe(0) == 0)
+    until(bench.all_safe)
     assert bench.stored() == [0, 1, 2]
 
 
 def test_a_disk_too_full_to_delete_from_is_freed_by_deleting_the_file(bench: Bench, tmp_path: Path) -> None:
-    bench.spool.start()
+    bench.writer.start()
     bench.add(5)
-    until(lambda: bench.custody.wait_safe(0) == 0)
+    until(bench.all_safe)
     bench.store.errors = [OutboxError("disk is full")]
-    items, _ = bench.custody.take(5)
-    bench.custody.acknowledge(items)
-    bench.spool.wake()
+    bench.reader.acknowledge(bench.reader.take(5))
+    bench.writer.wake()
     assert bench.store.failed.wait(10)
-    until(lambda: bench.custody.rows == 0 and bench.spool.degraded is None)
+    until(lambda: bench.state.rows == 0 and bench.writer.degraded is None)
     assert bench.stored() == []
 
 
 def test_acknowledged_while_it_is_being_written(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     add = FailingStore.add
 
-    def slow(store: FailingStore, new: Sequence[NewRow]) -> None:
-        items, _ = bench.custody.take(1)
-        bench.custody.acknowledge(items)
+    def slow(store: FailingStore, new: Sequence[Row]) -> None:
+        bench.reader.acknowledge(bench.reader.take(1))
         add(store, new)
 
     monkeypatch.setattr(FailingStore, "add", slow)
-    bench.spool.start()
+    bench.writer.start()
     bench.add(4)
-    bench.spool.wake()
-    until(lambda: bench.custody.wait_safe(0) == 0)
-    balance = bench.custody.balance()
-    assert bench.stored() == list(range(balance.acknowledged, 4))
-    assert balance.acknowledged >= 1 and balance.holds
+    bench.writer.wake()
+    until(bench.all_safe)
+    counts = bench.counts()
+    assert bench.stored() == list(range(counts.acknowledged, 4))
+    assert counts.acknowledged >= 1 and counts.balanced
 
 
 def test_close_without_start(bench: Bench) -> None:
-    assert bench.spool.close(1)
+    assert bench.writer.close(1)
 
 
 def test_the_store_reads_many_rows_at_once(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.open()
-    store.add([NewRow(n, "door", "s", "b", n, 0, b"%d" % n) for n in range(1, 1300)])
+    store.add([Row(n, "door", "s", "b", n, 0, b"%d" % n) for n in range(1, 1300)])
     assert store.load(range(1, 1300)) == {n: b"%d" % n for n in range(1, 1300)}
     store.close()
     for call in (lambda: store.load([1]), lambda: store.add([]), lambda: store.delete([]), store.shrink):

@@ -8,7 +8,7 @@ import pytest
 
 from ferstream.domain.event import CameraStatus, TrackChange
 from ferstream.errors import ClosedError
-from ferstream.pipeline.pipeline import CameraCallbacks, Runner
+from ferstream.pipeline.components import CameraCallbacks, Runner
 from tests.support.builders import camera_state, frame
 from tests.support.rig import Rig
 from tests.support.runners import PATIENCE_S, Gate, Scripted, ScriptedLooker, ScriptedSink, ScriptedTracker
@@ -88,7 +88,7 @@ class TestStates:
         rig.add("door", 4, before_each=stalls)
         rig.finish()
         assert [state.status.value for state in rig.sink.states("door")] == ["online", "stalled", "online", "offline"]
-        assert rig.pipeline.camera_states()["door"].reason == "ended"
+        assert rig.pipeline.cameras.states()["door"].reason == "ended"
 
     def test_a_last_state_after_the_end_still_reaches_the_sinks(self) -> None:
         rig = Rig()
@@ -109,7 +109,7 @@ class TestStates:
             outlets.append(callbacks)
             return Quiet()
 
-        rig.pipeline.add_camera("door", live=False, make_runner=make)
+        rig.pipeline.cameras.add("door", live=False, make_runner=make)
         (callbacks,) = outlets
         callbacks.on_state(camera_state(CameraStatus.ONLINE))
         callbacks.on_end()
@@ -124,12 +124,12 @@ class TestStates:
         rig = Rig()
         rig.pipeline.start()
         disabled = camera_state(CameraStatus.DISABLED, reason="switched off by a command")
-        rig.pipeline.tell(disabled)
-        assert rig.pipeline.camera_states() == {"door": disabled}
-        assert rig.pipeline.cameras == ()
+        rig.pipeline.cameras.set_state(disabled)
+        assert rig.pipeline.cameras.states() == {"door": disabled}
+        assert rig.pipeline.cameras.names == ()
         wait_until(lambda: rig.sink.states("door") == [disabled])
         rig.finish()
-        rig.pipeline.tell(disabled)  # nobody is left to tell, and that is no error
+        rig.pipeline.cameras.set_state(disabled)  # nobody is left to tell, and that is no error
 
     def test_states_pass_while_frames_are_held_up(self) -> None:
         gate = Gate()
@@ -159,10 +159,10 @@ class TestComingAndGoing:
         rig.add("film", 40, before_each=waits)
         rig.add("door", 10, linger=True)
         wait_until(lambda: rig.published("door") == 10 and rig.published("film") == 20)
-        assert rig.pipeline.remove_camera("door", timeout_s=PATIENCE_S)
+        assert rig.pipeline.cameras.remove("door", timeout_s=PATIENCE_S)
         assert not rig.cameras["door"].thread.is_alive()
-        assert set(rig.pipeline.camera_states()) == {"film"}
-        assert rig.pipeline.cameras == ("film",)
+        assert set(rig.pipeline.cameras.states()) == {"film"}
+        assert rig.pipeline.cameras.names == ("film",)
         wait_until(lambda: len(rig.sink.turns("door", TrackChange.LEFT)) == 1)
         go_on.set()
         rig.finish()
@@ -177,7 +177,7 @@ class TestComingAndGoing:
         for life in range(3):
             rig.add("door", rig.frames("door", 25, first=25 * life), linger=True)
             assert rig.cameras["door"].delivered.wait(PATIENCE_S)
-            assert rig.pipeline.remove_camera("door", timeout_s=PATIENCE_S)
+            assert rig.pipeline.cameras.remove("door", timeout_s=PATIENCE_S)
         rig.finish()
         assert rig.sink.indices("door") == list(range(75))
         assert [turn.info.index for turn in rig.sink.turns("door", TrackChange.LEFT)] == [24, 49, 74]
@@ -188,7 +188,7 @@ class TestComingAndGoing:
         rig.pipeline.start()
         rig.add("door", 5, linger=True)
         assert rig.cameras["door"].delivered.wait(PATIENCE_S)
-        removing = Task(lambda: rig.pipeline.remove_camera("door", timeout_s=PATIENCE_S))
+        removing = Task(lambda: rig.pipeline.cameras.remove("door", timeout_s=PATIENCE_S))
         assert removing.alive
         gate.open()
         assert removing.result() is True
@@ -202,7 +202,7 @@ class TestComingAndGoing:
         rig.add("door", 5, linger=True)
         assert rig.cameras["door"].delivered.wait(PATIENCE_S)
         assert gate.reached.wait(PATIENCE_S)
-        assert rig.pipeline.remove_camera("door", timeout_s=0.01) is False
+        assert rig.pipeline.cameras.remove("door", timeout_s=0.01) is False
         assert rig.dropped() == {("door", "detection", "shutdown"): 4}
         rig.add("door", rig.frames("door", 3, first=10))
         gate.open()
@@ -220,12 +220,12 @@ class TestComingAndGoing:
         rig.pipeline.start()
         old = rig.add("door", 5, before_each=lambda place, callbacks: gate() if place == 2 else None)
         assert gate.reached.wait(PATIENCE_S)
-        assert rig.pipeline.remove_camera("door", timeout_s=0.01) is False
+        assert rig.pipeline.cameras.remove("door", timeout_s=0.01) is False
         new = rig.add("door", rig.frames("door", 3, first=10), linger=True)
         assert new.delivered.wait(PATIENCE_S)
         gate.open()
         assert old.join(PATIENCE_S)
-        assert rig.pipeline.camera_states()["door"].status is CameraStatus.ONLINE
+        assert rig.pipeline.cameras.states()["door"].status is CameraStatus.ONLINE
         wait_until(lambda: rig.published("door") == 5)
         assert [turn.info.index for turn in rig.sink.turns("door", TrackChange.LEFT)] == [1]
         assert made == ["door", "door"]
@@ -239,12 +239,12 @@ class TestComingAndGoing:
         rig.pipeline.start()
         old = rig.add("door", 5, before_each=lambda place, callbacks: gate() if place == 2 else None)
         assert gate.reached.wait(PATIENCE_S)
-        assert rig.pipeline.remove_camera("door", timeout_s=0.01) is False
+        assert rig.pipeline.cameras.remove("door", timeout_s=0.01) is False
         disabled = camera_state(CameraStatus.DISABLED, reason="switched off by a command")
-        rig.pipeline.tell(disabled)
+        rig.pipeline.cameras.set_state(disabled)
         gate.open()
         assert old.join(PATIENCE_S)
-        assert rig.pipeline.camera_states() == {"door": disabled}
+        assert rig.pipeline.cameras.states() == {"door": disabled}
         rig.finish()
         assert rig.sink.states("door")[-1] == disabled
 
@@ -265,7 +265,7 @@ class TestComingAndGoing:
             raise Scripted("no such source")
 
         with pytest.raises(Scripted):
-            rig.pipeline.add_camera("door", live=True, make_runner=fails)
+            rig.pipeline.cameras.add("door", live=True, make_runner=fails)
         rig.add("door", 3)
         rig.finish()
         assert rig.published("door") == 3

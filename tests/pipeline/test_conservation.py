@@ -11,7 +11,8 @@ from ferstream.domain.emotion import LABELS
 from ferstream.domain.event import FaceEvent
 from ferstream.domain.frame import Frame
 from ferstream.errors import ModelError
-from ferstream.pipeline.pipeline import CHANNEL_ITEMS, LIVE_LANE_FRAMES
+from ferstream.pipeline.cameras import LIVE_LANE_FRAMES
+from ferstream.pipeline.components import CHANNEL_ITEMS
 from tests.support.builders import frame
 from tests.support.classifiers import ScriptedClassifier
 from tests.support.rig import Rig

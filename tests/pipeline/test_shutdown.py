@@ -224,7 +224,7 @@ class TestAnyMoment:
     def come_and_go(self, rig: Rig, rng: random.Random) -> None:
         """One camera is taken away, perhaps in too great a hurry, and perhaps comes back."""
         rig.left_behind.append(rig.cameras["camera0"])
-        rig.pipeline.remove_camera("camera0", timeout_s=rng.choice([0.0, PATIENCE_S]))
+        rig.pipeline.cameras.remove("camera0", timeout_s=rng.choice([0.0, PATIENCE_S]))
         if rng.random() < 0.7:
             rig.add("camera0", rig.frames("camera0", rng.randint(0, 60), live=rng.random() < 0.5), live=rng.random() < 0.5)
 

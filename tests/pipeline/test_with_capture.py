@@ -12,7 +12,7 @@ from ferstream.capture.stage import CameraRunner
 from ferstream.domain.event import CameraStatus, TrackChange
 from ferstream.domain.frame import Frame
 from ferstream.errors import SourceFormatError, SourceTimeoutError
-from ferstream.pipeline.pipeline import CameraCallbacks
+from ferstream.pipeline.components import CameraCallbacks
 from ferstream.runtime.backoff import Backoff
 from tests.support.rig import Rig
 from tests.support.runners import PATIENCE_S, Gate, ScriptedLooker
@@ -43,7 +43,7 @@ def add(rig: Rig, name: str, sources: Sequence[Source], *, live: bool, grace_s: 
         return runner
 
     rig.names.add(name)
-    rig.pipeline.add_camera(name, live=live, make_runner=make)
+    rig.pipeline.cameras.add(name, live=live, make_runner=make)
     return made[0]
 
 
@@ -82,7 +82,7 @@ def test_a_damaged_recording_is_analysed_up_to_the_damage() -> None:
     assert rig.sink.indices("film") == list(range(30))
     assert rig.sink.indices("other") == list(range(50))
     assert isinstance(runner.failure, SourceFormatError)
-    assert rig.pipeline.camera_states()["film"].reason == "film.mp4: no more frames can be decoded"
+    assert rig.pipeline.cameras.states()["film"].reason == "film.mp4: no more frames can be decoded"
 
 
 def test_each_connection_of_a_live_camera_has_its_own_tracks() -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from ferstream.domain.face import DetectedFrame
 from ferstream.domain.frame import Frame
 from ferstream.inference.stage import Classification
-from ferstream.pipeline.pipeline import CameraCallbacks, Components, Pipeline, PipelineConfig, Runner
+from ferstream.pipeline.components import CameraCallbacks, Components, PipelineConfig, Runner
+from ferstream.pipeline.pipeline import Pipeline
 from ferstream.runtime.counters import Counters, Snapshot
 from tests.support.builders import frame
 from tests.support.classifiers import ScriptedClassifier
@@ -42,7 +43,7 @@ class Rig:
             new_tracker=new_tracker,
             classify=Classification(classifier or ScriptedClassifier(), max_batch=max_batch, observer=self.counters),
             new_labeller=lambda camera: ScriptedLabeller(fails_at=labels_fail_at),
-            sinks=[self.sink],
+            publish=self.sink.write,
             allow=lambda event: True,
         )
         config = PipelineConfig(staleness_s=staleness_s, max_batch=max_batch, max_wait_s=max_wait_s, summary_interval_s=summary_interval_s)
@@ -73,7 +74,7 @@ class Rig:
             return self.cameras[name]
 
         self.names.add(name)
-        self.pipeline.add_camera(name, live=live, make_runner=make)
+        self.pipeline.cameras.add(name, live=live, make_runner=make)
         return self.cameras[name]
 
     def frames(self, camera: str, count: int, *, live: bool = False, first: int = 0) -> Iterable[Frame]:

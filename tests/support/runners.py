@@ -11,7 +11,7 @@ from ferstream.domain.face import DetectedFrame
 from ferstream.domain.frame import Frame
 from ferstream.domain.track import Track, TrackedFace, TrackedFrame, TrackState
 from ferstream.errors import ClosedError
-from ferstream.pipeline.pipeline import CameraCallbacks
+from ferstream.pipeline.components import CameraCallbacks
 from ferstream.runtime.counters import Counters
 from tests.support.builders import camera_state, face_crop
 
@@ -189,7 +189,7 @@ class ScriptedSink:
     def open(self) -> None:
         """Nothing to open."""
 
-    def put(self, event: Event) -> None:
+    def write(self, event: Event) -> None:
         """Keep one event."""
         self._gate()
         if self._fails(event):

@@ -1,4 +1,4 @@
-"""Where the broker is, how to be let in, and whom to trust."""
+"""Address of a broker, credentials and TLS settings."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ TLS_SCHEMES: Final = ("mqtts", "wss")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerAddress:
-    """Where the broker is and how to be let in.
+    """Address of a broker and everything that is needed to connect.
 
     Attributes:
         url: ``mqtt://``, ``mqtts://``, ``ws://`` or ``wss://`` with host, port and (WebSocket) path; no credentials.
-        client_id: Must be unique at the broker.
+        client_id: Unique at the broker.
         username: None connects without one.
         password: Never part of ``repr`` or of a message.
         ca_file: Certificates to trust, PEM; None = the system's.
@@ -28,9 +28,9 @@ class BrokerAddress:
         key_file: Its key, PEM.
         insecure: Do not verify the broker's certificate.
         protocol: 5, or 4 for MQTT 3.1.1.
-        keepalive_s: A silent broker is given up after two of these.
-        session_expiry_s: How long the broker keeps the session; longer than the will's delay (MQTT 5).
-        resume: Go on with the session the broker kept (subscribers; a publisher begins anew).
+        keepalive_s: Keep-alive interval in seconds; a broker that is silent for two of them is left.
+        session_expiry_s: Seconds that the broker keeps the session; longer than the delay of the Last Will (MQTT 5).
+        resume: Continue the session that the broker kept (subscribers); a publisher starts a new one.
     """
 
     url: str
@@ -72,10 +72,10 @@ class BrokerAddress:
 
 
 def tls_context(address: BrokerAddress) -> ssl.SSLContext:
-    """TLS as asked for; the broker's certificate is verified unless ``insecure``.
+    """Return the TLS context; the broker's certificate is verified unless ``insecure``.
 
     Raises:
-        ConfigError: A file cannot be read or is no certificate or key.
+        ConfigError: A file cannot be read or holds no usable certificate or key.
     """
     try:
         context = ssl.create_default_context(cafile=address.ca_file and str(address.ca_file))

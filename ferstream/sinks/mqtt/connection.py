@@ -1,9 +1,8 @@
 """One connection to an MQTT broker: the only module that knows paho.
 
-A ``MqttConnection`` lives from CONNECT to its end and is never reused, so nothing of paho's own
-queue survives a reconnect: what to send again is decided by ``link.py`` and the outbox. One
-thread owns it and drives the network itself (paho starts no thread here); paho's callbacks
-only note what happened. Errors leave as ``BrokerError`` with the reason in words.
+An ``MqttConnection`` is used from CONNECT to its end and never again, so nothing of paho's own queue survives a
+reconnect: ``publisher.py`` and the outbox decide what is sent again. One thread owns it and drives the network
+itself (paho starts no thread here); paho's callbacks only record what happened. Errors leave as ``BrokerError``.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _ASK_S: Final = 0.1
 
 
 class _PackedProperties(Properties):  # type: ignore[misc]  # untyped in paho
-    """Properties that are bytes already."""
+    """Properties of a message, encoded already."""
 
     def __init__(self, packed: bytes) -> None:
         # paho's own __init__ builds tables that are needed to pack and unpack only.
@@ -44,13 +43,13 @@ class _PackedProperties(Properties):  # type: ignore[misc]  # untyped in paho
         object.__setattr__(self, "packed", packed)
 
     def pack(self) -> bytes:
-        """Give them to paho."""
+        """Return the bytes, for paho."""
         packed: bytes = self.__dict__["packed"]
         return packed
 
 
 class MqttConnection:
-    """One MQTT connection, driven by the thread that owns it."""
+    """One MQTT connection; the thread that owns it drives it."""
 
     def __init__(self, address: BrokerAddress, *, will: Will | None = None) -> None:
         """Prepare; nothing is sent yet.
@@ -70,8 +69,8 @@ class MqttConnection:
 
     # -- life ------------------------------------------------------------------------------
 
-    def connect(self, timeout_s: float = CONNECT_TIMEOUT_S, *, given_up: Callable[[], bool] = lambda: False) -> None:
-        """Connect and wait for the broker's word; ``given_up`` is asked often and ends the wait.
+    def connect(self, timeout_s: float = CONNECT_TIMEOUT_S, *, is_cancelled: Callable[[], bool] = lambda: False) -> None:
+        """Connect and wait for the CONNACK; ``is_cancelled`` is called often and ends the wait when true.
 
         Raises:
             BrokerAuthError: It refuses the credentials or the client.
@@ -91,17 +90,17 @@ class MqttConnection:
         self._socket_option(socket.TCP_NODELAY, 1)
         while self._connack is None:
             left = deadline - time.monotonic()
-            if left <= 0 or given_up():
+            if left <= 0 or is_cancelled():
                 raise BrokerError(f"{where}: connected, but the broker did not answer within {timeout_s:g} s")
             try:
-                self._turn(min(left, _ASK_S), None)
+                self._step_once(min(left, _ASK_S), None)
             except BrokerError as exc:
                 if self._connack is None:
                     raise BrokerError(f"{where} closed the connection without an answer; does it speak MQTT {self._version}?") from exc
         self._check_connack(where)
 
     def disconnect(self, *, end_session: bool = False) -> None:
-        """Say goodbye: the broker drops the Last Will, and the session it keeps if ``end_session`` (MQTT 5)."""
+        """Send DISCONNECT: the broker discards the Last Will and, with ``end_session``, the session it keeps (MQTT 5)."""
         if self._client.socket() is not None:
             properties = None
             if end_session and self._v5:
@@ -112,7 +111,7 @@ class MqttConnection:
         self.close()
 
     def close(self) -> None:
-        """Drop the connection without a word; more than once is fine."""
+        """Close the socket without DISCONNECT; more than one call is allowed."""
         sock = self._client.socket()
         if sock is not None:
             sock.close()  # paho has no call that drops a connection without DISCONNECT
@@ -123,17 +122,17 @@ class MqttConnection:
 
     @property
     def receive_maximum(self) -> int:
-        """How many unacknowledged messages the broker takes."""
+        """Most unacknowledged messages that the broker accepts."""
         return int(self._granted("ReceiveMaximum", MAX_PACKETS_IN_FLIGHT))
 
     @property
     def maximum_packet_bytes(self) -> int | None:
-        """Largest packet the broker takes; None if it did not say."""
+        """Largest packet that the broker accepts, in bytes; None if it named no limit."""
         size = self._granted("MaximumPacketSize", 0)
         return int(size) or None
 
     def publish(self, message: Outgoing) -> int:
-        """Hand a message to the socket; returns the number that its ``Answer`` will carry.
+        """Hand a message to the socket; return the packet id that its ``Answer`` will carry.
 
         Raises:
             BrokerError: The connection is lost.
@@ -160,7 +159,7 @@ class MqttConnection:
                 self._socket_option(socket.TCP_CORK, 0)
 
     def subscribe(self, topic: str, qos: int = 1) -> int:
-        """Ask for a topic; ``subscribed`` tells what became of it.
+        """Subscribe to a topic; ``subscribed`` returns the broker's answer.
 
         Raises:
             BrokerError: The connection is lost.
@@ -175,12 +174,12 @@ class MqttConnection:
         return self._suback.get(mid)
 
     def step(self, timeout_s: float, wake: int | None = None) -> tuple[list[Answer], list[Incoming]]:
-        """Move bytes for at most ``timeout_s`` s; returns at once when something came or ``wake`` (a descriptor) is readable.
+        """Send and receive for at most ``timeout_s`` seconds; return at once when something came or ``wake`` (a descriptor) is readable.
 
         Raises:
             BrokerError: The connection is lost.
         """
-        self._turn(timeout_s, wake)
+        self._step_once(timeout_s, wake)
         answers, self._answers = self._answers, []
         incoming, self._incoming = self._incoming, []
         return answers, incoming
@@ -191,7 +190,7 @@ class MqttConnection:
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
-    def _turn(self, timeout_s: float, wake: int | None) -> None:
+    def _step_once(self, timeout_s: float, wake: int | None) -> None:
         sock = self._client.socket()
         if sock is None:
             raise BrokerError(self._lost_reason())
@@ -205,7 +204,7 @@ class MqttConnection:
         flags = ready.get(sock.fileno(), 0)
         try:
             code = self._move_bytes(read=has_pending or bool(flags & ~select.POLLOUT), write=bool(flags & select.POLLOUT))
-        except Exception as exc:  # paho meets malformed packets with whatever its parsing stumbles over
+        except Exception as exc:
             raise BrokerError(f"{self._address.label}: the broker sent something malformed ({type(exc).__name__})") from exc
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise BrokerError(self._lost_reason())
@@ -220,7 +219,7 @@ class MqttConnection:
         deadline = time.monotonic() + 1.0
         while self._client.want_write() and self._client.socket() is not None and time.monotonic() < deadline:
             try:
-                self._turn(0.1, None)
+                self._step_once(0.1, None)
             except BrokerError:
                 return
 
@@ -270,7 +269,7 @@ class MqttConnection:
             properties.ContentType = "text/plain"
         self._client.will_set(will.topic, will.payload, 1, True, properties)
 
-    # -- what paho reports; these only take notes --------------------------------------------
+    # -- callbacks of paho; these only record ------------------------------------------------
 
     def _on_connect(self, client: Client, userdata: object, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None) -> None:
         self._connack = (reason.value, properties)

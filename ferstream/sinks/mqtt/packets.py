@@ -1,4 +1,4 @@
-"""What goes to a broker and comes back, without any library's types; and the MQTT 5 properties of a message."""
+"""Messages to and from a broker, without a library's types, and the encoding of a message's MQTT 5 properties."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Will:
-    """What the broker publishes when we vanish: retained, QoS 1."""
+    """The Last Will: what the broker publishes when the connection is lost; retained, QoS 1."""
 
     topic: str
     payload: bytes
@@ -60,7 +60,7 @@ class Answer:
 
     @property
     def ok(self) -> bool:
-        """Whether the message is the broker's now."""
+        """Whether the broker took the message over."""
         return self.code < FAILURE
 
 

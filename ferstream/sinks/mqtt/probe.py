@@ -9,19 +9,18 @@ from ferstream.errors import BrokerError
 from ferstream.sinks.mqtt import reason_codes
 from ferstream.sinks.mqtt.address import BrokerAddress
 from ferstream.sinks.mqtt.connection import MqttConnection
-from ferstream.sinks.mqtt.packets import Outgoing
+from ferstream.sinks.mqtt.packets import FAILURE, Outgoing
 from ferstream.sinks.mqtt.topics import Topics
 
 PROBE_TIMEOUT_S = 5.0
-_REFUSED = 0x80
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """What the trial showed; a failure raises instead.
+    """The result of a trial that worked; a failure raises.
 
     Attributes:
-        round_trip_s: From publishing to reading back; None when it did not come back.
+        round_trip_s: Seconds from publishing to reading back; None when the message did not come back.
         note: One line for people.
     """
 
@@ -32,7 +31,7 @@ class ProbeResult:
 def probe(address: BrokerAddress, topics: Topics, *, timeout_s: float = PROBE_TIMEOUT_S) -> ProbeResult:
     """Publish a message to ``<prefix>/<node>/check`` and read it back.
 
-    It uses a client id of its own, so that a running daemon is not thrown out.
+    It uses a client id of its own, so that the broker does not disconnect a running daemon.
 
     Raises:
         BrokerAuthError: The broker refuses the credentials.
@@ -56,7 +55,7 @@ def _round_trip(connection: MqttConnection, where: str, topic: str, timeout_s: f
     began = time.monotonic()
     mid = connection.publish(Outgoing(topic=topic, payload=payload, expiry_s=10, content_type="text/plain"))
     acknowledged = back = False
-    while not acknowledged or (not back and granted < _REFUSED):
+    while not acknowledged or (not back and granted < FAILURE):
         if acknowledged and time.monotonic() >= deadline:
             break
         answers, incoming = connection.step(_left(deadline, f"{where} did not acknowledge within {timeout_s:g} s"))

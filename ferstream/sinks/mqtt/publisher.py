@@ -1,10 +1,9 @@
-"""The MQTT thread: connects, keeps the window full, hears acknowledgements, connects again.
+"""The MQTT thread: connects, keeps the send window full, handles acknowledgements, reconnects.
 
-One function is one connection (``_session``), another is the retry (``_run``); the wait between two attempts
-is the wait for a stop. At most ``window`` messages are unacknowledged; when a connection ends they
-go back to the outbox and are sent again, in order, by the next one. What the broker refuses is
-``refusals.py``'s. Camera states and summaries are
-retained latest values: they are published on every connect, and when they change.
+``_session`` is one connection, ``_run`` repeats it; the wait between two attempts is a wait for the stop. At
+most ``window`` messages are unacknowledged; when a connection ends they go back to the outbox, and the next
+connection sends them again, in order. ``RetryQueue`` handles what the broker refuses. Camera states and summaries are
+retained latest values: they are published on every connect and when they change.
 """
 
 from __future__ import annotations
@@ -14,70 +13,130 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from ferstream.errors import BrokerAuthError, BrokerError, FerstreamError
-from ferstream.outbox.fair_queue import Item
-from ferstream.outbox.outbox import Outbox
+from ferstream.outbox.entry import Delivery
+from ferstream.outbox.reader import OutboxReader
 from ferstream.runtime.backoff import Backoff
 from ferstream.runtime.observer import Observer
-from ferstream.runtime.waker import Wake
+from ferstream.runtime.waker import Waker
 from ferstream.sinks.mqtt.address import BrokerAddress
 from ferstream.sinks.mqtt.connection import MqttConnection
 from ferstream.sinks.mqtt.packets import FAILURE, Answer, Incoming, Outgoing, Will
-from ferstream.sinks.mqtt.retained_messages import Board
-from ferstream.sinks.mqtt.retry_queue import Refusals
+from ferstream.sinks.mqtt.retained_messages import RetainedMessages
+from ferstream.sinks.mqtt.retry_queue import RetryQueue
 from ferstream.sinks.mqtt.topics import Topics
 
 ONLINE, OFFLINE, STOPPED = b"online", b"offline", b"stopped"
-WINDOW = 64
 MESSAGE_EXPIRY_S = 3600
 WILL_DELAY_S = 5
-ACK_TIMEOUT_S = 30.0
-"""A broker that answers pings but acknowledges nothing for so long is left."""
 HEADER_BYTES = 512
-"""Topic and properties of an event, generously."""
-STEP_S = 0.5
-GOODBYE_S = 2.0
+"""Upper bound of the topic and properties of an event."""
 _NAME = "mqtt"
 
 _LOG = logging.getLogger(__name__)
 
+OnCommand = Callable[[str, bytes], None]
+OnFatal = Callable[[str, BaseException], None]
 
-class Link:
-    """Keeps one broker supplied from one outbox."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MqttTimings:
+    """How the MQTT thread waits; all but ``window`` in seconds.
+
+    Attributes:
+        window: Most messages that are sent and not acknowledged.
+        reconnect_floor_s: Pause after the first failed connection.
+        reconnect_cap_s: Longest pause between two connections.
+        healthy_after_s: A connection that stood for so long resets the pause.
+        ack_timeout_s: A broker that acknowledges nothing for so long is left, even if it answers pings.
+        step_s: Longest wait for the network at a time.
+        goodbye_s: Time for the last messages at a stop.
+        retry_floor_s: Pause before a refused message is sent again.
+        retry_cap_s: Longest such pause.
+    """
+
+    window: int = 64
+    reconnect_floor_s: float = 0.5
+    reconnect_cap_s: float = 30.0
+    healthy_after_s: float = 10.0
+    ack_timeout_s: float = 30.0
+    step_s: float = 0.5
+    goodbye_s: float = 2.0
+    retry_floor_s: float = 0.5
+    retry_cap_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class MqttFeed:
+    """What an MQTT thread publishes.
+
+    Attributes:
+        reader: Where the events come from.
+        retained: The latest states and summaries.
+        waker: Is set when either has something new.
+    """
+
+    reader: OutboxReader
+    retained: RetainedMessages
+    waker: Waker
+
+
+class MqttPublisher:
+    """Publishes the messages of one outbox reader, and the retained messages, to one broker."""
 
     def __init__(
         self,
         *,
         address: BrokerAddress,
         topics: Topics,
-        outbox: Outbox,
-        board: Board,
-        wake: Wake,
+        feed: MqttFeed,
         observer: Observer,
+        timings: MqttTimings,
         backoff: Backoff | None = None,
-        window: int = WINDOW,
-        on_command: Callable[[str, bytes], None] | None = None,
-        on_fatal: Callable[[str, BaseException], None] | None = None,
+        on_command: OnCommand | None = None,
+        on_fatal: OnFatal | None = None,
     ) -> None:
-        self._address, self._topics = address, topics
-        self._outbox, self._board, self._wake, self._observer = outbox, board, wake, observer
-        self._backoff = backoff or Backoff(floor_s=0.5, cap_s=30.0, healthy_after_s=10.0)
-        self._window_wish = window
-        self._on_command, self._on_fatal = on_command, on_fatal
+        """Make the thread; ``start`` runs it.
+
+        Args:
+            address: The broker.
+            topics: Topics of this node.
+            feed: What to publish.
+            observer: Counts connections and messages.
+            timings: Window and pauses.
+            backoff: Pauses between connections; by default as the timings say.
+            on_command: Called by the MQTT thread with (camera, payload) of each command; None subscribes to no commands.
+            on_fatal: Called with the thread's name and the error should the thread die.
+        """
+        self._address, self._topics, self._observer = address, topics, observer
+        self._reader, self._retained, self._waker = feed.reader, feed.retained, feed.waker
+        self._timings, self._on_command, self._on_fatal = timings, on_command, on_fatal
+        self._backoff = backoff or Backoff(
+            floor_s=timings.reconnect_floor_s, cap_s=timings.reconnect_cap_s, healthy_after_s=timings.healthy_after_s
+        )
         self._stop = threading.Event()
         self._connected = False
         self._reason = "not connected yet"
         self._connects = 0
-        self._commands: int | None = None
-        self._refusals = Refusals(outbox=outbox, observer=observer, where=address.label)
-        self._flight: dict[int, Item | Outgoing] = {}  # Outgoing: no event, but availability or a retained value
-        self._retained: deque[Outgoing] = deque()
+        self._subscription: int | None = None
+        self._retries = RetryQueue(
+            reader=feed.reader,
+            observer=observer,
+            broker=address.label,
+            pause_floor_s=timings.retry_floor_s,
+            pause_cap_s=timings.retry_cap_s,
+        )
+        self._in_flight: dict[int, Delivery | Outgoing] = {}
+        """Packet id to an event, or to an Outgoing: availability or a retained message."""
+        self._unsent: deque[Outgoing] = deque()
+        """Retained messages that this connection has not sent yet."""
         self._thread = threading.Thread(target=self._run, name=_NAME, daemon=True)
 
     @property
     def connected(self) -> bool:
-        """Whether the broker has accepted us, and the connection stands."""
+        """Whether the broker accepted the connection and it stands."""
         return self._connected
 
     @property
@@ -87,7 +146,7 @@ class Link:
 
     @property
     def connects(self) -> int:
-        """Connections that came about."""
+        """Connections that the broker accepted so far."""
         return self._connects
 
     @property
@@ -96,24 +155,24 @@ class Link:
         return self._thread
 
     def start(self) -> None:
-        """Start the thread; once."""
+        """Start the thread, once."""
         self._thread.start()
 
     def stop(self, timeout_s: float) -> bool:
-        """Say goodbye to the broker and end the thread; True if it ended in time."""
+        """Publish ``stopped``, disconnect and end the thread; True if it ended in time."""
         self._stop.set()
-        self._wake.set()
+        self._waker.set()
         if self._thread.ident is None:
             return True
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    # -- the MQTT thread -----------------------------------------------------------------------
+    # -- the MQTT thread -------------------------------------------------------------------------
 
     def _run(self) -> None:
         try:
             while not self._stop.is_set():
-                self._attempt()
+                self._connect_once()
                 if self._backoff.wait(self._stop):
                     return
         except BaseException as exc:  # a thread must not die unnoticed
@@ -124,149 +183,153 @@ class Link:
         finally:
             self._connected = False
 
-    def _attempt(self) -> None:
+    def _connect_once(self) -> None:
         connection, began = None, time.monotonic()
         try:
-            connection = MqttConnection(self._address, will=Will(topic=self._topics.availability, payload=OFFLINE, delay_s=WILL_DELAY_S))
-            connection.connect(given_up=self._stop.is_set)
+            will = Will(topic=self._topics.availability, payload=OFFLINE, delay_s=WILL_DELAY_S)
+            connection = MqttConnection(self._address, will=will)
+            connection.connect(is_cancelled=self._stop.is_set)
             began = time.monotonic()
             self._session(connection)
         except FerstreamError as exc:
-            self._failed(exc)
+            self._log_failure(exc)
         finally:
             if self._connected:
                 self._connected = False
                 self._backoff.succeeded(time.monotonic() - began)
             if connection is not None:
                 connection.close()
-            self._flight.clear()
-            self._retained.clear()
-            self._refusals.clear()
-            self._outbox.give_back()
-            # No beat is owed until the next session: the pause, or a name that does not resolve, may outlast any watchdog.
+            self._in_flight.clear()
+            self._unsent.clear()
+            self._retries.clear()
+            self._reader.give_back()
+            # No heartbeat is due until the next session: the pause, or a name that does not resolve, may outlast any watchdog.
             self._observer.forget_stage(_NAME)
 
-    def _failed(self, exc: FerstreamError) -> None:
+    def _log_failure(self, exc: FerstreamError) -> None:
         was_connected, reason = self._connected, str(exc)
         if was_connected or reason != self._reason:
-            again = "" if was_connected else "; trying on"
-            _LOG.log(logging.ERROR if isinstance(exc, BrokerAuthError) else logging.WARNING, "mqtt: %s%s", reason, again)
+            level = logging.ERROR if isinstance(exc, BrokerAuthError) else logging.WARNING
+            _LOG.log(level, "mqtt: %s%s", reason, "" if was_connected else "; retrying")
         self._reason = reason
         self._observer.count("mqtt_disconnects" if was_connected else "mqtt_connect_failures")
 
     def _session(self, connection: MqttConnection) -> None:
-        self._greet(connection)
-        window = min(self._window_wish, connection.receive_maximum)
-        heard_at = time.monotonic()
+        self._announce(connection)
+        window = min(self._timings.window, connection.receive_maximum)
+        answered_at = time.monotonic()
         while not self._stop.is_set():
             self._observer.beat(_NAME)
-            self._wake.clear()
-            self._retained.extend(self._board.changed())
+            self._waker.clear()
+            self._unsent.extend(self._retained.changed())
             self._send_retained(connection, window)
-            self._fill(connection, window)
-            answers, incoming = connection.step(STEP_S, self._wake.fileno())
-            if self._settle(answers) or not self._flight:
-                heard_at = time.monotonic()
-            elif time.monotonic() - heard_at > ACK_TIMEOUT_S:
-                raise BrokerError(f"{self._address.label}: nothing acknowledged for {ACK_TIMEOUT_S:g} s")
-            self._obey(connection, incoming)
-        self._goodbye(connection)
+            self._send_events(connection, window)
+            answers, incoming = connection.step(self._timings.step_s, self._waker.fileno())
+            if self._handle_answers(answers) or not self._in_flight:
+                answered_at = time.monotonic()
+            elif time.monotonic() - answered_at > self._timings.ack_timeout_s:
+                raise BrokerError(f"{self._address.label}: nothing acknowledged for {self._timings.ack_timeout_s:g} s")
+            self._handle_commands(connection, incoming)
+        self._say_goodbye(connection)
 
-    def _greet(self, connection: MqttConnection) -> None:
+    def _announce(self, connection: MqttConnection) -> None:
         self._connects += 1
         self._connected, self._reason = True, ""
         _LOG.info("mqtt: connected to %s", self._address.label)
         self._observer.count("mqtt_connects")
-        self._retained.append(self._availability(ONLINE))
-        self._retained.extend(self._board.everything())
+        self._unsent.append(self._availability(ONLINE))
+        self._unsent.extend(self._retained.everything())
         if self._on_command is not None:
-            self._commands = connection.subscribe(self._topics.commands)
+            self._subscription = connection.subscribe(self._topics.commands)
 
-    def _fill(self, connection: MqttConnection, window: int) -> None:
-        items = self._refusals.due(window - len(self._flight))
-        room = window - len(self._flight) - len(self._refusals) - len(items)
+    def _send_events(self, connection: MqttConnection, window: int) -> None:
+        deliveries = self._retries.due(window - len(self._in_flight))
+        room = window - len(self._in_flight) - len(self._retries) - len(deliveries)
         if room > 0:
-            items += [item for item in self._outbox.take(room) if self._fits(item, connection.maximum_packet_bytes)]
-        if not items:
+            deliveries += [item for item in self._reader.take(room) if self._fits(item, connection.maximum_packet_bytes)]
+        if not deliveries:
             return
-        resent = sum(item.sent for item in items)
+        resent = sum(delivery.sent for delivery in deliveries)
         if resent:
             self._observer.count("mqtt_publish", "resent", resent)
-        for item in items:
-            item.sent = True
-        mids = connection.publish_all([self._outgoing(item) for item in items])
-        self._flight.update(zip(mids, items, strict=True))
+        for delivery in deliveries:
+            delivery.sent = True
+        packet_ids = connection.publish_all([self._outgoing(delivery) for delivery in deliveries])
+        self._in_flight.update(zip(packet_ids, deliveries, strict=True))
 
-    def _fits(self, item: Item, maximum_bytes: int | None) -> bool:
-        if maximum_bytes is None or item.size + HEADER_BYTES <= maximum_bytes:
+    def _fits(self, delivery: Delivery, maximum_bytes: int | None) -> bool:
+        if maximum_bytes is None or delivery.size + HEADER_BYTES <= maximum_bytes:
             return True
-        self._outbox.reject(item, "rejected")
+        self._reader.refuse(delivery, "rejected")
         self._observer.count("mqtt_publish", "rejected")
         return False
 
-    def _outgoing(self, item: Item) -> Outgoing:
+    def _outgoing(self, delivery: Delivery) -> Outgoing:
         return Outgoing(
-            topic=self._topics.of(item.camera, item.schema),
-            payload=item.payload or b"",
+            topic=self._topics.of(delivery.camera, delivery.schema),
+            payload=delivery.payload,
             expiry_s=MESSAGE_EXPIRY_S,
-            user={"schema": item.schema, "seq": str(item.seq), "boot_id": item.boot_id},
+            user={"schema": delivery.schema, "seq": str(delivery.seq), "boot_id": delivery.boot_id},
         )
 
     def _availability(self, word: bytes) -> Outgoing:
         return Outgoing(topic=self._topics.availability, payload=word, retain=True, content_type="text/plain")
 
     def _send_retained(self, connection: MqttConnection, window: int) -> None:
-        """Send waiting retained values; those with QoS 1 count in the broker's window like events do."""
-        while self._retained and len(self._flight) < window:
-            message = self._retained.popleft()
-            mid = connection.publish(message)
+        """Send retained messages; those with QoS 1 count in the broker's window as events do."""
+        while self._unsent and len(self._in_flight) < window:
+            message = self._unsent.popleft()
+            packet_id = connection.publish(message)
             if message.qos:
-                self._flight[mid] = message
+                self._in_flight[packet_id] = message
 
-    def _settle(self, answers: Sequence[Answer]) -> bool:
-        """Book the broker's answers; True if there was one."""
-        done: list[Item] = []
+    def _handle_answers(self, answers: Sequence[Answer]) -> bool:
+        """Acknowledge or retry what the broker answered; True if there was an answer."""
+        done: list[Delivery] = []
         for answer in answers:
-            sent = self._flight.pop(answer.mid, None)
+            sent = self._in_flight.pop(answer.mid, None)
             if isinstance(sent, Outgoing):
-                self._told(sent, answer)
+                self._handle_retained_answer(sent, answer)
             elif sent is not None and answer.ok:
                 done.append(sent)
             elif sent is not None:
-                self._refusals.add(sent, answer.code, self._topics.of(sent.camera, sent.schema))
+                self._retries.add(sent, answer.code, self._topics.of(sent.camera, sent.schema))
         if done:
-            self._outbox.acknowledge(done)
+            self._reader.acknowledge(done)
             self._observer.count("mqtt_publish", "acknowledged", len(done))
         return bool(answers)
 
-    def _told(self, message: Outgoing, answer: Answer) -> None:
+    def _handle_retained_answer(self, message: Outgoing, answer: Answer) -> None:
         if answer.ok:
-            self._board.acknowledged(message)
+            self._retained.acknowledged(message)
         else:
-            self._refusals.tell(message.topic, answer.code, "told again on the next connection")
+            self._retries.log(message.topic, answer.code, "it is sent again on the next connection")
 
-    def _obey(self, connection: MqttConnection, incoming: Sequence[Incoming]) -> None:
-        if self._commands is not None and (granted := connection.subscribed(self._commands)) is not None:
-            self._commands = None
+    def _handle_commands(self, connection: MqttConnection, incoming: Sequence[Incoming]) -> None:
+        if self._subscription is not None and (granted := connection.subscribed(self._subscription)) is not None:
+            self._subscription = None
             if granted >= FAILURE:
                 _LOG.error("mqtt: %s does not let this user read %s", self._address.label, self._topics.commands)
         for message in incoming:
             camera = self._topics.command_camera(message.topic)
-            if camera is None or self._on_command is None:
-                continue
-            try:
-                self._on_command(camera, message.payload)
-            except Exception:
-                _LOG.exception("mqtt: a command for camera %s failed", camera)
+            if camera is not None and self._on_command is not None:
+                self._run_command(self._on_command, camera, message.payload)
 
-    def _goodbye(self, connection: MqttConnection) -> None:
-        deadline = time.monotonic() + GOODBYE_S
-        self._retained.extend(self._board.changed())
+    def _run_command(self, on_command: OnCommand, camera: str, payload: bytes) -> None:
+        try:
+            on_command(camera, payload)
+        except Exception:  # noqa: BLE001 (a command must not end the connection; it is counted)
+            self._observer.count("command_errors", camera)
+            _LOG.exception("mqtt: a command for camera %s failed", camera)
+
+    def _say_goodbye(self, connection: MqttConnection) -> None:
+        deadline = time.monotonic() + self._timings.goodbye_s
+        self._unsent.extend(self._retained.changed())
         self._send_retained(connection, connection.receive_maximum)
         last = connection.publish(self._availability(STOPPED))
-        heard: set[int] = set()
-        while last not in heard and (left := deadline - time.monotonic()) > 0:
+        answered: set[int] = set()
+        while last not in answered and (left := deadline - time.monotonic()) > 0:
             answers, _ = connection.step(left)
-            heard.update(answer.mid for answer in answers)
-            self._settle(answers)
+            answered.update(answer.mid for answer in answers)
+            self._handle_answers(answers)
         connection.disconnect()

@@ -1,4 +1,4 @@
-"""MQTT's numbers in words: what the broker meant and what to do about it."""
+"""MQTT reason codes in words, with what to do about them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CONNECT_REFUSED: dict[int, str] = {
 """Reason codes of CONNACK; paho translates those of MQTT 3.1.1 into these."""
 
 NOT_AUTHORISED = frozenset({0x86, 0x87, 0x8A, 0x8C})
-"""Refusals that waiting does not mend: the credentials or rights are wrong."""
+"""Refusals of a connection that do not pass with time: the credentials or rights are wrong."""
 
 KEEP_ALIVE_TIMEOUT = 0x8D
 
@@ -67,13 +67,13 @@ PUBLISH_FAILED: dict[int, str] = {
 }
 """Reason codes of PUBACK."""
 
-PASSING = frozenset({0x91, 0x97})
-"""Failures of PUBACK that are not the message's fault and pass with time: tried again for ever."""
+TEMPORARY = frozenset({0x91, 0x97})
+"""Failures of PUBACK that pass with time and are not caused by the message: it is sent again without limit."""
 
-NEVER_TAKEN = frozenset({0x87, 0x90, 0x99})
-"""Failures of PUBACK that the same message meets again: given up at once. All others are tried a few times."""
+NEVER_ACCEPTED = frozenset({0x87, 0x90, 0x99})
+"""Failures of PUBACK that the same message would meet again: it is dropped at once. Any other code: a few attempts."""
 
 
 def words(table: dict[int, str], code: int) -> str:
-    """The reason as a phrase, with the number when it is an unknown one."""
+    """Return the reason as a phrase; the number if the code is unknown."""
     return table.get(code, f"reason code 0x{code:02x}")

@@ -1,7 +1,7 @@
-"""What becomes of events that the broker refuses: tried again after a growing pause, or given up; the MQTT thread only.
+"""What happens to events that the broker refuses: sent again after a growing pause, or dropped. The MQTT thread only.
 
-A refusal is no reason to leave the connection: everything else in flight would be sent twice. What waits
-here still counts as in flight for the outbox, so it goes back there, and to disk, when the connection ends.
+A refused event is no reason to leave the connection: everything else in flight would be sent twice. Events that wait
+here still count as in flight for the outbox, so they go back to it, and to its disk, when the connection ends.
 """
 
 from __future__ import annotations
@@ -10,64 +10,72 @@ import heapq
 import logging
 import time
 
-from ferstream.outbox.fair_queue import Item
-from ferstream.outbox.outbox import Outbox
+from ferstream.outbox.entry import Delivery
+from ferstream.outbox.reader import OutboxReader
 from ferstream.runtime.observer import Observer
 from ferstream.sinks.mqtt import reason_codes
 
 MAX_REFUSALS = 3
-"""So often the broker may refuse an event for a reason that tells nothing."""
-PAUSE_FLOOR_S, PAUSE_CAP_S = 0.5, 30.0
+"""Refusals after which an event is dropped when the reason code says nothing about the cause."""
 
 _LOG = logging.getLogger(__name__)
 
 
-class Refusals:
+class RetryQueue:
     """The refused events of one connection after the other."""
 
-    def __init__(self, *, outbox: Outbox, observer: Observer, where: str) -> None:
-        """``where`` names the broker in the log."""
-        self._outbox, self._observer, self._where = outbox, observer, where
-        self._waiting: list[tuple[float, int, Item]] = []
-        self._told: set[tuple[str, int, str]] = set()
+    def __init__(self, *, reader: OutboxReader, observer: Observer, broker: str, pause_floor_s: float, pause_cap_s: float) -> None:
+        """Make an empty queue.
+
+        Args:
+            reader: Where dropped events are counted.
+            observer: Counts refusals.
+            broker: Name of the broker for the log, ``scheme://host:port``.
+            pause_floor_s: Seconds until an event is sent again after its first refusal; each further refusal doubles it.
+            pause_cap_s: Longest pause in seconds.
+        """
+        self._reader, self._observer, self._broker = reader, observer, broker
+        self._pause_floor_s, self._pause_cap_s = pause_floor_s, pause_cap_s
+        self._waiting: list[tuple[float, int, Delivery]] = []
+        self._logged: set[tuple[str, int, str]] = set()
 
     def __len__(self) -> int:
         """Events that wait to be sent again."""
         return len(self._waiting)
 
-    def add(self, item: Item, code: int, topic: str) -> None:
-        """The broker refused it with this reason code."""
-        item.refusals += 1
-        if code in reason_codes.NEVER_TAKEN:
-            self._give_up(item, code, topic, "rejected")
-        elif code not in reason_codes.PASSING and item.refusals >= MAX_REFUSALS:
-            self._give_up(item, code, topic, "refused")
+    def add(self, delivery: Delivery, code: int, topic: str) -> None:
+        """Take an event that the broker refused with this reason code."""
+        delivery.attempts += 1
+        if code in reason_codes.NEVER_ACCEPTED:
+            self._drop(delivery, code, topic, "rejected")
+        elif code not in reason_codes.TEMPORARY and delivery.attempts >= MAX_REFUSALS:
+            self._drop(delivery, code, topic, "refused")
         else:
-            pause_s = min(PAUSE_CAP_S, PAUSE_FLOOR_S * 2.0 ** min(item.refusals - 1, 16))
-            heapq.heappush(self._waiting, (time.monotonic() + pause_s, item.order, item))
-            self.tell(topic, code, "tried again")
+            pause_s = min(self._pause_cap_s, self._pause_floor_s * 2.0 ** min(delivery.attempts - 1, 16))
+            heapq.heappush(self._waiting, (time.monotonic() + pause_s, delivery.order, delivery))
+            self.log(topic, code, "it is sent again")
 
-    def due(self, limit: int) -> list[Item]:
-        """Up to so many whose pause is over."""
+    def due(self, limit: int) -> list[Delivery]:
+        """Return up to ``limit`` events whose pause is over."""
         now = time.monotonic()
-        items: list[Item] = []
-        while self._waiting and len(items) < limit and self._waiting[0][0] <= now:
-            items.append(heapq.heappop(self._waiting)[2])
-        return items
+        deliveries: list[Delivery] = []
+        while self._waiting and len(deliveries) < limit and self._waiting[0][0] <= now:
+            deliveries.append(heapq.heappop(self._waiting)[2])
+        return deliveries
 
     def clear(self) -> None:
-        """The connection ended; the outbox takes its events back."""
+        """Forget everything: the connection ended, and the outbox takes its events back."""
         self._waiting.clear()
-        self._told.clear()
+        self._logged.clear()
 
-    def tell(self, topic: str, code: int, what: str) -> None:
-        """Log a refusal and what becomes of it, once for each topic of a connection."""
-        if (topic, code, what) not in self._told:
-            self._told.add((topic, code, what))
+    def log(self, topic: str, code: int, what: str) -> None:
+        """Log a refusal and what happens next, once per topic of a connection."""
+        if (topic, code, what) not in self._logged:
+            self._logged.add((topic, code, what))
             why = reason_codes.words(reason_codes.PUBLISH_FAILED, code)
-            _LOG.error("mqtt: %s refuses what goes to %s: %s; %s, and not told again", self._where, topic, why, what)
+            _LOG.error("mqtt: %s refused a message to %s: %s; %s. Further refusals are not logged", self._broker, topic, why, what)
 
-    def _give_up(self, item: Item, code: int, topic: str, reason: str) -> None:
+    def _drop(self, delivery: Delivery, code: int, topic: str, reason: str) -> None:
         self._observer.count("mqtt_publish", "rejected")
-        self._outbox.reject(item, reason)
-        self.tell(topic, code, "dropped")
+        self._reader.refuse(delivery, reason)
+        self.log(topic, code, "it is dropped")

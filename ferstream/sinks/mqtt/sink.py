@@ -1,160 +1,130 @@
-"""The MQTT sink: numbers and encodes events, hands them to the outbox or the board, never waits for a network."""
+"""The MQTT sink: events from the outbox, states and summaries as retained messages, to one broker."""
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable
-from pathlib import Path
 
-from ferstream.domain.event import Event
-from ferstream.events.encode import Encoder
-from ferstream.outbox.fair_queue import Balance
+from ferstream.domain.message import Message
+from ferstream.domain.ports import SinkStatus
+from ferstream.events.schemas import FACE, TRACK
 from ferstream.outbox.outbox import Outbox
+from ferstream.outbox.reader import OutboxReader
 from ferstream.runtime.backoff import Backoff
 from ferstream.runtime.observer import Observer
-from ferstream.runtime.waker import Wake
+from ferstream.runtime.waker import Waker
 from ferstream.sinks.mqtt.address import TLS_SCHEMES, BrokerAddress, tls_context
-from ferstream.sinks.mqtt.publisher import Link
-from ferstream.sinks.mqtt.retained_messages import RETAINED, Board
+from ferstream.sinks.mqtt.publisher import MqttFeed, MqttPublisher, MqttTimings, OnCommand, OnFatal
+from ferstream.sinks.mqtt.retained_messages import RETAINED, RetainedMessages
 from ferstream.sinks.mqtt.topics import Topics
 
 STOP_TIMEOUT_S = 7.0
-"""More than a connection attempt takes."""
-DELIVER_SHARE = 0.5
-"""Share of a flush's time in which events may still reach the broker before they are written to disk."""
+"""Longer than a connection attempt takes."""
 
 _LOG = logging.getLogger(__name__)
 
 
 class MqttSink:
-    """Publishes events to one broker through a durable outbox."""
+    """Publishes to one broker what its outbox reader hands out, and the retained messages; see ``Sink``."""
+
+    name = "mqtt"
 
     def __init__(
         self,
         *,
         address: BrokerAddress,
         topics: Topics,
-        encoder: Encoder,
+        outbox: Outbox,
         observer: Observer,
-        outbox_directory: Path | None = None,
-        max_events: int = 100_000,
-        max_bytes: int = 64 << 20,
-        per_face: bool = True,
+        timings: MqttTimings | None = None,
         backoff: Backoff | None = None,
-        on_command: Callable[[str, bytes], None] | None = None,
-        on_fatal: Callable[[str, BaseException], None] | None = None,
+        on_command: OnCommand | None = None,
+        on_fatal: OnFatal | None = None,
     ) -> None:
-        """``on_command(camera, payload)`` turns the command topics on; it is called by the MQTT thread.
+        """Prepare; ``open`` starts to connect.
 
-        Not ``per_face`` (``privacy.aggregate_only``): what an earlier run left about single faces is dropped, not sent.
+        Args:
+            address: The broker.
+            topics: Topics of this node.
+            outbox: Holds the events; it is opened and closed by its owner.
+            observer: Counts connections and messages.
+            timings: Window and pauses.
+            backoff: Pauses between connections; by default as the timings say.
+            on_command: Turns the command topics on; called by the MQTT thread with (camera, payload).
+            on_fatal: Called with the thread's name and the error should the MQTT thread die.
         """
-        self._address, self._encoder = address, encoder
-        self._wake = Wake()
-        self._board = Board(topics)
-        self._outbox = Outbox(
-            directory=outbox_directory,
-            max_events=max_events,
-            max_bytes=max_bytes,
-            observer=observer,
-            on_ready=self._wake.set,
-            per_face=per_face,
-        )
-        self._link = Link(
+        self._address, self._outbox = address, outbox
+        self._waker = Waker()
+        self._retained = RetainedMessages(topics)
+        self._reader = outbox.reader(self.name, schemas=(FACE, TRACK), on_ready=self._waker.set)
+        self._publisher = MqttPublisher(
             address=address,
             topics=topics,
-            outbox=self._outbox,
-            board=self._board,
-            wake=self._wake,
+            feed=MqttFeed(self._reader, self._retained, self._waker),
             observer=observer,
+            timings=timings or MqttTimings(),
             backoff=backoff,
             on_command=on_command,
             on_fatal=on_fatal,
         )
         self._closed = False
-        self._invalid = False
 
     @property
-    def outbox(self) -> Outbox:
-        """Its outbox: ``events``, ``size_bytes``, ``max_events``, ``max_bytes``, ``degraded``."""
-        return self._outbox
+    def reader(self) -> OutboxReader:
+        """Its reader of the outbox."""
+        return self._reader
 
     @property
-    def link(self) -> Link:
-        """Its connection: ``connected``, ``reason``, ``connects``."""
-        return self._link
+    def publisher(self) -> MqttPublisher:
+        """Its connection: ``connected``, ``reason``, ``connects``, ``thread``."""
+        return self._publisher
 
-    @property
-    def connected(self) -> bool:
-        """Whether the broker has accepted us, and the connection stands."""
-        return self._link.connected
-
-    @property
-    def reason(self) -> str:
-        """Why it is not connected, in words."""
-        return self._link.reason
-
-    def counts(self) -> Balance:
-        """What became of every event so far."""
-        return self._outbox.counts()
+    def status(self) -> SinkStatus:
+        """Return whether the broker accepts events now, and why not."""
+        return SinkStatus(self.name, self._publisher.connected, self._publisher.reason)
 
     def open(self) -> None:
-        """Take over the outbox of the last run and start connecting; does not wait for the broker.
+        """Start to connect; does not wait for the broker.
 
         Raises:
-            ConfigError: A certificate cannot be used, or another process uses the outbox.
+            ConfigError: A certificate cannot be used.
         """
         if self._address.scheme in TLS_SCHEMES:
             tls_context(self._address)
-        self._outbox.open()
-        self._link.start()
+        self._publisher.start()
 
-    def put(self, event: Event) -> None:
-        """Take one event; never waits."""
-        try:
-            message = self._encoder.encode(event)
-        except ValueError as exc:
-            self._outbox.refuse("invalid")
-            if not self._invalid:
-                _LOG.error("mqtt: an event could not be encoded (%s); counted as invalid, not told again", exc)
-            self._invalid = True
-            return
+    def write(self, message: Message) -> None:
+        """Take a state or summary as the latest value of its topic; other messages come through the outbox."""
         if message.schema in RETAINED:
-            self._board.set(message)
-            self._wake.set()
-        else:
-            self._outbox.append(message)
+            self._retained.set(message)
+            self._waker.set()
 
     def forget_camera(self, camera: str) -> None:
-        """Remove the retained values of a camera that was taken out of the configuration.
+        """Remove the retained messages of a camera that was taken out of the configuration.
 
         What the pipeline still holds of it does not bring them back: its states and summaries are ignored until ``remember_camera``.
         """
-        self._board.forget(camera)
-        self._wake.set()
+        self._retained.forget(camera)
+        self._waker.set()
 
     def remember_camera(self, camera: str) -> None:
-        """A camera that may have been forgotten is wanted again; called before it is started."""
-        self._board.remember(camera)
+        """Accept the states of a camera again; called before the camera is started."""
+        self._retained.remember(camera)
 
     def flush(self, timeout_s: float) -> int:
-        """Wait until every event is delivered or on disk; returns how many are neither."""
-        if not self._outbox.durable:
-            self._outbox.wait_empty(timeout_s)
-            return self._outbox.events
-        deadline = time.monotonic() + timeout_s
-        if self._link.connected:
-            self._outbox.wait_empty(timeout_s * DELIVER_SHARE)
-        return self._outbox.flush(max(0.0, deadline - time.monotonic()))
+        """Wait until every event is delivered; not for a broker that is not connected, if the outbox keeps the events on disk.
+
+        Always 0: what is not delivered is still in the outbox.
+        """
+        if self._publisher.connected or not self._outbox.durable:
+            self._reader.wait_empty(timeout_s)
+        return 0
 
     def close(self) -> None:
-        """Publish ``stopped``, write what is left, end both threads; more than once is fine."""
+        """Publish ``stopped`` and end the thread; more than one call is allowed."""
         if self._closed:
             return
         self._closed = True
-        if not self._link.stop(STOP_TIMEOUT_S):
+        if not self._publisher.stop(STOP_TIMEOUT_S):
             _LOG.error("mqtt: the thread did not end within %g s", STOP_TIMEOUT_S)
-        if not self._outbox.close(STOP_TIMEOUT_S):
-            _LOG.error("outbox: the thread did not end within %g s", STOP_TIMEOUT_S)
-        if not self._link.thread.is_alive():
-            self._wake.close()
+        if not self._publisher.thread.is_alive():
+            self._waker.close()

@@ -1,4 +1,4 @@
-"""A subscriber that keeps its session over reconnects, and ends it at the end, for ``ferstream gaps`` and for tests."""
+"""A subscriber that keeps its session across reconnects and ends it when it stops; for ``ferstream gaps`` and for tests."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from ferstream.errors import BrokerAuthError, BrokerError
 from ferstream.runtime.backoff import Backoff
 from ferstream.sinks.mqtt.address import BrokerAddress
 from ferstream.sinks.mqtt.connection import MqttConnection
-from ferstream.sinks.mqtt.packets import Incoming
+from ferstream.sinks.mqtt.packets import FAILURE, Incoming
 
 SESSION_S = 3600
 END_TIMEOUT_S = 2.0
 """For the last connection, which only ends the session."""
 _STEP_S = 0.2
-_REFUSED = 0x80
 
 _LOG = logging.getLogger(__name__)
 
@@ -34,10 +33,10 @@ def listen(
     on_lost: Callable[[BrokerError], None] = lambda _: None,
     qos: int = 1,
 ) -> None:
-    """Hand every message to ``on_message`` until ``stop`` is set or ``seconds`` are over.
+    """Call ``on_message`` with every message until ``stop`` is set or ``seconds`` have passed.
 
     A connection that breaks is made again, and what the broker kept meanwhile is received.
-    ``on_ready`` is called when a subscription stands.
+    ``on_ready`` is called when the broker has granted the subscriptions.
 
     Raises:
         BrokerError: The first connection fails.
@@ -66,11 +65,11 @@ def listen(
 
 
 class _Listener:
-    """One subscriber over all its connections.
+    """One subscriber across all its connections.
 
     Attributes:
-        ready: A subscription stood at least once.
-        has_session: The broker keeps a session for it.
+        ready: The subscriptions were granted at least once.
+        has_session: The broker keeps a session for this client.
     """
 
     def __init__(
@@ -81,7 +80,7 @@ class _Listener:
         self._topics, self._on_message, self._on_ready = topics, on_message, on_ready
 
     def listen(self, over: Callable[[], bool]) -> None:
-        """Connect and listen until it is ``over``."""
+        """Connect and receive until ``over`` is true."""
         connection = MqttConnection(self.address)
         try:
             connection.connect()
@@ -107,7 +106,7 @@ class _Listener:
 def _granted(connection: MqttConnection, waiting: dict[int, str], where: str) -> bool:
     codes = {topic: connection.subscribed(mid) for mid, topic in waiting.items()}
     for topic, code in codes.items():
-        if code is not None and code >= _REFUSED:
+        if code is not None and code >= FAILURE:
             raise BrokerAuthError(f"{where} does not let this user read {topic}")
     return None not in codes.values()
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from ferstream.errors import ConfigError
-from ferstream.events.payload import FACE, STATE, SUMMARY, TRACK
-
-KINDS: dict[str, str] = {FACE: "face", TRACK: "track", SUMMARY: "summary", STATE: "state"}
-"""Last level of the topic of each schema."""
+from ferstream.events.names import bad_topic_characters
+from ferstream.events.schemas import KINDS
 
 MAX_PREFIX_BYTES = 256
 
@@ -32,12 +30,12 @@ class Topics:
 
     @property
     def availability(self) -> str:
-        """``online``, ``offline`` (the Last Will) or ``stopped``, retained."""
+        """Topic of ``online``, ``offline`` (the Last Will) or ``stopped``, retained."""
         return f"{self._root}/availability"
 
     @property
     def probe(self) -> str:
-        """Where ``ferstream check`` publishes and reads back."""
+        """Topic to which ``ferstream check`` publishes a message that it reads back."""
         return f"{self._root}/check"
 
     @property
@@ -46,12 +44,12 @@ class Topics:
         return f"{self._root}/+/set"
 
     def command_camera(self, topic: str) -> str | None:
-        """The camera a command topic is for; None when it is no command topic of this node."""
+        """Return the camera that a command topic is for; None for any other topic."""
         parts = topic.removeprefix(self._root + "/").split("/")
         return parts[0] if topic.startswith(self._root + "/") and len(parts) == 2 and parts[1] == "set" else None
 
     def of(self, camera: str, schema: str) -> str:
-        """Topic of a camera's messages of one schema; the same string object each time."""
+        """Return the topic of a camera's messages of one schema; the same string object each time."""
         key = (camera, schema)
         if key not in self._events:
             self._events[key] = f"{self._root}/{camera}/{KINDS[schema]}"
@@ -67,18 +65,9 @@ def _check_prefix(prefix: str) -> None:
         _check_level("mqtt.prefix", level)
 
 
-def is_level(name: str) -> bool:
-    """Whether it can be one level of a topic."""
-    return bool(name) and not _bad_characters(name)
-
-
-def _bad_characters(level: str) -> list[str]:
-    return sorted({char for char in level if char in "+#/" or not char.isprintable()})
-
-
 def _check_level(key: str, level: str) -> None:
     if not level:
         raise ConfigError(f"{key} must not be empty nor have an empty level (no / at its start or end, no //)")
-    bad = _bad_characters(level)
+    bad = bad_topic_characters(level)
     if bad:
         raise ConfigError(f"{key} {level!r} holds {' '.join(map(repr, bad))}, which a topic level cannot have")

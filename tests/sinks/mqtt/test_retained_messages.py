@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import pytest
 
-from ferstream.events.encode import Message
-from ferstream.events.payload import STATE, SUMMARY
-from ferstream.sinks.mqtt.retained_messages import Board
+from ferstream.domain.message import Message
+from ferstream.events.schemas import STATE, SUMMARY
+from ferstream.sinks.mqtt.retained_messages import RetainedMessages
 from ferstream.sinks.mqtt.topics import Topics
 
 
 @pytest.fixture
-def board(topics: Topics) -> Board:
-    return Board(topics)
+def board(topics: Topics) -> RetainedMessages:
+    return RetainedMessages(topics)
 
 
-def told(board: Board, *, anew: bool = False) -> dict[str, bytes]:
+def told(board: RetainedMessages, *, anew: bool = False) -> dict[str, bytes]:
     """What is to be told, by the topic's end: all of it, or what changed."""
     messages = board.everything() if anew else board.changed()
     return {message.topic.removeprefix("ferstream/edge-1/"): message.payload for message in messages}
 
 
-def put(board: Board, payload: bytes, schema: str = STATE, camera: str = "door") -> None:
+def put(board: RetainedMessages, payload: bytes, schema: str = STATE, camera: str = "door") -> None:
     board.set(Message(schema, camera, "boot", 0, payload))
 
 
-def test_the_newest_value_is_told_once_and_again_on_each_connection(board: Board) -> None:
+def test_the_newest_value_is_told_once_and_again_on_each_connection(board: RetainedMessages) -> None:
     put(board, b"1")
     put(board, b"2")
     assert told(board) == {"door/state": b"2"}
@@ -33,7 +33,7 @@ def test_the_newest_value_is_told_once_and_again_on_each_connection(board: Board
     assert told(board, anew=True) == {"door/state": b"2"}
 
 
-def test_what_comes_late_of_a_forgotten_camera_is_ignored(board: Board) -> None:
+def test_what_comes_late_of_a_forgotten_camera_is_ignored(board: RetainedMessages) -> None:
     put(board, b"1")
     told(board)
     board.forget("door")
@@ -44,12 +44,12 @@ def test_what_comes_late_of_a_forgotten_camera_is_ignored(board: Board) -> None:
     assert told(board, anew=True) == {"door/state": b"", "door/summary": b"", "hall/state": b"1"}
 
 
-def test_a_value_of_an_earlier_run_is_removed_too(board: Board) -> None:
+def test_a_value_of_an_earlier_run_is_removed_too(board: RetainedMessages) -> None:
     board.forget("door")
     assert told(board) == {"door/state": b"", "door/summary": b""}
 
 
-def test_a_removal_is_told_on_every_connection_until_acknowledged(board: Board) -> None:
+def test_a_removal_is_told_on_every_connection_until_acknowledged(board: RetainedMessages) -> None:
     board.forget("door")
     for removal in board.changed():
         assert removal.qos == 1 and removal.retain
@@ -60,7 +60,7 @@ def test_a_removal_is_told_on_every_connection_until_acknowledged(board: Board) 
     assert board.everything() == []
 
 
-def test_a_camera_that_is_back_has_values_again(board: Board) -> None:
+def test_a_camera_that_is_back_has_values_again(board: RetainedMessages) -> None:
     board.forget("door")
     stale = board.changed()
     board.remember("door")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ferstream.errors import ConfigError
-from ferstream.events.payload import FACE, STATE, SUMMARY, TRACK
+from ferstream.events.schemas import FACE, STATE, SUMMARY, TRACK
 from ferstream.sinks.mqtt.topics import Topics
 
 

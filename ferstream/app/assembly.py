@@ -1,0 +1,171 @@
+"""Makes the running thing from the settings: networks, sinks, and the pipeline between them.
+
+``daemon``, ``replay`` and ``bench`` hold an ``Engine``; nothing else builds a pipeline.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from ferstream.app.factories import detection_plan, inference_plan
+from ferstream.domain.event import Event
+from ferstream.events.encode import Encoder, ModelRef
+from ferstream.labelling.smoothing import SmoothingLabeller
+from ferstream.pipeline.components import Components, PipelineConfig
+from ferstream.pipeline.models import Models
+from ferstream.pipeline.pipeline import Pipeline
+from ferstream.publishing.rate_limit import FaceRateLimit
+from ferstream.publishing.sink_set import SinkSet
+from ferstream.runtime.clock import Clock, SystemClock
+from ferstream.runtime.counters import Counters
+from ferstream.runtime.supervisor import Fatal
+from ferstream.settings import Settings
+from ferstream.tracking.bytetrack import ByteTracker
+
+REPLAY = "replay"
+"""Node, run and ``boot_id`` of a replay without a broker: a second run makes the same events."""
+REPLAY_CHANNEL_ITEMS = 16
+"""Frames of a recording that may wait between stages: kept full, so that no core waits for another stage."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunMode:
+    """How live cameras and recordings differ.
+
+    Attributes:
+        deterministic: Whether results may depend on neither batches nor time.
+        new_run_id: Makes the part of the track ids that belongs to one connection.
+        max_hz_per_face: Face events per second and track, 0 = every one.
+        config: Values that the stages follow.
+    """
+
+    deterministic: bool
+    new_run_id: Callable[[], str]
+    max_hz_per_face: float
+    config: PipelineConfig
+
+
+def live_mode(settings: Settings) -> RunMode:
+    """Return the mode of the daemon: nothing waits, track ids of two connections are unrelated."""
+    config = PipelineConfig(
+        staleness_s=settings.runtime.staleness_s,
+        max_batch=settings.inference.max_batch,
+        max_wait_s=settings.inference.max_wait_ms / 1000,
+        summary_interval_s=settings.mqtt.summary_interval_s,
+        per_face=not settings.privacy.aggregate_only,
+        min_group_size=settings.privacy.min_group_size,
+    )
+    return RunMode(deterministic=False, new_run_id=random_run_id, max_hz_per_face=settings.mqtt.max_hz_per_face, config=config)
+
+
+def replay_mode(settings: Settings, *, max_hz_per_face: float = 0.0) -> RunMode:
+    """Return the mode of recordings: nothing is dropped, the same file gives the same events."""
+    config = PipelineConfig(
+        max_batch=settings.inference.max_batch, max_wait_s=0.0, summary_interval_s=0.0, channel_items=REPLAY_CHANNEL_ITEMS
+    )
+    return RunMode(deterministic=True, new_run_id=lambda: REPLAY, max_hz_per_face=max_hz_per_face, config=config)
+
+
+def random_run_id() -> str:
+    """Return a token that makes the track ids of two connections of a live camera unrelated."""
+    return secrets.token_hex(3)
+
+
+class Engine:
+    """Networks and sinks, loaded and open, and the pipelines over them.
+
+    Attributes:
+        settings: The settings it was made from.
+        mode: How its pipelines run.
+        models: The networks.
+        outputs: Every event goes to each of these.
+        fatal: Takes the first error that ends the run.
+        clock: Monotonic time and UTC.
+    """
+
+    def __init__(
+        self, settings: Settings, *, mode: RunMode, models: Models, outputs: Sequence[SinkSet], fatal: Fatal | None = None
+    ) -> None:
+        """Hold what is loaded and open already; ``engine`` loads and opens it.
+
+        Args:
+            settings: Tracking, labelling and inference as set.
+            mode: How the pipelines run.
+            models: The networks, loaded for the mode.
+            outputs: Where the events go, open.
+            fatal: Shared with the sinks' threads; by default a new one per pipeline.
+        """
+        self.settings, self.mode, self.models, self.outputs, self.fatal = settings, mode, models, tuple(outputs), fatal
+        self.clock: Clock = SystemClock()
+
+    def new_pipeline(self, counters: Counters, *, on_error: Callable[[str, BaseException], None]) -> Pipeline:
+        """Make a pipeline without cameras.
+
+        Args:
+            counters: Counts frames, faces and events.
+            on_error: Called with the stage's name and the error when a frame is lost.
+        """
+        tracking, inference = self.settings.tracking, self.settings.inference
+        components = Components(
+            finders=self.models.finders(),
+            new_tracker=lambda camera: ByteTracker(camera=camera, run=self.mode.new_run_id(), lifespan_s=tracking.lifespan_s),
+            classify=self.models.classification(max_batch=inference.max_batch, observer=counters),
+            new_labeller=lambda camera: SmoothingLabeller(time_constant_s=tracking.smoothing_s, min_confidence=inference.min_confidence),
+            publish=self._publish,
+            allow=FaceRateLimit(max_hz=self.mode.max_hz_per_face).allows,
+        )
+        return Pipeline(
+            components=components, config=self.mode.config, counters=counters, clock=self.clock, on_error=on_error, fatal=self.fatal
+        )
+
+    def flush(self, timeout_s: float) -> int:
+        """Deliver or store what the sinks hold; return how many messages are neither delivered nor stored."""
+        return sum(output.flush(timeout_s) for output in self.outputs)
+
+    def _publish(self, event: Event) -> None:
+        for output in self.outputs:
+            output.write(event)
+
+
+def encoder(models: Models, *, node: str, boot_id: str) -> Encoder:
+    """Make the encoder of one run; ``node`` and ``boot_id`` stand in every event."""
+    classifier = models.classifier
+    return Encoder(node=node, boot_id=boot_id, model=ModelRef(classifier.name, classifier.version), clock=SystemClock())
+
+
+def load_models(settings: Settings, mode: RunMode) -> Models:
+    """Load the networks of the settings.
+
+    Raises:
+        ModelError: One of them cannot be used.
+    """
+    return Models(detection=detection_plan(settings), inference=inference_plan(settings, deterministic=mode.deterministic))
+
+
+@contextmanager
+def engine(
+    settings: Settings, *, mode: RunMode, make_outputs: Callable[[Models], Sequence[SinkSet]], fatal: Fatal | None = None
+) -> Iterator[Engine]:
+    """Load the networks, make and open the outputs; close everything at the end.
+
+    Args:
+        settings: The settings.
+        mode: ``live_mode`` or ``replay_mode``.
+        make_outputs: Makes the outputs once the networks are loaded.
+        fatal: Takes the first error that ends the run; by default a new one per pipeline.
+
+    Raises:
+        ModelError: A network cannot be used.
+        FerstreamError: A sink can never work.
+    """
+    with ExitStack() as stack:
+        models = load_models(settings, mode)
+        stack.callback(models.close)
+        outputs = make_outputs(models)
+        for output in outputs:
+            output.open()
+            stack.callback(output.close)
+        yield Engine(settings, mode=mode, models=models, outputs=outputs, fatal=fatal)

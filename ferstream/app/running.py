@@ -1,0 +1,90 @@
+"""The parts of a running daemon, and what they say about its state."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from ferstream.app.assembly import Engine
+from ferstream.app.cameras import Cameras
+from ferstream.broker.embedded import EmbeddedBroker
+from ferstream.domain.ports import SinkStatus
+from ferstream.outbox.outbox import Outbox
+from ferstream.pipeline.pipeline import Pipeline
+from ferstream.settings import Settings
+from ferstream.telemetry.server import TelemetryServer
+
+
+@dataclass(slots=True, kw_only=True)
+class Running:
+    """Everything that a running daemon consists of.
+
+    Attributes:
+        settings: The settings in force.
+        engine: Networks and sinks.
+        pipeline: The stages.
+        cameras: The cameras of the settings.
+        broker: The embedded broker; None if the settings name another one.
+        server: The HTTP pages; None if they are switched off.
+    """
+
+    settings: Settings
+    engine: Engine
+    pipeline: Pipeline
+    cameras: Cameras
+    broker: EmbeddedBroker | None
+    server: TelemetryServer | None = None
+    _counted: tuple[int, float] = field(default_factory=lambda: (0, time.monotonic()))
+
+    @property
+    def outbox(self) -> Outbox | None:
+        """The outbox of the sinks; None if no sink reads one."""
+        return next((output.outbox for output in self.engine.outputs if output.outbox is not None), None)
+
+    def outbox_events(self) -> int:
+        """Return the events that wait in the outbox."""
+        return 0 if self.outbox is None else self.outbox.events
+
+    def sinks(self) -> list[SinkStatus]:
+        """Return the status of every sink."""
+        return [status for output in self.engine.outputs for status in output.statuses()]
+
+    def sink(self, name: str) -> SinkStatus | None:
+        """Return the status of one sink; None if there is no sink of that name."""
+        return next((status for status in self.sinks() if status.name == name), None)
+
+    def broker_label(self) -> str:
+        """Return the broker's address for people."""
+        return f"127.0.0.1:{self.broker.port} (embedded)" if self.broker else self.settings.mqtt.url
+
+    def broker_reason(self) -> str:
+        """Return why the broker is not connected; empty when it is."""
+        mqtt = self.sink("mqtt")
+        return "no MQTT sink" if mqtt is None else mqtt.reason
+
+    def forget_camera(self, name: str) -> None:
+        """Tell the sinks that a camera was taken out of the settings."""
+        for output in self.engine.outputs:
+            output.forget_camera(name)
+
+    def remember_camera(self, name: str) -> None:
+        """Tell the sinks that a camera was added, before it is started."""
+        for output in self.engine.outputs:
+            output.remember_camera(name)
+
+    def status_line(self) -> str:
+        """Return one line for ``systemctl status``; frames per second are those since the last call."""
+        snapshot = self.pipeline.counters.snapshot()
+        names = self.pipeline.cameras.names
+        up = sum(snapshot.cameras_up.get(name, False) for name in names)
+        waiting = sum(items for items, _ in self.pipeline.queues().values())
+        reason = self.broker_reason()
+        broker = f"not connected ({reason})" if reason else "connected"
+        fps = self._rate(sum(count for (_, stage), count in snapshot.frames.items() if stage == "publishing"))
+        return f"{fps:.1f} fps, {up} of {len(names)} cameras up, {waiting} queued, broker {broker}, outbox {self.outbox_events()}"
+
+    def _rate(self, frames: int) -> float:
+        before, since = self._counted
+        now = time.monotonic()
+        self._counted = (frames, now)
+        return (frames - before) / max(1e-3, now - since)
