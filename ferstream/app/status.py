@@ -12,8 +12,9 @@ from ferstream.pipeline.models import Models
 from ferstream.pipeline.pipeline import Pipeline
 from ferstream.settings import Settings
 from ferstream.sinks.mqtt.sink import MqttSink
-from ferstream.telemetry.collector import BuildInfo, OutboxReading, QueueReading, Readings, build_registry
+from ferstream.telemetry.collector import build_registry
 from ferstream.telemetry.health import Check, Heartbeats, camera_check, readiness
+from ferstream.telemetry.readings import BuildInfo, OutboxReading, QueueReading, Readings
 from ferstream.telemetry.server import TelemetryServer
 from ferstream.telemetry.systemd import Notifier, watchdog_timeout_s
 from ferstream.telemetry.watchdog import Watchdog
