@@ -22,9 +22,10 @@ from ferstream.app.broker import broker_for, broker_url, mqtt_sink
 from ferstream.app.factories import detection_plan, inference_plan
 from ferstream.app.signals import stopping
 from ferstream.app.sinks import encoder, flush_all, opened
+from ferstream.capture.options import Playback
 from ferstream.capture.recording import FileSource
 from ferstream.capture.source import SourceInfo
-from ferstream.capture.stage import CameraRunner
+from ferstream.capture.stage import CameraRunner, RunnerCallbacks
 from ferstream.domain.ports import Sink
 from ferstream.errors import BrokerError, FerstreamError, FramesLostError, OutputError
 from ferstream.labelling.smoothing import SmoothingLabeller
@@ -153,7 +154,7 @@ class Replayer:
             observer=counters,
             width=self.settings.detection.width,
             analysis_fps=self.analysis_fps,
-            speed=self.speed,
+            playback=Playback(speed=self.speed),
         )
 
     def _runner(self, path: Path, camera: str, counters: Counters, callbacks: CameraCallbacks) -> CameraRunner:
@@ -161,9 +162,7 @@ class Replayer:
             camera=camera,
             connect=lambda: self._source(path, camera, counters),
             live=False,
-            emit=callbacks.emit,
-            on_state=callbacks.on_state,
-            on_end=callbacks.on_end,
+            callbacks=RunnerCallbacks(emit=callbacks.emit, on_state=callbacks.on_state, on_end=callbacks.on_end),
             observer=counters,
         )
 

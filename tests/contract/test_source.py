@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from ferstream.capture.demo import DemoSource
+from ferstream.capture.options import Playback
 from ferstream.capture.recording import FileSource
 from ferstream.capture.source import Source
 from ferstream.capture.stream import StreamSource
@@ -44,7 +45,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path, counters: Counters) -> 
 def _makers(kind: str, folder: Path, counters: Counters, stack: ExitStack) -> Make:
     if kind in ("recording", "realtime"):
         path = clips.write_clip(folder / "clip.mp4", frames=FRAMES)
-        return lambda: FileSource(path=path, camera="door", observer=counters, realtime=kind == "realtime")
+        return lambda: FileSource(path=path, camera="door", observer=counters, playback=Playback(realtime=kind == "realtime"))
     if kind == "stream":
         body = clips.write_clip(folder / "clip.ts", codec="mpeg4", frames=FRAMES).read_bytes()
         port = stack.enter_context(http_stub.serving(http_stub.http_body("video/mp2t", body)))
