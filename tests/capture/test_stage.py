@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import threading
 import weakref
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,8 +13,8 @@ from ferstream.domain.event import CameraStatus
 from ferstream.domain.frame import Frame
 from ferstream.errors import ClosedError, SourceAuthError, SourceError, SourceTimeoutError
 from tests.support.builders import frame
-from tests.support.cameras import ScriptedCamera, timings
-from tests.support.runners import PATIENCE_S
+from tests.support.cameras import CountingClock, ScriptedCamera, timings
+from tests.support.runners import PATIENCE_S, Gate
 from tests.support.sources import Hang, ScriptedSource, Step, some_frames
 from tests.support.threads import wait_until
 
@@ -62,13 +61,14 @@ def test_an_unforeseen_error_is_the_reason_of_the_end() -> None:
 
 
 def test_waiting_for_the_pipeline_is_not_a_stall() -> None:
-    gate = threading.Event()
+    gate, clock = Gate(), CountingClock()
+    limits = timings(stall_after_s=10, check_every_s=0.001)
     source = ScriptedSource(some_frames(2, live=False))
-    camera = ScriptedCamera([source], live=False, timings=timings(stall_after_s=0.01), emit=lambda frame: wait_until(gate.is_set))
-    camera.start()
-    camera.runner.join(0.2)
+    camera = ScriptedCamera([source], live=False, timings=limits, emit=lambda frame: gate(), clock=clock).start()
+    assert gate.reached.wait(PATIENCE_S)
+    clock.advance_and_wait(60)
     assert S.STALLED not in camera.statuses
-    gate.set()
+    gate.open()
     camera.wait_for_end()
     assert len(camera.frames) == 2
 

@@ -13,7 +13,7 @@ from ferstream.domain.event import CameraStatus
 from ferstream.domain.frame import Frame, Luma
 from ferstream.runtime.backoff import Backoff
 from tests.support.builders import frame
-from tests.support.cameras import ScriptedCamera, timings
+from tests.support.cameras import CountingClock, ScriptedCamera, timings
 from tests.support.runners import PATIENCE_S
 from tests.support.sources import Hang, ScriptedSource, some_frames
 from tests.support.threads import wait_until
@@ -88,9 +88,10 @@ def test_too_many_hung_reads_ask_for_a_restart() -> None:
 def test_decoding_without_frames_is_not_a_stall() -> None:
     source = ScriptedSource(some_frames(1), linger=True)
     source.last_activity_ns = 2**62
-    camera = ScriptedCamera([source], timings=timings(stall_after_s=0.02)).start()
+    clock = CountingClock()
+    camera = ScriptedCamera([source], timings=timings(stall_after_s=10, check_every_s=0.001), clock=clock).start()
     camera.until(lambda: S.ONLINE in camera.statuses)
-    camera.runner.join(0.1)
+    clock.advance_and_wait(60)
     assert S.STALLED not in camera.statuses
     camera.finish()
 

@@ -13,13 +13,34 @@ from ferstream.capture.stage import CameraRunner, RunnerCallbacks
 from ferstream.domain.event import CameraState, CameraStatus
 from ferstream.domain.frame import Frame
 from ferstream.runtime.backoff import Backoff
+from ferstream.runtime.clock import Clock
 from ferstream.runtime.counters import Counters
+from tests.support.clock import FakeClock
 from tests.support.runners import PATIENCE_S
 from tests.support.sources import ScriptedSource
 from tests.support.threads import wait_until
 
 PATIENT = Timings(grace_s=PATIENCE_S, stop_grace_s=PATIENCE_S)
 """Time limits at which a busy machine abandons no thread."""
+
+
+class CountingClock(FakeClock):
+    """A clock moved by hand that counts how often it is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._reads = 0
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds as set."""
+        self._reads += 1
+        return super().monotonic_ns()
+
+    def advance_and_wait(self, seconds: float) -> None:
+        """Advance, and wait until the watching thread has checked its session again."""
+        self.advance(seconds)
+        before = self._reads
+        wait_until(lambda: self._reads > before + 10)  # a check reads the clock two or three times
 
 
 class ScriptedCamera:
@@ -30,6 +51,7 @@ class ScriptedCamera:
         live: Whether the camera connects again.
         timings: Time limits.
         emit: Called with each frame before it is kept.
+        clock: The clocks of the runner; None for those of the machine.
     """
 
     def __init__(
@@ -39,6 +61,7 @@ class ScriptedCamera:
         live: bool = True,
         timings: Timings = PATIENT,
         emit: Callable[[Frame], None] = lambda frame: None,
+        clock: Clock | None = None,
     ) -> None:
         self.counters = Counters()
         self.frames: list[Frame] = []
@@ -57,6 +80,7 @@ class ScriptedCamera:
                 on_fatal=lambda name, exc: self.fatal.append(exc),
             ),
             observer=self.counters,
+            clock=clock,
             backoff=Backoff(floor_s=0.001, cap_s=0.002, rng=random.Random(1)),
             timings=timings,
         )
