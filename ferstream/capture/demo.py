@@ -52,14 +52,7 @@ class DemoSource:
         self._count = None if seconds is None else round(seconds * FPS)
         self._detection_size = detection_size(WIDTH, HEIGHT, width)
         self._clip: DemoClip | None = None
-        self._framer = Framer(
-            camera=camera,
-            width=width,
-            analysis_fps=analysis_fps,
-            live=realtime,
-            observer=observer,
-            clock=self._clock,
-        )
+        self._framer = Framer(camera=camera, width=width, analysis_fps=analysis_fps, live=realtime, observer=observer, clock=self._clock)
         self._framer.utc_origin_ns = None if realtime else 0
 
     @property

@@ -67,12 +67,7 @@ class FileSource:
         self._first: av.VideoFrame | None = None
         self._rest: Iterator[av.VideoFrame] = iter(())
         self._framer = Framer(
-            camera=camera,
-            width=width,
-            analysis_fps=analysis_fps,
-            live=self._playback.realtime,
-            observer=observer,
-            clock=self._clock,
+            camera=camera, width=width, analysis_fps=analysis_fps, live=self._playback.realtime, observer=observer, clock=self._clock
         )
 
     @property

@@ -70,14 +70,7 @@ class StreamSource:
         self._stop = threading.Event()
         self._video: VideoInput | None = None
         self._pictures: Iterator[av.VideoFrame] = iter(())
-        self._framer = Framer(
-            camera=camera,
-            width=width,
-            analysis_fps=analysis_fps,
-            live=True,
-            observer=observer,
-            clock=self._clock,
-        )
+        self._framer = Framer(camera=camera, width=width, analysis_fps=analysis_fps, live=True, observer=observer, clock=self._clock)
 
     @property
     def last_activity_ns(self) -> int:

@@ -31,7 +31,7 @@ class StopSignal:
         return self._stop.is_set()
 
     def notify(self) -> None:
-        """Wake the watching thread to look at its session."""
+        """Wake the watching thread, which then checks its session."""
         with self._changed:
             self._changed.notify_all()
 

@@ -88,14 +88,7 @@ class WebcamSource:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._capture: Capture | None = None
-        self._framer = Framer(
-            camera=camera,
-            width=width,
-            analysis_fps=analysis_fps,
-            live=True,
-            observer=observer,
-            clock=self._clock,
-        )
+        self._framer = Framer(camera=camera, width=width, analysis_fps=analysis_fps, live=True, observer=observer, clock=self._clock)
 
     @property
     def last_activity_ns(self) -> int:

@@ -61,14 +61,11 @@ def write_clip(
 
     Args:
         path: The file; its suffix chooses the container.
-        codec: libav's encoder.
-        pixel_format: libav's pixel format.
+        codec: libav's encoder; ``pixel_format`` libav's pixel format.
         size: (width, height) in pixels.
         frames: Number of frames.
         pts_ms: Their times in milliseconds; None for 25 per second.
-        tags: Metadata of the container.
-        options: Options of the encoder.
-        muxing: Options of the container.
+        tags: Metadata of the container; ``options`` of the encoder; ``muxing`` options of the container.
         still: Whether every frame is the same.
     """
     with av.open(str(path), "w", options=dict(muxing or {})) as container:
