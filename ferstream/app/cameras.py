@@ -7,7 +7,8 @@ from collections.abc import Iterable
 import structlog
 
 from ferstream.app.factories import CameraPlan, camera_plan
-from ferstream.capture.stage import CameraRunner
+from ferstream.capture.limits import Timings
+from ferstream.capture.stage import CameraRunner, RunnerCallbacks
 from ferstream.domain.event import CameraState, CameraStatus
 from ferstream.errors import FerstreamError
 from ferstream.pipeline.components import CameraCallbacks
@@ -93,15 +94,16 @@ class Cameras:
             camera=plan.name,
             connect=plan.connect,
             live=plan.live,
-            emit=callbacks.emit,
-            on_state=lambda state: self._log_and_set_state(state, callbacks),
-            on_end=callbacks.on_end,
+            callbacks=RunnerCallbacks(
+                emit=callbacks.emit,
+                on_state=lambda state: self._log_and_set_state(state, callbacks),
+                on_end=callbacks.on_end,
+                on_fatal=self._pipeline.fatal.report,
+            ),
             observer=self._pipeline.counters,
             clock=self._clock,
-            stall_after_s=camera.stall_after_s,
-            frozen_after_s=camera.frozen_after_s,
             backoff=Backoff(floor_s=camera.reconnect_min_s, cap_s=camera.reconnect_max_s),
-            on_fatal=self._pipeline.fatal.report,
+            timings=Timings(stall_after_s=camera.stall_after_s, frozen_after_s=camera.frozen_after_s),
         )
 
     def _log_and_set_state(self, state: CameraState, callbacks: CameraCallbacks) -> None:

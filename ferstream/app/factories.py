@@ -6,14 +6,13 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, urlsplit, urlunsplit
 
+from ferstream.capture.credentials import Credentials
 from ferstream.capture.factory import SourceOptions, is_live, open_source
 from ferstream.capture.source import Source
 from ferstream.pipeline.models import DetectionPlan, InferencePlan
 from ferstream.runtime.clock import Clock
 from ferstream.runtime.observer import Observer
-from ferstream.runtime.redaction import register_secret
 from ferstream.settings import CameraSettings, Settings
 
 MOST_WORKERS = 8
@@ -64,7 +63,7 @@ def camera_plan(camera: CameraSettings, *, width: int, observer: Observer, clock
     """Turn a camera's settings into something that can connect.
 
     Raises:
-        ConfigError: Its source is not valid, or its password file cannot be read.
+        ConfigError: Its source is not supported.
     """
     options = SourceOptions(
         width=width,
@@ -74,24 +73,18 @@ def camera_plan(camera: CameraSettings, *, width: int, observer: Observer, clock
         transport=camera.transport,
         connect_timeout_s=camera.connect_timeout_s,
         read_timeout_s=camera.read_timeout_s,
+        credentials=credentials(camera),
         password_file=Path(camera.password_file) if camera.password_file else None,
     )
-    source = with_credentials(camera)
 
     def connect() -> Source:
-        return open_source(source, camera=camera.name, observer=observer, options=options, clock=clock)
+        return open_source(camera.source, camera=camera.name, observer=observer, options=options, clock=clock)
 
     return CameraPlan(camera.name, is_live(camera.source, realtime=camera.realtime), connect)
 
 
-def with_credentials(camera: CameraSettings) -> str:
-    """Put user name and password back into the URL, for the moment of connecting only."""
-    if camera.username is None or "://" not in camera.source:
-        return camera.source
-    parts = urlsplit(camera.source)
-    userinfo = quote(camera.username, safe="")
-    if camera.password is not None:
-        secret = camera.password.get_secret_value()
-        register_secret(secret)
-        userinfo += ":" + quote(secret, safe="")
-    return urlunsplit(parts._replace(netloc=f"{userinfo}@{parts.netloc}"))
+def credentials(camera: CameraSettings) -> Credentials | None:
+    """Return the user name and password of a camera; None without a user name."""
+    if camera.username is None:
+        return None
+    return Credentials(camera.username, None if camera.password is None else camera.password.get_secret_value())

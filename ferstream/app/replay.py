@@ -22,9 +22,10 @@ from ferstream.app.assembly import REPLAY, Engine, encoder, engine, replay_mode
 from ferstream.app.broker import broker_for, broker_url
 from ferstream.app.signals import stopping
 from ferstream.app.sinks import network_sinks
+from ferstream.capture.options import Playback
 from ferstream.capture.recording import FileSource
 from ferstream.capture.source import SourceInfo
-from ferstream.capture.stage import CameraRunner
+from ferstream.capture.stage import CameraRunner, RunnerCallbacks
 from ferstream.errors import BrokerError, FerstreamError, FramesLostError
 from ferstream.pipeline.components import CameraCallbacks
 from ferstream.pipeline.models import Models
@@ -149,16 +150,14 @@ class Replayer:
                 observer=counters,
                 width=self.engine.settings.detection.width,
                 analysis_fps=self.analysis_fps,
-                speed=self.speed,
+                playback=Playback(speed=self.speed),
             )
 
         return CameraRunner(
             camera=camera,
             connect=connect,
             live=False,
-            emit=callbacks.emit,
-            on_state=callbacks.on_state,
-            on_end=callbacks.on_end,
+            callbacks=RunnerCallbacks(emit=callbacks.emit, on_state=callbacks.on_state, on_end=callbacks.on_end),
             observer=counters,
         )
 

@@ -10,8 +10,9 @@ from ferstream.app.running import Running
 from ferstream.domain.event import CameraStatus
 from ferstream.inference.memory import accelerator_memory_bytes
 from ferstream.settings import Settings
-from ferstream.telemetry.collector import BuildInfo, OutboxReading, QueueReading, Readings, SinkReading, build_registry
+from ferstream.telemetry.collector import build_registry
 from ferstream.telemetry.health import Check, Heartbeats, camera_check, readiness
+from ferstream.telemetry.readings import BuildInfo, OutboxReading, QueueReading, Readings, SinkReading
 from ferstream.telemetry.server import TelemetryServer
 from ferstream.telemetry.systemd import Notifier, watchdog_timeout_s
 from ferstream.telemetry.watchdog import Watchdog

@@ -1,7 +1,8 @@
-"""Puts a camera's password into its URL, at the moment of connecting and not before."""
+"""User name and password of a camera. They are put into its URL here only, at the moment of connecting."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
@@ -9,30 +10,69 @@ from ferstream.errors import SourceAuthError
 from ferstream.runtime.redaction import redact, register_secret
 
 
-def with_password(url: str, password_file: Path | None) -> str:
-    """The URL with the password from a file in it; only ever handed to libav.
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """User name and password of a camera, not URL-quoted; ``repr`` shows neither.
+
+    Attributes:
+        username: User name.
+        password: Password; None for a user name alone.
+    """
+
+    username: str
+    password: str | None = None
+
+    def __repr__(self) -> str:
+        """Mask both values."""
+        return "Credentials(***)"
+
+
+def url_with_credentials(url: str, credentials: Credentials | None = None, password_file: Path | None = None) -> str:
+    """Return the URL to connect with, and register its password with the redactor. Only libav may receive the result.
+
+    Args:
+        url: ``scheme://host/...``; a user name and password in it are used when ``credentials`` is None.
+        credentials: User name and password; they replace those in the URL.
+        password_file: File that holds the password; it is read at each call and wins over any other password.
 
     Raises:
-        SourceAuthError: The file cannot be read or is empty, or the URL names no user.
+        SourceAuthError: The file cannot be read or is empty, or there is no user name to go with it.
     """
     parts = urlsplit(url)
-    if parts.password:
-        register_secret(unquote(parts.password))
-    if password_file is None:
+    used = credentials or _credentials_of(parts)
+    if password_file is not None:
+        password = _read_password(password_file)
+        if used is None or not used.username:
+            raise SourceAuthError(f"{redact(url)}: names no user; write {parts.scheme}://user@{parts.hostname}/...")
+        used = replace(used, password=password)
+    if used is None:
         return url
+    if used.password:
+        register_secret(used.password)
+    if credentials is None and password_file is None:
+        return url
+    return _with_userinfo(parts, used)
+
+
+def _credentials_of(parts: SplitResult) -> Credentials | None:
+    if parts.username is None:
+        return None
+    return Credentials(unquote(parts.username), None if parts.password is None else unquote(parts.password))
+
+
+def _read_password(path: Path) -> str:
     try:
-        password = password_file.read_text(encoding="utf-8").strip("\r\n")
+        password = path.read_text(encoding="utf-8").strip("\r\n")
     except (OSError, UnicodeDecodeError) as exc:
-        raise SourceAuthError(f"password_file {password_file}: cannot be read ({type(exc).__name__})") from None
+        raise SourceAuthError(f"password_file {path}: cannot be read ({type(exc).__name__})") from None
     if not password:
-        raise SourceAuthError(f"password_file {password_file}: is empty; write the password into it")
-    if not parts.username:
-        raise SourceAuthError(f"{redact(url)}: names no user; write {parts.scheme}://user@{parts.hostname}/...")
-    register_secret(password)
-    return _replace_userinfo(parts, parts.username, password)
+        raise SourceAuthError(f"password_file {path}: is empty; write the password into it")
+    return password
 
 
-def _replace_userinfo(parts: SplitResult, username: str, password: str) -> str:
+def _with_userinfo(parts: SplitResult, credentials: Credentials) -> str:
     host = parts.netloc.rpartition("@")[2]
-    userinfo = f"{quote(unquote(username), safe='')}:{quote(password, safe='')}"
+    userinfo = quote(credentials.username, safe="")
+    if credentials.password is not None:
+        userinfo += ":" + quote(credentials.password, safe="")
     return parts._replace(netloc=f"{userinfo}@{host}").geturl()

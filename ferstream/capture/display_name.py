@@ -1,13 +1,13 @@
-"""Names of sources as they may be shown: on one line, without secrets."""
+"""The name of a source for messages: one line, without secrets."""
 
 from __future__ import annotations
 
 from ferstream.runtime.redaction import redact
 
-_LONGEST = 300
+_MAX_CHARS = 300
 
 
-def shown(source: str) -> str:
-    """The source, redacted, without control characters, and cut when it is very long."""
-    text = "".join(letter if letter.isprintable() else "?" for letter in redact(source))
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
+def display_name(source: str) -> str:
+    """Return the source redacted, with ``?`` for control characters, cut after 300 characters."""
+    text = "".join(char if char.isprintable() else "?" for char in redact(source))
+    return text if len(text) <= _MAX_CHARS else text[:_MAX_CHARS] + "..."

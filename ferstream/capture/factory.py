@@ -1,4 +1,7 @@
-"""From the ``source`` of the settings to the adapter that reads it."""
+"""Makes the source that reads a camera, from the ``source`` line of the settings.
+
+A new kind of source is one function and one entry of ``_MAKERS``.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from ferstream.capture.credentials import Credentials
 from ferstream.capture.demo import DemoSource
-from ferstream.capture.display_name import shown
+from ferstream.capture.display_name import display_name
+from ferstream.capture.options import Connecting, Decoding, Playback
 from ferstream.capture.recording import FileSource
 from ferstream.capture.source import Source
 from ferstream.capture.stream import StreamSource
@@ -17,24 +22,23 @@ from ferstream.errors import ConfigError
 from ferstream.runtime.clock import Clock, SystemClock
 from ferstream.runtime.observer import Observer
 
-_STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceOptions:
-    """What the settings say of a camera beside its source; plain values.
+    """The settings of a camera beside its source; plain values.
 
     Attributes:
-        width: Wanted longer side of the detection picture in pixels.
+        width: Wanted longer side of the detection image in pixels.
         analysis_fps: Frames to analyse per second, 0 for all.
         loop: Recordings: start again at the end.
         realtime: Recordings only: play at media speed, as a camera would.
         threads: Decoder threads.
-        thread_type: libav's ``SLICE``, ``FRAME`` or ``AUTO``; recordings only.
+        thread_type: libav's ``SLICE``, ``FRAME`` or ``AUTO``; streams always use ``SLICE``, which adds no latency.
         transport: RTSP over ``tcp`` or ``udp``.
-        connect_timeout_s: Streams: longest time to connect.
-        read_timeout_s: Streams: longest time without data.
-        password_file: Streams: file that holds the password, read at each connect.
+        connect_timeout_s: Streams: longest time to connect, in seconds.
+        read_timeout_s: Streams: longest time without data, in seconds.
+        credentials: Streams: user name and password; None to use those in the URL, if any.
+        password_file: Streams: file that holds the password, read at each connect; it wins over any other password.
     """
 
     width: int = 640
@@ -46,13 +50,14 @@ class SourceOptions:
     transport: str = "tcp"
     connect_timeout_s: float = 10.0
     read_timeout_s: float = 5.0
+    credentials: Credentials | None = None
     password_file: Path | None = None
 
 
 def open_source(
     source: str, *, camera: str, observer: Observer, options: SourceOptions | None = None, clock: Clock | None = None
 ) -> Source:
-    """Make the adapter for a source; nothing is opened yet.
+    """Make a source; nothing is opened yet.
 
     Args:
         source: ``rtsp(s)://``, ``http(s)://``, a path, ``file:path``, ``webcam:N`` or ``demo:``.
@@ -62,14 +67,14 @@ def open_source(
         clock: The machine's clocks.
 
     Raises:
-        ConfigError: It is none of these.
+        ConfigError: The source has none of these forms.
     """
     make = _maker(source)
     return make(source, camera, observer, options or SourceOptions(), clock or SystemClock())
 
 
 def is_live(source: str, *, realtime: bool = False) -> bool:
-    """True when frames of this source do not wait: cameras, streams, the demo, recordings in real time."""
+    """Return True for sources that do not wait for the pipeline: cameras, streams, the demo, recordings in real time."""
     return realtime or _maker(source) is not _file
 
 
@@ -78,16 +83,13 @@ _Maker = Callable[[str, str, Observer, SourceOptions, Clock], Source]
 
 def _maker(source: str) -> _Maker:
     scheme = _scheme(source)
-    if scheme in _STREAM_SCHEMES:
-        return _stream
-    makers: dict[str, _Maker] = {"": _file, "file": _file, "webcam": _webcam, "demo": _demo}
-    if scheme not in makers or not source.strip():
-        raise ConfigError(f'source "{shown(source)}" is not understood; use rtsp(s)://..., http(s)://..., a file, webcam:0 or demo:')
-    return makers[scheme]
+    if scheme not in _MAKERS or not source.strip():
+        raise ConfigError(f'source "{display_name(source)}" is not supported; use rtsp(s)://..., http(s)://..., a file, webcam:0 or demo:')
+    return _MAKERS[scheme]
 
 
 def _scheme(source: str) -> str:
-    """The part before the colon; empty for a path (also one like ``C:video.mp4`` or ``a/b:c``)."""
+    """Return the scheme in lower case; empty for a path, also for one like ``C:video.mp4`` or ``a/b:c``."""
     head, colon, _ = source.partition(":")
     if not colon or "/" in head or len(head) == 1 or _is_file(source):
         return ""
@@ -97,24 +99,27 @@ def _scheme(source: str) -> str:
 def _is_file(source: str) -> bool:
     try:
         return Path(source).is_file()
-    except OSError:  # a name that no file can have, such as a very long address
+    except OSError:  # not a valid file name, such as a very long URL
         return False
 
 
 def _stream(source: str, camera: str, observer: Observer, options: SourceOptions, clock: Clock) -> Source:
     if not _hostname(source):
-        raise ConfigError(f'source "{shown(source)}" names no host; write rtsp://user@host/path')
+        raise ConfigError(f'source "{display_name(source)}" names no host; write rtsp://user@host/path')
     return StreamSource(
         url=source,
         camera=camera,
         observer=observer,
         width=options.width,
         analysis_fps=options.analysis_fps,
-        transport=options.transport,
-        connect_timeout_s=options.connect_timeout_s,
-        read_timeout_s=options.read_timeout_s,
-        password_file=options.password_file,
-        threads=options.threads,
+        connecting=Connecting(
+            transport=options.transport,
+            connect_timeout_s=options.connect_timeout_s,
+            read_timeout_s=options.read_timeout_s,
+            credentials=options.credentials,
+            password_file=options.password_file,
+        ),
+        decoding=Decoding(threads=options.threads),
         clock=clock,
     )
 
@@ -123,7 +128,7 @@ def _hostname(source: str) -> str | None:
     try:
         return urlsplit(source).hostname
     except ValueError:
-        raise ConfigError(f'source "{shown(source)}" is no address; write rtsp://user@host/path') from None
+        raise ConfigError(f'source "{display_name(source)}" is not a valid URL; write rtsp://user@host/path') from None
 
 
 def _file(source: str, camera: str, observer: Observer, options: SourceOptions, clock: Clock) -> Source:
@@ -133,37 +138,35 @@ def _file(source: str, camera: str, observer: Observer, options: SourceOptions, 
         observer=observer,
         width=options.width,
         analysis_fps=options.analysis_fps,
-        loop=options.loop,
-        realtime=options.realtime,
-        threads=options.threads,
-        thread_type=options.thread_type,
+        playback=Playback(loop=options.loop, realtime=options.realtime),
+        decoding=Decoding(threads=options.threads, thread_type=options.thread_type),
         clock=clock,
     )
 
 
 def _path(source: str) -> Path:
     if _scheme(source) != "file":
-        return _at_home(source)
+        return _expand_home(source)
     rest = source[len("file:") :]
     if not rest.startswith("//"):
-        return _at_home(rest)
+        return _expand_home(rest)
     try:
         return Path(unquote(urlsplit(source).path))
     except ValueError:
-        raise ConfigError(f'source "{shown(source)}" is no address of a file; write file:///path or just the path') from None
+        raise ConfigError(f'source "{display_name(source)}" is not a valid file URL; write file:///path or just the path') from None
 
 
-def _at_home(path: str) -> Path:
+def _expand_home(path: str) -> Path:
     try:
         return Path(path).expanduser()
-    except RuntimeError:  # no such user: then it is a name like any other
+    except RuntimeError:  # ~name without such a user: a file name like any other
         return Path(path)
 
 
 def _webcam(source: str, camera: str, observer: Observer, options: SourceOptions, clock: Clock) -> Source:
     number = source.partition(":")[2]
     if not number.isdecimal():
-        raise ConfigError(f'source "{shown(source)}" names no webcam; write webcam:0 for /dev/video0')
+        raise ConfigError(f'source "{display_name(source)}" names no webcam; write webcam:0 for /dev/video0')
     return WebcamSource(
         number=int(number),
         camera=camera,
@@ -182,3 +185,16 @@ def _demo(source: str, camera: str, observer: Observer, options: SourceOptions, 
         analysis_fps=options.analysis_fps,
         clock=clock,
     )
+
+
+_MAKERS: dict[str, _Maker] = {
+    "": _file,
+    "file": _file,
+    "webcam": _webcam,
+    "demo": _demo,
+    "rtsp": _stream,
+    "rtsps": _stream,
+    "http": _stream,
+    "https": _stream,
+}
+"""What makes the source of each scheme; a path has no scheme."""

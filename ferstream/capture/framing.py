@@ -1,56 +1,90 @@
-"""One decoded picture after the other becomes a Frame: counted, timed, picked, converted."""
+"""Makes frames from decoded pictures, in the same way for every source. Runs in the thread that reads the source."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import av
 
-from ferstream.capture.planes import picture, turned_size
+from ferstream.capture.planes import Image, display_size, luma_and_detection_image
 from ferstream.capture.timing import Sampler
-from ferstream.domain.frame import Frame, FrameInfo, detection_size
+from ferstream.domain.frame import Frame, FrameInfo, Luma, detection_size
 from ferstream.runtime.clock import Clock
 from ferstream.runtime.observer import Observer
 
 _DAMAGE_GRACE_NS = 30_000_000_000
 
+Convert = Callable[[tuple[int, int]], tuple[Luma, Image]]
+"""Takes the (width, height) of the detection image in pixels; returns the luma at full size and the detection image."""
+
 
 class Framer:
-    """The identity of a source's frames: numbers them, gives them times, picks those to analyse."""
+    """Numbers the decoded pictures of a source, picks those to analyse, converts them, and counts all of them.
 
-    def __init__(
-        self,
-        *,
-        camera: str,
-        width: int,
-        analysis_fps: float,
-        live: bool,
-        observer: Observer,
-        clock: Clock,
-    ) -> None:
-        """Set up.
+    Args:
+        camera: Name of the camera.
+        width: Wanted longer side of the detection image in pixels.
+        analysis_fps: Frames to analyse per second of media time, 0 for all.
+        live: Value of ``FrameInfo.live``.
+        observer: Receives counts and durations.
+        clock: The machine's clocks.
+    """
 
-        Args:
-            camera: Name of the camera.
-            width: Wanted longer side of the detection picture in pixels.
-            analysis_fps: Frames to pick per second of media time, 0 for all.
-            live: What ``FrameInfo.live`` will say.
-            observer: Receives counts and durations.
-            clock: Monotonic time.
-        """
+    def __init__(self, *, camera: str, width: int, analysis_fps: float, live: bool, observer: Observer, clock: Clock) -> None:
         self._camera, self._width, self._live = camera, width, live
         self._observer, self._clock = observer, clock
         self._sampler = Sampler(fps=analysis_fps)
         self._index = -1
-        self._good_ns = 0
+        self._last_good_ns = 0
         self.last_activity_ns = 0
+        """Monotonic time of the last decoded picture in nanoseconds; 0 before the first."""
         self.utc_origin_ns: int | None = None
-        """UTC of media time 0 in nanoseconds; None: the clock tells."""
+        """UTC of media time 0 in nanoseconds; None to take the UTC of each frame from the clock."""
 
-    def next(self, media_time_ns: int, size: tuple[int, int]) -> FrameInfo | None:
-        """Count a decoded frame; its identity if it is to be analysed."""
+    def frame(self, media_time_ns: int, size: tuple[int, int], convert: Convert) -> Frame | None:
+        """Count a decoded picture and make its frame.
+
+        Args:
+            media_time_ns: Its media time in nanoseconds.
+            size: (width, height) of the picture in pixels, as displayed.
+            convert: Called only when the picture is to be analysed.
+
+        Returns:
+            The frame; None when ``analysis_fps`` skips the picture.
+        """
+        info = self._next(media_time_ns, size)
+        if info is None:
+            return None
+        started = time.perf_counter()
+        luma, detection_image = convert(detection_size(info.width, info.height, self._width))
+        self._observer.duration("capture", time.perf_counter() - started)
+        return Frame(info=info, luma=luma, detection_image=detection_image)
+
+    def video_frame(self, decoded: av.VideoFrame, media_time_ns: int) -> Frame | None:
+        """Count a picture decoded by libav and make its frame; see ``frame``."""
+        rotation = decoded.rotation
+        return self.frame(media_time_ns, display_size(decoded, rotation), lambda size: luma_and_detection_image(decoded, size, rotation))
+
+    def record_decode_time(self, seconds: float) -> None:
+        """Record the time that decoding one packet took."""
+        self._observer.duration("decode", seconds)
+
+    def count_damaged(self, count: int = 1) -> None:
+        """Count pictures that could not be decoded.
+
+        For 30 s after the last good picture they count as activity too: a lost packet damages every picture up to the
+        next key frame, and that is no reason to connect again.
+        """
+        self._observer.frame_dropped(self._camera, "decode", "damaged", count)
+        now_ns = self._clock.monotonic_ns()
+        if now_ns - self._last_good_ns < _DAMAGE_GRACE_NS:
+            self.last_activity_ns = now_ns
+
+    def _next(self, media_time_ns: int, size: tuple[int, int]) -> FrameInfo | None:
+        """Count a decoded picture; return its identity if it is to be analysed."""
         self._index += 1
-        self.last_activity_ns = self._good_ns = now_ns = self._clock.monotonic_ns()
+        self.last_activity_ns = self._last_good_ns = now_ns = self._clock.monotonic_ns()
         self._observer.frame(self._camera, "decode")
         if not self._sampler.take(media_time_ns):
             return None
@@ -64,28 +98,3 @@ class Framer:
             height=size[1],
             live=self._live,
         )
-
-    def decoding_took(self, seconds: float) -> None:
-        """Record the work of decoding one packet."""
-        self._observer.duration("decode", seconds)
-
-    def damaged(self, count: int = 1) -> None:
-        """Count pictures that could not be decoded.
-
-        For a while they are a sign of life too: a lost packet spoils every picture up to the next key frame.
-        """
-        self._observer.frame_dropped(self._camera, "decode", "damaged", count)
-        now_ns = self._clock.monotonic_ns()
-        if now_ns - self._good_ns < _DAMAGE_GRACE_NS:
-            self.last_activity_ns = now_ns
-
-    def frame(self, decoded: av.VideoFrame, media_time_ns: int) -> Frame | None:
-        """The Frame for a decoded picture, None when ``analysis_fps`` skips it."""
-        rotation = decoded.rotation
-        info = self.next(media_time_ns, turned_size(decoded, rotation))
-        if info is None:
-            return None
-        started = time.perf_counter()
-        luma, small = picture(decoded, detection_size(info.width, info.height, self._width), rotation)
-        self._observer.duration("capture", time.perf_counter() - started)
-        return Frame(info=info, luma=luma, detection_image=small)

@@ -1,13 +1,12 @@
-"""From a decoded picture to what the pipeline looks at, without ever converting a full frame.
+"""Takes the luma and the detection image from a decoded picture, without converting the full picture.
 
-The Y plane stays where the decoder put it: ``Luma.plane`` is a view, which keeps the decoder's buffer alive as
-long as the frame lives. For detection the planes are scaled down first, and only that small picture is converted
-to BGR, by the BT.601 matrix whatever the tag says. In a 1080p street scene of 105 frames YuNet finds 555 faces this
-way; 553 and 559 in pictures converted exactly by BT.601 and BT.709 and then scaled by areas; 469 without colour,
-which is why the chroma planes are worth their time.
+``Luma.plane`` is a view of the decoder's Y plane; it keeps the decoder's buffer alive as long as the frame lives. For
+detection the planes are scaled down first, and only the small image is converted to BGR, always by the BT.601 matrix.
+In a 1080p street scene of 105 frames YuNet finds 555 faces this way; 553 and 559 in pictures converted exactly by BT.601
+and BT.709 and then scaled by areas; 469 without colour, so the chroma planes are worth their cost.
 
-Packed, big-endian, RGB and palette formats take a detour through libswscale to planar YUV; no camera delivers them
-at full rate. Runs in the capture threads.
+Packed, big-endian, RGB and palette formats are converted to planar YUV by libswscale first; no camera delivers them at
+full rate. Runs in the capture threads.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from av.video.reformatter import ColorRange
 from ferstream.domain.frame import Luma
 
 Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-Small = npt.NDArray[np.uint8]
+Image = npt.NDArray[np.uint8]
 
 _HALVE_FROM_RATIO = 2.0
 _ROTATIONS = {
@@ -66,42 +65,42 @@ def _layouts() -> dict[str, _Layout]:
 LAYOUTS = _layouts()
 
 
-def turned_size(frame: av.VideoFrame, rotation: int) -> tuple[int, int]:
-    """Width and height of the picture as displayed, in pixels; ``rotation`` is the frame's."""
+def display_size(frame: av.VideoFrame, rotation: int) -> tuple[int, int]:
+    """Return (width, height) of the picture in pixels as displayed; ``rotation`` is ``frame.rotation`` in degrees."""
     if rotation % 180:
         return frame.height, frame.width
     return frame.width, frame.height
 
 
-def picture(frame: av.VideoFrame, size: tuple[int, int], rotation: int = 0) -> tuple[Luma, Small]:
-    """Split a decoded picture into its grey plane and a small colour picture, both as displayed.
+def luma_and_detection_image(frame: av.VideoFrame, size: tuple[int, int], rotation: int = 0) -> tuple[Luma, Image]:
+    """Return the grey plane at full size and the colour image for the detector, both as displayed.
 
     Args:
-        frame: A picture in any pixel format libav knows.
-        size: (width, height) of the small picture in pixels, even, as displayed.
-        rotation: Degrees counterclockwise to turn it for display (``frame.rotation``; reading it takes its time).
+        frame: A picture in any pixel format of libav.
+        size: (width, height) of the detection image in pixels, even, as displayed.
+        rotation: Degrees counterclockwise to rotate for display: ``frame.rotation``, which is slow to read.
 
     Returns:
-        The full-size luma, (height, width) uint8 or uint16, a read-only view wherever no rotation is needed; and
-        the small picture, (h, w, 3) uint8 BGR, 0..255, contiguous.
+        The luma, (height, width) uint8 or uint16, read-only, and a view unless the picture is rotated; and the
+        detection image, (h, w, 3) uint8 BGR, 0..255, contiguous.
     """
     rotation %= 360
     layout = LAYOUTS.get(frame.format.name)
     if layout is None:
-        frame = _plain_yuv(frame)
+        frame = _to_planar_yuv(frame)
         layout = LAYOUTS[frame.format.name]
     stored_size = size if rotation % 180 == 0 else size[::-1]
     limited = _is_limited(frame, layout)
     luma = _plane(frame, 0, layout)
-    small = _small_bgr(frame, luma, layout, limited, stored_size)
+    detection_image = _detection_bgr(frame, luma, layout, limited, stored_size)
     if rotation in _ROTATIONS:
         luma = cv2.rotate(luma, _ROTATIONS[rotation])  # type: ignore[assignment]
-        small = cv2.rotate(small, _ROTATIONS[rotation])  # type: ignore[assignment]
+        detection_image = cv2.rotate(detection_image, _ROTATIONS[rotation])  # type: ignore[assignment]
     luma.flags.writeable = False
-    return Luma(plane=luma, limited=limited, bits=layout.bits), small
+    return Luma(plane=luma, limited=limited, bits=layout.bits), detection_image
 
 
-def _plain_yuv(frame: av.VideoFrame) -> av.VideoFrame:
+def _to_planar_yuv(frame: av.VideoFrame) -> av.VideoFrame:
     return frame.reformat(format="yuvj420p" if frame.format.is_rgb else "yuv420p")
 
 
@@ -112,7 +111,7 @@ def _is_limited(frame: av.VideoFrame, layout: _Layout) -> bool:
 
 
 def _plane(frame: av.VideoFrame, number: int, layout: _Layout, samples: int = 1) -> Plane:
-    """A view of one plane; ``samples`` values a pixel (2 for interleaved chroma)."""
+    """Return a view of one plane: (height, width), or (height, width, samples) for ``samples`` > 1 (interleaved chroma)."""
     plane = frame.planes[number]
     stored = memoryview(plane)
     flat: Plane = np.frombuffer(stored, np.uint8) if layout.bits == 8 else np.frombuffer(stored, np.uint16)
@@ -120,7 +119,8 @@ def _plane(frame: av.VideoFrame, number: int, layout: _Layout, samples: int = 1)
     return rows if samples == 1 else rows.reshape(plane.height, plane.width, samples)
 
 
-def _small_bgr(frame: av.VideoFrame, luma: Plane, layout: _Layout, limited: bool, size: tuple[int, int]) -> Small:
+def _detection_bgr(frame: av.VideoFrame, luma: Plane, layout: _Layout, limited: bool, size: tuple[int, int]) -> Image:
+    """Scale the planes to ``size`` (width, height) and convert them: (height, width, 3) uint8 BGR."""
     width, height = size
     area = width * height
     yuv = np.empty(area * 3 // 2, np.uint8)
@@ -130,37 +130,39 @@ def _small_bgr(frame: av.VideoFrame, luma: Plane, layout: _Layout, limited: bool
         return cv2.cvtColor(_expanded(grey) if limited else grey, cv2.COLOR_GRAY2BGR)  # type: ignore[return-value]
     chroma = yuv[area:]
     if layout.chroma == 1:
-        _resized(_plane(frame, 1, layout, 2), chroma.reshape(height // 2, width // 2, 2), layout.bits, cv2.INTER_NEAREST)
+        _resize_into(_plane(frame, 1, layout, 2), chroma.reshape(height // 2, width // 2, 2), layout.bits, cv2.INTER_NEAREST)
         code = cv2.COLOR_YUV2BGR_NV21 if layout.swapped else cv2.COLOR_YUV2BGR_NV12
     else:
         halves = chroma.reshape(2, height // 2, width // 2)
         for number in (1, 2):
-            _resized(_plane(frame, number, layout), halves[number - 1], layout.bits, cv2.INTER_NEAREST)
+            _resize_into(_plane(frame, number, layout), halves[number - 1], layout.bits, cv2.INTER_NEAREST)
         code = cv2.COLOR_YUV2BGR_I420
-    if not limited:  # what cv2 converts is limited
+    if not limited:  # cv2 expects limited range
         cv2.convertScaleAbs(grey, dst=grey, alpha=219 / 255, beta=16)
         cv2.convertScaleAbs(chroma, dst=chroma, alpha=224 / 255, beta=128 * (1 - 224 / 255))
     return cv2.cvtColor(yuv.reshape(height * 3 // 2, width), code)  # type: ignore[return-value]
 
 
-def _expanded(grey: Small) -> Small:
+def _expanded(grey: Image) -> Image:
+    """Expand limited range (16..235) to 0..255."""
     return cv2.convertScaleAbs(grey, alpha=255 / 219, beta=-16 * 255 / 219)  # type: ignore[return-value]
 
 
-def _shrink(plane: Plane, out: Small, bits: int) -> None:
-    """Scale the Y plane into ``out``; more than 8 bits are reduced to 8 on the way.
+def _shrink(plane: Plane, out: Image, bits: int) -> None:
+    """Scale the Y plane into ``out``, (h, w) uint8; samples of more than 8 bits are reduced to 8.
 
-    Halving by areas first costs no more than sampling a large plane directly (memory is what takes the time) and
+    Halving by areas first costs no more than sampling a large plane directly, because memory access dominates, and it
     does not alias small faces.
     """
     size = (out.shape[1], out.shape[0])
     while min(plane.shape[1] / size[0], plane.shape[0] / size[1]) >= _HALVE_FROM_RATIO:
         half = (plane.shape[1] // 2, plane.shape[0] // 2)
         plane = cv2.resize(plane, half, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-    _resized(plane, out, bits, cv2.INTER_LINEAR)
+    _resize_into(plane, out, bits, cv2.INTER_LINEAR)
 
 
-def _resized(plane: Plane, out: Small, bits: int, interpolation: int) -> None:
+def _resize_into(plane: Plane, out: Image, bits: int, interpolation: int) -> None:
+    """Scale a plane into ``out``, reducing ``bits`` per sample to 8."""
     size = (out.shape[1], out.shape[0])
     if bits == 8:
         cv2.resize(plane, size, dst=out, interpolation=interpolation)

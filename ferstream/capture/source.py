@@ -1,4 +1,4 @@
-"""The seam of capture: anything that yields frames."""
+"""The interface of every source of frames."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ferstream.domain.frame import Frame
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """What an opened source says of itself.
+    """The format of an opened source.
 
     Attributes:
         width: Displayed width in pixels (after rotation).
         height: Displayed height in pixels.
         fps: Nominal frames per second, 0 when unknown.
-        frames: Number of frames if the container tells or it can be estimated, else None.
-        duration_s: Duration in seconds if known, else None.
-        codec: Codec name for people, e.g. ``h264 (yuv420p)``.
+        frames: Number of frames, as the container states or as estimated from its duration; None when unknown.
+        duration_s: Duration in seconds; None when unknown.
+        codec: Codec and pixel format for people, e.g. ``h264 (yuv420p)``.
     """
 
     width: int
@@ -31,18 +31,22 @@ class SourceInfo:
 
 
 class Source(Protocol):
-    """One connection to a camera or one pass over a recording. Used by one thread, except ``close``."""
+    """One connection to a camera or one pass over a recording. One thread uses it; any thread may call ``close``."""
 
     @property
     def last_activity_ns(self) -> int:
-        """Monotonic clock of the last decoded picture, yielded or not (later: nothing is due before); 0 before the first. Any thread."""
+        """Monotonic time in nanoseconds when the source was last active; 0 before its first picture. Any thread.
+
+        Every decoded picture counts, also those that ``analysis_fps`` skips. A source that waits until the next picture
+        is due (a recording in real time) returns that future time.
+        """
         ...
 
     def open(self) -> SourceInfo:
         """Connect and read the format.
 
         Raises:
-            SourceError: It cannot be read; subclasses say why.
+            SourceError: The source cannot be read; subclasses tell the cause.
         """
         ...
 
@@ -55,5 +59,5 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Release everything; any thread, more than once, also while ``frames`` blocks."""
+        """Release everything; any thread, more than once, also while ``frames`` waits in another thread."""
         ...

@@ -1,6 +1,6 @@
-"""The state of one camera: what may follow what, and who is told.
+"""The state machine of one camera: which status may follow which, and the report of each change.
 
-``connecting`` comes once; ``reconnecting`` after a failure; ``offline`` after several, or when it is over.
+``connecting`` comes once; ``reconnecting`` after a failure; ``offline`` after several failures, or at the end.
 """
 
 from __future__ import annotations
@@ -26,21 +26,29 @@ TRANSITIONS: Mapping[CameraStatus | None, frozenset[CameraStatus]] = {
 _FPS_CHANGE = 0.1
 
 
-class Status:
-    """Keeps the state; used by the watching thread alone, read by any."""
+class CameraStateMachine:
+    """Keeps the state of a camera and reports its changes. The watching thread changes it, any thread may read ``state``.
+
+    Args:
+        camera: Name of the camera.
+        on_state: Called with each new state, in order.
+        observer: Receives whether the camera is up.
+        clock: UTC.
+    """
 
     def __init__(self, *, camera: str, on_state: Callable[[CameraState], None], observer: Observer, clock: Clock) -> None:
         self._camera, self._on_state = camera, on_state
         self._observer, self._clock = observer, clock
         self.state: CameraState | None = None
+        """The present state; None before the first."""
 
     def enter(self, status: CameraStatus, reason: str = "", *, fps: float = 0.0) -> None:
-        """Change the state, if it is another one, and tell.
+        """Change the state and report it; an equal state is not reported again.
 
         Args:
             status: The new status.
-            reason: One line for people; secrets are taken out here.
-            fps: Frames captured per second of late.
+            reason: One line for people; secrets are removed here.
+            fps: Frames captured per second, measured lately.
 
         Raises:
             RuntimeError: ``status`` cannot follow the present one (a bug).
@@ -57,8 +65,8 @@ class Status:
         self._observer.camera_up(self._camera, status is CameraStatus.ONLINE)
         self._on_state(self.state)
 
-    def rate(self, fps: float) -> None:
-        """Tell the rate of an online camera when it has changed by more than a tenth."""
-        told = self.state.fps if self.state else 0.0
-        if abs(fps - told) > _FPS_CHANGE * told:
+    def report_fps(self, fps: float) -> None:
+        """Report the frame rate of an online camera, if it changed by more than a tenth."""
+        reported = self.state.fps if self.state else 0.0
+        if abs(fps - reported) > _FPS_CHANGE * reported:
             self.enter(CameraStatus.ONLINE, fps=round(fps, 1))

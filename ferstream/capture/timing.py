@@ -1,6 +1,6 @@
-"""Media time that never goes back, and the choice of frames by it.
+"""Media times that never decrease, and the choice of the frames to analyse.
 
-Pure arithmetic on integers, so that a recording gives the same times on every machine.
+Integer arithmetic only, so that a recording gives the same times on every machine.
 """
 
 from __future__ import annotations
@@ -11,10 +11,14 @@ _TOLERANCE_NS = 2 * _SECOND_NS
 
 
 class MediaTimeline:
-    """Turns the stamps of a stream into nanoseconds since its first frame, strictly increasing.
+    """Converts presentation timestamps (PTS) to nanoseconds since the first frame, strictly increasing.
 
-    A missing or repeated stamp continues by the nominal step. One that goes back by more than a second (a wrapped
-    counter, joined recordings) starts a new origin; smaller steps back are jitter and are pushed forward.
+    A missing or repeated PTS continues by the nominal step. A PTS that goes back by more than a second (a wrapped
+    counter, joined recordings) starts a new origin; a smaller step back is jitter and continues by the nominal step.
+
+    Args:
+        step_ns: Nominal time from frame to frame in nanoseconds.
+        start_ns: Media time of the first frame in nanoseconds.
     """
 
     def __init__(self, *, step_ns: int, start_ns: int = 0) -> None:
@@ -26,41 +30,41 @@ class MediaTimeline:
 
     @property
     def next_ns(self) -> int:
-        """Where a frame without a stamp would be."""
+        """Media time of a next frame without a PTS, in nanoseconds."""
         return self._start_ns if self._last_ns is None else self._last_ns + self._step_ns
 
-    def at(self, stamp_ns: int | None) -> int:
-        """Media time of the next frame.
+    def at(self, pts_ns: int | None) -> int:
+        """Return the media time of the next frame.
 
         Args:
-            stamp_ns: Its stamp in the stream's own time, None when it has none.
+            pts_ns: Its PTS in nanoseconds of the stream's own time; None when it has none.
 
         Returns:
-            Nanoseconds, more than all before.
+            Nanoseconds, greater than all before.
         """
-        now_ns = self._placed(stamp_ns)
+        now_ns = self._since_start(pts_ns)
         self._last_ns = now_ns
         return now_ns
 
-    def _placed(self, stamp_ns: int | None) -> int:
-        if stamp_ns is None:
+    def _since_start(self, pts_ns: int | None) -> int:
+        if pts_ns is None:
             return self.next_ns
         if self._origin_ns is None:
-            self._origin_ns = stamp_ns - self.next_ns
-        now_ns = stamp_ns - self._origin_ns
+            self._origin_ns = pts_ns - self.next_ns
+        now_ns = pts_ns - self._origin_ns
         if self._last_ns is None or now_ns > self._last_ns:
             return now_ns
         if self._last_ns - now_ns > _JUMP_NS:
-            self._origin_ns = stamp_ns - self.next_ns
+            self._origin_ns = pts_ns - self.next_ns
         return self.next_ns
 
 
 class LiveTimeline:
-    """Media time of a live connection: the stream's stamps while they make sense, else the clock.
+    """Media times of a live connection: from the PTS of the stream while they are plausible, else from the clock.
 
-    Stamps have less jitter than arrivals, but not every server gets them right. More than two seconds away from
-    the time since connecting (the first RTCP report moves them) they get a new origin; once they have gone back by
-    less than that, they are in no order at all (seen with B-frames) and are not looked at any more.
+    A PTS has less jitter than an arrival time, but some servers send wrong ones. A PTS more than two seconds away from
+    the time since connecting (the first RTCP report moves them) starts a new origin. After a smaller step back the PTS
+    are unordered (seen with B-frames), and the clock is used for the rest of the connection.
     """
 
     def __init__(self) -> None:
@@ -68,36 +72,39 @@ class LiveTimeline:
         self._trusted = True
         self._last_ns = -1
 
-    def at(self, stamp_ns: int | None, elapsed_ns: int) -> int:
-        """Media time of the next frame.
+    def at(self, pts_ns: int | None, elapsed_ns: int) -> int:
+        """Return the media time of the next frame.
 
         Args:
-            stamp_ns: Its stamp in the stream's own time, None when it has none.
+            pts_ns: Its PTS in nanoseconds of the stream's own time; None when it has none.
             elapsed_ns: Monotonic nanoseconds since the connection began.
 
         Returns:
-            Nanoseconds, more than all before.
+            Nanoseconds, greater than all before.
         """
         now_ns = elapsed_ns
-        if stamp_ns is not None and self._trusted:
-            now_ns = self._by_stamp(stamp_ns, elapsed_ns)
+        if pts_ns is not None and self._trusted:
+            now_ns = self._by_pts(pts_ns, elapsed_ns)
         self._last_ns = max(now_ns, self._last_ns + 1)
         return self._last_ns
 
-    def _by_stamp(self, stamp_ns: int, elapsed_ns: int) -> int:
-        if self._origin_ns is None or abs(stamp_ns - self._origin_ns - elapsed_ns) > _TOLERANCE_NS:
-            self._origin_ns = stamp_ns - elapsed_ns
+    def _by_pts(self, pts_ns: int, elapsed_ns: int) -> int:
+        if self._origin_ns is None or abs(pts_ns - self._origin_ns - elapsed_ns) > _TOLERANCE_NS:
+            self._origin_ns = pts_ns - elapsed_ns
             return elapsed_ns
-        now_ns = stamp_ns - self._origin_ns
+        now_ns = pts_ns - self._origin_ns
         self._trusted = now_ns > self._last_ns
         return now_ns if self._trusted else elapsed_ns
 
 
 class Sampler:
-    """Picks the frames to analyse: the first one of each cell of a fixed grid in media time.
+    """Picks the frames to analyse: the first frame in each cell of a fixed grid in media time.
 
-    Cells begin a quarter period early, so that stamps rounded to milliseconds do not make the choice flutter. The
-    grid is fixed to media time 0: the mean rate does not drift.
+    Cells begin a quarter period early, so that a PTS rounded to milliseconds stays in the same cell. The grid begins at
+    media time 0, so the mean rate does not drift.
+
+    Args:
+        fps: Frames to pick per second of media time, 0 for all.
     """
 
     def __init__(self, *, fps: float) -> None:
@@ -107,7 +114,7 @@ class Sampler:
         self._cell = -1
 
     def take(self, media_time_ns: int) -> bool:
-        """True when the frame at this media time is to be analysed."""
+        """Return True when the frame at this media time is to be analysed."""
         if not self._per_megasecond:
             return True
         scaled = media_time_ns * self._per_megasecond

@@ -1,7 +1,7 @@
 """Webcams by number, through OpenCV (V4L2 on Linux).
 
-OpenCV offers no timeout here: V4L2 gives up on a silent camera after about ten seconds, other drivers may never
-return; the runner's watchdog is for those.
+OpenCV has no timeout for a read. V4L2 returns from a silent camera after about ten seconds; other drivers may never
+return, and then ``CameraRunner`` abandons the reading thread.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Protocol
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from ferstream.capture.framing import Framer
+from ferstream.capture.planes import Image
 from ferstream.capture.source import SourceInfo
-from ferstream.domain.frame import Frame, Luma, detection_size
+from ferstream.domain.frame import Frame, Luma
 from ferstream.errors import SourceError
 from ferstream.runtime.clock import Clock, SystemClock
 from ferstream.runtime.observer import Observer
@@ -28,34 +29,34 @@ class Capture(Protocol):
     """The part of ``cv2.VideoCapture`` that is used."""
 
     def isOpened(self) -> bool:  # noqa: N802 (OpenCV's name)
-        """Whether there is a camera behind it."""
+        """Return whether a camera was opened."""
         ...
 
     def set(self, prop: int, value: float, /) -> bool:
-        """Ask for a property; False when the driver has no such thing."""
+        """Set a property; return False when the driver does not support it."""
         ...
 
     def get(self, prop: int, /) -> float:
-        """Read a property."""
+        """Return a property; 0 when the driver does not support it."""
         ...
 
     def read(self) -> tuple[bool, Any]:
-        """Wait for the next picture, (h, w, 3) uint8 BGR; (False, None) when there is none."""
+        """Wait for the next picture: (True, (h, w, 3) uint8 BGR), or (False, None) when the camera delivers none."""
         ...
 
     def release(self) -> None:
-        """Give the camera back."""
+        """Close the camera."""
         ...
 
 
 def open_device(number: int) -> Capture:
-    """Ask the system for camera ``number``."""
-    cv2.utils.logging.setLogLevel(2)  # errors only: a missing camera is told by SourceError
+    """Open camera ``number`` of this machine."""
+    cv2.utils.logging.setLogLevel(2)  # errors only: a missing camera is reported by SourceError
     return cv2.VideoCapture(number, cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY)
 
 
 class WebcamSource:
-    """A camera of this machine. ``open`` and ``frames`` belong to one thread."""
+    """A camera of this machine. One thread calls ``open`` and ``frames``."""
 
     def __init__(
         self,
@@ -75,30 +76,23 @@ class WebcamSource:
             number: Number of the camera, 0 for /dev/video0.
             camera: Name of the camera.
             observer: Receives counts and durations.
-            width: Wanted longer side of the detection picture in pixels.
+            width: Wanted longer side of the detection image in pixels.
             analysis_fps: Frames to analyse per second, 0 for all.
-            size: (width, height) in pixels to ask for; the driver takes the nearest it has.
+            size: Wanted (width, height) in pixels; the driver chooses the nearest it has.
             clock: The machine's clocks.
             device: Opens a camera by number.
         """
-        self._number, self._observer = number, observer
-        self._width, self._size, self._device = width, size, device
+        self._number = number
+        self._size, self._device = size, device
         self._clock = clock or SystemClock()
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._capture: Capture | None = None
-        self._framer = Framer(
-            camera=camera,
-            width=width,
-            analysis_fps=analysis_fps,
-            live=True,
-            observer=observer,
-            clock=self._clock,
-        )
+        self._framer = Framer(camera=camera, width=width, analysis_fps=analysis_fps, live=True, observer=observer, clock=self._clock)
 
     @property
     def last_activity_ns(self) -> int:
-        """Monotonic clock of the last decoded picture; 0 before the first."""
+        """Monotonic time of the last decoded picture; 0 before the first."""
         return self._framer.last_activity_ns
 
     def open(self) -> SourceInfo:
@@ -134,21 +128,15 @@ class WebcamSource:
         Raises:
             SourceError: The camera stopped delivering or was unplugged.
         """
-        began_ns = self._clock.monotonic_ns()
+        started_ns = self._clock.monotonic_ns()
         while (picture := self._read()) is not None:
             height, width = picture.shape[:2]
-            info = self._framer.next(self._clock.monotonic_ns() - began_ns, (width, height))
-            if info is None:
-                continue
-            started = time.perf_counter()
-            luma = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
-            luma.flags.writeable = False
-            small = cv2.resize(picture, detection_size(width, height, self._width), interpolation=cv2.INTER_LINEAR)
-            self._observer.duration("capture", time.perf_counter() - started)
-            yield Frame(info=info, luma=Luma(plane=luma, limited=False), detection_image=small)  # type: ignore[arg-type]
+            frame = self._framer.frame(self._clock.monotonic_ns() - started_ns, (width, height), partial(_convert, picture))
+            if frame is not None:
+                yield frame
 
     def close(self) -> None:
-        """Release the device; any thread, more than once; a read under way is left to end first."""
+        """Release the device; any thread, more than once. During a read, the reading thread releases it afterwards."""
         self._stop.set()
         if self._lock.acquire(blocking=False):
             try:
@@ -156,20 +144,20 @@ class WebcamSource:
             finally:
                 self._lock.release()
 
-    def _read(self) -> npt.NDArray[np.uint8] | None:
-        """The next picture, (h, w, 3) uint8 BGR; None after ``close``."""
+    def _read(self) -> Image | None:
+        """Return the next picture, (h, w, 3) uint8 BGR; None after ``close``."""
         with self._lock:
             if self._stop.is_set() or self._capture is None:
                 self._release()
                 return None
             started = time.perf_counter()
             got, picture = self._capture.read()
-            self._framer.decoding_took(time.perf_counter() - started)
+            self._framer.record_decode_time(time.perf_counter() - started)
             if self._stop.is_set():
                 self._release()
                 return None
         if not got or picture is None:
-            raise SourceError(f"webcam:{self._number}: delivers no pictures any more; check its plug and power")
+            raise SourceError(f"webcam:{self._number}: delivers no pictures; check its cable and power")
         return np.asarray(picture, dtype=np.uint8)
 
     def _release(self) -> None:
@@ -178,7 +166,16 @@ class WebcamSource:
             self._capture = None
 
 
+def _convert(picture: Image, size: tuple[int, int]) -> tuple[Luma, Image]:
+    """Return the luma and the detection image of a (h, w, 3) uint8 BGR picture."""
+    luma = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
+    luma.flags.writeable = False
+    detection_image = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+    return Luma(plane=luma, limited=False), detection_image
+
+
 def _fourcc(code: float) -> str:
+    """Return the name of a codec from its OpenCV number."""
     value = int(code)
     letters = bytes(value >> shift & 0xFF for shift in (0, 8, 16, 24)) if value > 0 else b""
     return letters.decode("ascii", "replace").strip("\0 ").lower() or "unknown"

@@ -1,1 +1,1 @@
-"""What the daemon says of itself: metrics, health, systemd."""
+"""Metrics, health pages, the watchdog and the systemd notifications of the running process."""

@@ -1,61 +1,42 @@
-"""Who may ask and how often: the address rule, the token, the rate limit. No I/O."""
+"""Who may read the pages, and how often: the token, the host name, the rate limit. No I/O.
+
+Called by the event loop of the telemetry server; ``parse_listen`` and ``require_token`` also by the settings.
+"""
 
 from __future__ import annotations
 
 import hmac
-import ipaddress
 from collections import OrderedDict
-from dataclasses import dataclass
 
 from ferstream.errors import ConfigError
+from ferstream.runtime import addresses
+from ferstream.runtime.addresses import ListenAddress
 from ferstream.runtime.clock import Clock, SystemClock
 
 MIN_TOKEN_CHARS = 16
 """Shorter tokens could be guessed at the permitted rate."""
-_MAX_PEERS = 1024
+MAX_PEERS = 1024
+"""Most peers whose request rate is remembered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen. ``port`` 0 asks for a free one."""
-
-    host: str
-    port: int
-
-    @property
-    def loopback(self) -> bool:
-        """Whether only this machine can reach it."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def parse_listen(listen: str, *, key: str = "http.listen") -> Address:
+def parse_listen(listen: str, *, key: str = "http.listen") -> ListenAddress:
     """Read ``host:port`` or ``[ipv6]:port``.
 
     Raises:
-        ConfigError: It is neither.
+        ConfigError: The value has another form; the message names ``key``.
     """
-    host, separator, port = listen.rpartition(":")
-    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    # isdecimal alone accepts digits of other scripts.
-    if not separator or not bare or (":" in bare) != (bare != host) or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
-        raise ConfigError(f'{key} = "{listen}": want "host:port" or "[ipv6]:port" with a port of 0 to 65535, e.g. "127.0.0.1:9108"')
-    return Address(bare, int(port))
+    try:
+        return addresses.parse_listen(listen)
+    except ValueError as exc:
+        raise ConfigError(f'{key} = "{listen}": {exc}') from None
 
 
-def require_token(address: Address, token: str | None) -> None:
-    """Refuse an address that others can reach while anybody could read it, and a token that could be guessed.
+def require_token(address: ListenAddress, token: str | None) -> None:
+    """Refuse a network address without a token, and a token that could be guessed.
 
     Raises:
         ConfigError: The address is not loopback and there is no token, or the token is short or not plain ASCII.
-            The message never holds the token.
+            The message never contains the token.
     """
     if token is None:
         if not address.loopback:
@@ -69,29 +50,39 @@ def require_token(address: Address, token: str | None) -> None:
 
 
 def authorised(header: str | None, token: str | None) -> bool:
-    """Whether an ``Authorization`` header carries the token; compared in constant time."""
+    """Return whether an ``Authorization`` header carries the token; the comparison takes constant time.
+
+    Args:
+        header: Value of the header; None when the request has none.
+        token: The expected token; None lets every request pass.
+    """
     if token is None:
         return True
     scheme, _, given = (header or "").partition(" ")
-    # Compared in bytes: compare_digest refuses non-ASCII text.
+    # Compare bytes: compare_digest refuses text that is not ASCII.
     same = hmac.compare_digest(given.strip().encode(), token.encode())
     return scheme.lower() == "bearer" and same
 
 
-def local_name(host_header: str | None) -> bool:
-    """Whether a ``Host`` header names this machine, so that no web page can read us through a DNS name of its own."""
-    host = (host_header or "").strip()
-    bare = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    return Address(bare, 0).loopback
+def is_local_host_header(value: str | None) -> bool:
+    """Return whether a ``Host`` header names this machine.
+
+    A web page that resolves its own DNS name to 127.0.0.1 (DNS rebinding) sends that name and is refused.
+    """
+    try:
+        host, _ = addresses.split_host_port(value or "")
+    except ValueError:
+        return False
+    return addresses.is_loopback(host)
 
 
 class RateLimit:
-    """A token bucket per peer, for the one thread of the server.
+    """A token bucket for each peer. Not thread-safe: only the server's event loop calls it.
 
     Args:
-        per_second: Requests a peer may make in the long run.
+        per_second: Requests a peer may make per second in the long run.
         burst: Requests it may make at once.
-        clock: Time source.
+        clock: Monotonic time.
     """
 
     def __init__(self, *, per_second: float = 10.0, burst: float = 30.0, clock: Clock | None = None) -> None:
@@ -100,13 +91,18 @@ class RateLimit:
         self._clock = clock or SystemClock()
         self._peers: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
+    @property
+    def peers(self) -> int:
+        """Number of peers remembered, at most ``MAX_PEERS``; the least recent are forgotten."""
+        return len(self._peers)
+
     def allow(self, peer: str, cost: float = 1.0) -> bool:
-        """Take ``cost`` from the peer's bucket; False when it is empty."""
+        """Take ``cost`` requests from the peer's bucket; return False when the bucket is empty."""
         now = self._clock.monotonic_ns()
         level, at = self._peers.pop(peer, (self._burst, now))
         level = min(self._burst, level + (now - at) * self._per_ns)
         allowed = level >= 1.0
         self._peers[peer] = (max(0.0, level - cost) if allowed else level, now)
-        if len(self._peers) > _MAX_PEERS:
+        if len(self._peers) > MAX_PEERS:
             self._peers.popitem(last=False)
         return allowed

@@ -1,7 +1,7 @@
-"""Is the process alive, is it ready: decided here, shown by the server, acted on by the watchdog.
+"""Health and readiness of the process, from heartbeats and checks.
 
-A stage beats when it finishes an item and whenever it wakes from waiting for one, so a beat that
-grows old means a stage that is stuck inside its work, not one that has nothing to do.
+A stage records a heartbeat when it finishes an item and whenever it wakes from waiting for one. An old heartbeat
+therefore means a stage that hangs inside its work, not one that has nothing to do. Any thread may call this module.
 """
 
 from __future__ import annotations
@@ -14,7 +14,13 @@ from ferstream.runtime.clock import Clock, SystemClock
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question and its answer; ``detail`` is one line for people and never holds a secret."""
+    """The result of one check.
+
+    Attributes:
+        name: Name of the check, e.g. ``stage:inference`` or ``cameras``.
+        ok: Whether the check passed.
+        detail: One line for people; never contains a secret.
+    """
 
     name: str
     ok: bool
@@ -23,7 +29,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The answers to all questions."""
+    """The results of several checks."""
 
     checks: tuple[Check, ...]
 
@@ -38,7 +44,7 @@ class Report:
         return tuple(check.name for check in self.checks if not check.ok)
 
     def as_json(self) -> dict[str, object]:
-        """A value for ``json.dumps``: status, the names that failed, and every check."""
+        """Return a value for ``json.dumps``: status, names of the failed checks, and every check with its detail."""
         return {
             "status": "ok" if self.ok else "unavailable",
             "failed": list(self.failed),
@@ -47,12 +53,12 @@ class Report:
 
 
 class Heartbeats:
-    """Tells fresh beats from stale ones. Any thread may call.
+    """Finds stages whose last heartbeat is too old.
 
     Args:
-        beats: Monotonic nanoseconds of each stage's last beat; a stage that ended on purpose is absent.
-        stale_after_s: Age above which a beat is stale.
-        clock: The clock the beats were taken with.
+        beats: Returns the monotonic time of each stage's last heartbeat in nanoseconds; stages that ended are absent.
+        stale_after_s: Age in seconds above which a heartbeat is stale.
+        clock: The clock of ``beats``.
     """
 
     def __init__(self, *, beats: Callable[[], Mapping[str, int]], stale_after_s: float, clock: Clock | None = None) -> None:
@@ -63,21 +69,22 @@ class Heartbeats:
         self._clock = clock or SystemClock()
 
     def stale(self, *, not_before_ns: int = 0) -> dict[str, float]:
-        """Stages whose last beat is too old, with its age in seconds; the oldest first.
+        """Return the stages whose last heartbeat is too old, with its age in seconds; the oldest first.
 
-        Time before ``not_before_ns`` (monotonic) does not count against anyone.
+        Args:
+            not_before_ns: Monotonic time; time before it does not count as age (the process was suspended).
         """
         grace_s = max(0, self._clock.monotonic_ns() - not_before_ns) / 1e9
         ages = {stage: age for stage, age in self.ages().items() if min(age, grace_s) > self._stale_after_s}
         return dict(sorted(ages.items(), key=lambda item: -item[1]))
 
     def ages(self) -> dict[str, float]:
-        """Seconds since each stage's last beat."""
+        """Return the seconds since each stage's last heartbeat."""
         now = self._clock.monotonic_ns()
         return {stage: max(0, now - at) / 1e9 for stage, at in self._beats().items()}
 
     def report(self) -> Report:
-        """One check per stage, for ``/healthz``."""
+        """Return one check per stage, for ``/healthz``."""
         limit = self._stale_after_s
         return Report(
             tuple(
@@ -88,7 +95,7 @@ class Heartbeats:
 
 
 def camera_check(cameras_up: Mapping[str, bool]) -> Check:
-    """Ready needs at least one camera that delivers; says which are down."""
+    """Return a check that passes when at least one camera delivers frames; its detail names those that do not."""
     down = sorted(name for name, up in cameras_up.items() if not up)
     up = len(cameras_up) - len(down)
     detail = f"{up} of {len(cameras_up)} up" + (f"; down: {', '.join(down)}" if down else "")
@@ -96,6 +103,6 @@ def camera_check(cameras_up: Mapping[str, bool]) -> Check:
 
 
 def readiness(checks: Iterable[Callable[[], Check]]) -> Callable[[], Report]:
-    """Join independent checks into what ``/readyz`` asks."""
-    fixed = tuple(checks)
-    return lambda: Report(tuple(check() for check in fixed))
+    """Return a function that runs all checks and reports their results, for ``/readyz``."""
+    all_checks = tuple(checks)
+    return lambda: Report(tuple(check() for check in all_checks))

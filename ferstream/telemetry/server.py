@@ -1,6 +1,6 @@
-"""Serves the pages from one thread of its own: ``start``, ``stop``, and the thread is gone.
+"""The HTTP server of the metrics and health pages, in one thread of its own.
 
-starlette and uvicorn are imported at ``start``, so that importing telemetry stays cheap.
+Starlette and uvicorn are imported by ``start``, so that importing telemetry stays cheap.
 """
 
 from __future__ import annotations
@@ -14,33 +14,34 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry
 
 from ferstream.errors import AddressInUseError, ConfigError, ShutdownError
-from ferstream.telemetry.access import Address, RateLimit, parse_listen, require_token
+from ferstream.runtime.addresses import ListenAddress
+from ferstream.telemetry.access import RateLimit, parse_listen, require_token
+from ferstream.telemetry.connections import ConnectionLimits, limited_protocol
 from ferstream.telemetry.health import Report
 
 if TYPE_CHECKING:
     import uvicorn
 
-_MAX_CONNECTIONS = 64
-_MAX_CONNECTIONS_OF_A_PEER = 16
-_MAX_HEADER_BYTES = 16 * 1024
+_BACKLOG = 64
+_KEEP_ALIVE_S = 5
 _GRACE_S = 2
 
 
 class TelemetryServer:
-    """``/metrics``, ``/healthz``, ``/readyz`` and ``/`` over HTTP.
+    """Serves ``/metrics``, ``/healthz``, ``/readyz`` and ``/`` over HTTP.
 
     Args:
         listen: ``host:port``; port 0 takes a free one, see ``address``.
-        registry: What ``/metrics`` shows.
-        health: Asked by ``/healthz``.
-        ready: Asked by ``/readyz``.
-        token: What callers must present; needed unless ``listen`` is loopback.
+        registry: The metrics of ``/metrics``.
+        health: Called by ``/healthz``, from the server's thread; must not wait.
+        ready: Called by ``/readyz``, in the same way.
+        token: Bearer token that requests must carry; required unless ``listen`` is loopback.
         title: One line on the front page, e.g. the node's name.
-        key: The setting that ``listen`` came from, for messages.
-        connection_lifetime_s: A connection is cut after this, whatever it is doing.
+        key: The setting that ``listen`` came from, for error messages.
+        limits: Number and lifetime of open connections.
 
     Raises:
-        ConfigError: ``listen`` is malformed, or open to others without a token.
+        ConfigError: ``listen`` is malformed, or open to the network without a token.
     """
 
     def __init__(
@@ -53,23 +54,23 @@ class TelemetryServer:
         token: str | None = None,
         title: str = "",
         key: str = "http.listen",
-        connection_lifetime_s: float = 30.0,
+        limits: ConnectionLimits | None = None,
     ) -> None:
-        self._wanted = parse_listen(listen, key=key)
-        require_token(self._wanted, token)
+        self._listen = parse_listen(listen, key=key)
+        require_token(self._listen, token)
         self._registry, self._health, self._ready = registry, health, ready
         self._token, self._title, self._key = token, title, key
-        self._lifetime_s = connection_lifetime_s
+        self._limits = limits or ConnectionLimits()
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
-        self._address: Address | None = None
+        self._address: ListenAddress | None = None
 
     @property
-    def address(self) -> Address:
-        """Where it listens, with the real port.
+    def address(self) -> ListenAddress:
+        """Where the server listens, with the real port.
 
         Raises:
-            ConfigError: It was not started.
+            ConfigError: The server was not started.
         """
         if self._address is None:
             raise ConfigError("the telemetry server has no address before start")
@@ -81,24 +82,24 @@ class TelemetryServer:
         return f"http://{self.address}"
 
     def start(self) -> None:
-        """Bind and serve; returns when requests can be answered.
+        """Bind the port and start the thread; on return, requests are answered.
 
         Raises:
             AddressInUseError: The port is taken.
-            ConfigError: The address is not one of this machine, or the port is forbidden.
+            ConfigError: The address is not one of this machine, or this user may not use the port.
         """
         sock = self._bind()
-        self._address = Address(self._wanted.host, sock.getsockname()[1])
+        self._address = ListenAddress(self._listen.host, sock.getsockname()[1])
         self._server = server = self._build()
-        # A daemon thread, so that a second signal can abandon the process while a page is stuck.
+        # A daemon thread: a second signal ends the process even while a page does not return.
         self._thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, name="telemetry", daemon=True)
         self._thread.start()
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """Close the port and end the thread; more than once is fine.
+        """Close the port and end the thread; more than one call is allowed.
 
         Raises:
-            ShutdownError: The thread outlived ``timeout_s``.
+            ShutdownError: The thread still runs after ``timeout_s`` seconds.
         """
         if self._server is None or self._thread is None:
             return
@@ -113,46 +114,46 @@ class TelemetryServer:
         return self._thread is not None and self._thread.is_alive()
 
     def _bind(self) -> socket.socket:
-        wanted = self._wanted
+        listen = self._listen
         try:
-            family, *_, target = socket.getaddrinfo(wanted.host, wanted.port, type=socket.SOCK_STREAM)[0]
+            family, *_, target = socket.getaddrinfo(listen.host, listen.port, type=socket.SOCK_STREAM)[0]
             sock = socket.socket(family, socket.SOCK_STREAM)
         except OSError as error:
-            raise ConfigError(f"{self._key} = {wanted}: {error.strerror or error}") from error
+            raise ConfigError(f"{self._key} = {listen}: {error.strerror or error}") from error
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind(target)
-            # Listening from here on: whoever connects before the event loop runs waits in the backlog.
-            sock.listen(_MAX_CONNECTIONS)
+            # Connections that arrive before the event loop runs wait in the backlog.
+            sock.listen(_BACKLOG)
         except OSError as error:
             sock.close()
             if error.errno == errno.EADDRINUSE:
                 raise AddressInUseError(
-                    f"{self._key} = {wanted}: port {wanted.port} is in use; choose another, or 0 for a free one"
+                    f"{self._key} = {listen}: port {listen.port} is in use; choose another, or 0 for a free one"
                 ) from error
-            raise ConfigError(f"{self._key} = {wanted}: {error.strerror or error}") from error
+            raise ConfigError(f"{self._key} = {listen}: {error.strerror or error}") from error
         return sock
 
     def _build(self) -> uvicorn.Server:
         import uvicorn
 
-        from ferstream.telemetry.connections import limited_protocol
-        from ferstream.telemetry.pages import Guard, build_app
+        from ferstream.telemetry.guard import MAX_HEADER_BYTES, Guard
+        from ferstream.telemetry.pages import build_app
 
         app = build_app(registry=self._registry, health=self._health, ready=self._ready, title=self._title)
         config = uvicorn.Config(
-            Guard(app, token=self._token, loopback=self._wanted.loopback, limit=RateLimit()),
+            Guard(app, token=self._token, local_names_only=self._listen.loopback and self._token is None, limit=RateLimit()),
             loop="asyncio",
-            http=limited_protocol(lifetime_s=self._lifetime_s, per_peer=_MAX_CONNECTIONS_OF_A_PEER),
+            http=limited_protocol(self._limits),
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=_MAX_CONNECTIONS,
-            timeout_keep_alive=5,
+            backlog=_BACKLOG,
+            timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_GRACE_S,
-            h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
+            h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         )
         return uvicorn.Server(config)

@@ -1,10 +1,9 @@
-"""Vouches for the process only while every stage makes progress.
+"""Reports a stage that makes no progress, and resets systemd's watchdog only while all stages do.
 
-The usual watchdog pings from a timer and so proves that the timer works. This one looks at the
-stages' beats first; when one is stale it keeps silent, writes the stack of every thread to the
-log (no variables, so no pixels and no secrets) and reports the stage, so that the process can
-leave with a failure and be started afresh. systemd's own limit is the second line of defence,
-for the case that not even this thread runs.
+A watchdog that is reset by a timer proves only that the timer works. This one reads the heartbeats of the stages first.
+When one is stale it does not reset systemd's timer, logs the stack of every thread (without variables, so without pixels
+and secrets) and reports the stage; the process then exits with a failure and is restarted. systemd's own limit covers
+the case that this thread does not run either.
 """
 
 from __future__ import annotations
@@ -22,17 +21,18 @@ from ferstream.telemetry.health import Heartbeats
 _LOG = logging.getLogger(__name__)
 _MAX_FRAMES = 40
 _OVERSLEPT = 3.0
+"""Intervals between two checks above which the process counts as having been suspended."""
 
 
 class Watchdog:
-    """One thread that looks at the beats every ``interval_s``.
+    """Checks the heartbeats every ``interval_s`` seconds, in the thread ``watchdog``.
 
     Args:
-        heartbeats: Tells which stages are stale; its limit is the time within which a stuck stage is found.
-        interval_s: Time between looks; at most half of systemd's limit.
-        on_alive: Called after every look at which all was well, e.g. ``Notifier.watchdog``.
-        on_stuck: Called with the stage that stood still the longest, once per standstill.
-        clock: Time source.
+        heartbeats: Finds stale stages; its limit is the time within which a stuck stage is found.
+        interval_s: Seconds between two checks; at most half of systemd's limit.
+        on_alive: Called after each check without a stale stage, e.g. ``Notifier.watchdog``.
+        on_stuck: Called with the name of the stage that is stale the longest, once per standstill.
+        clock: Monotonic time.
     """
 
     def __init__(
@@ -52,19 +52,19 @@ class Watchdog:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
         self._reported = False
-        self._looked_ns = self._clock.monotonic_ns()
+        self._checked_ns = self._clock.monotonic_ns()
         self._not_before_ns = 0
 
     def start(self) -> None:
-        """Begin to look; once."""
-        self._looked_ns = self._clock.monotonic_ns()
+        """Start the thread; once."""
+        self._checked_ns = self._clock.monotonic_ns()
         self._thread.start()
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """End the thread; more than once is fine.
+        """End the thread; more than one call is allowed.
 
         Raises:
-            ShutdownError: The thread outlived ``timeout_s``.
+            ShutdownError: The thread still runs after ``timeout_s`` seconds.
         """
         self._stop.set()
         if self._thread.ident is None:
@@ -78,14 +78,14 @@ class Watchdog:
         """Whether the thread runs."""
         return self._thread.is_alive()
 
-    def look(self) -> bool:
-        """Look once; True if every stage makes progress. The thread calls it, tests may."""
+    def check(self) -> bool:
+        """Check once; return True if every stage makes progress. Called by the thread, and by tests."""
         now = self._clock.monotonic_ns()
-        if now - self._looked_ns > self._interval_s * _OVERSLEPT * 1e9:
-            # This thread stood still as well, so the whole process was stopped (SIGSTOP, a paused
-            # virtual machine): the stages get their full time again before they are judged.
+        if now - self._checked_ns > self._interval_s * _OVERSLEPT * 1e9:
+            # This thread did not run either, so the whole process was suspended (SIGSTOP, a paused virtual machine):
+            # the age of the heartbeats is counted from now on.
             self._not_before_ns = now
-        self._looked_ns = now
+        self._checked_ns = now
         stale = self._heartbeats.stale(not_before_ns=self._not_before_ns)
         if stale:
             self._report(stale)
@@ -96,7 +96,7 @@ class Watchdog:
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval_s):
-            self.look()
+            self.check()
 
     def _report(self, stale: dict[str, float]) -> None:
         if self._reported:
@@ -110,14 +110,13 @@ class Watchdog:
 
 
 def format_stacks() -> str:
-    """The stack of every thread, innermost call last: file, line and function, no source and no variables.
+    """Return the stack of every thread, innermost call last: file, line and function, without source and variables.
 
-    Source lines are left out because reading them may hang on the very disk that hangs the stage.
+    Source lines are left out because reading them could hang on the same disk as the stage.
     """
     names = {thread.ident: thread.name for thread in threading.enumerate()}
-    stacks = sorted(
-        ((names.get(ident, f"unnamed {ident}"), frame) for ident, frame in sys._current_frames().items()), key=lambda pair: pair[0]
-    )
+    frames = sys._current_frames()  # noqa: SLF001 (the documented name of this function)
+    stacks = sorted(((names.get(ident, f"unnamed {ident}"), frame) for ident, frame in frames.items()), key=lambda pair: pair[0])
     return "\n".join(f"thread {name}:\n{_format_stack(frame)}" for name, frame in stacks)
 
 

@@ -1,4 +1,4 @@
-"""Tiny recordings, written once."""
+"""Fixtures of the capture tests: tiny recordings, written once, and counters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.clips import write_clip
 
 @pytest.fixture(scope="session")
 def clips_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the session's recordings are."""
+    """Folder of the recordings of this test run."""
     return tmp_path_factory.mktemp("clips")
 
 
@@ -32,11 +32,11 @@ def long_clip(clips_dir: Path) -> Path:
 
 @pytest.fixture
 def counters() -> Counters:
-    """Counts of one test."""
+    """Counters of one test."""
     return Counters()
 
 
 @pytest.fixture
 def read(counters: Counters) -> Callable[..., FileSource]:
-    """Makes a recording's source for camera ``door`` with the test's counters."""
+    """Makes a ``FileSource`` of camera ``door`` with the counters of the test."""
     return lambda path, **options: FileSource(path=path, camera="door", observer=counters, **options)

@@ -1,26 +1,21 @@
-"""The built-in clip: the same everywhere, with faces that come, stay and leave."""
+"""The built-in clip: the same on every machine, with faces that enter, stay and leave."""
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ferstream.capture import demo
 from ferstream.capture.demo import DemoSource
+from ferstream.capture.demo_clip import PERIOD_S, installed_portraits
 from ferstream.domain.frame import Frame
 from ferstream.errors import SourceError
 from ferstream.runtime.counters import Counters
 from tests.support.clock import FakeClock
+from tests.support.sources import frames_of
 from tests.support.threads import Task
-
-
-def frames_of(source: DemoSource) -> list[Frame]:
-    source.open()
-    frames = list(source.frames())
-    source.close()
-    return frames
 
 
 def clip(counters: Counters, *, seconds: float, analysis_fps: float = 0.0) -> list[Frame]:
@@ -38,21 +33,21 @@ def test_frames_are_a_function_of_their_number(counters: Counters) -> None:
         )
 
 
-def test_the_clip_is_as_long_as_asked(counters: Counters) -> None:
+def test_the_clip_has_the_requested_length(counters: Counters) -> None:
     source = DemoSource(camera="demo", observer=counters, realtime=False, seconds=3)
     info = source.open()
     assert (info.width, info.height, info.fps, info.frames, info.duration_s) == (960, 540, 25, 75, 3.0)
     assert len(list(source.frames())) == 75
 
 
-def test_it_picks_by_analysis_fps(counters: Counters) -> None:
+def test_analysis_fps_picks_frames(counters: Counters) -> None:
     assert len(clip(counters, seconds=4, analysis_fps=5)) == 21
     assert counters.snapshot().frames == {("demo", "decode"): 100}
 
 
-def test_faces_come_stay_and_leave(counters: Counters, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "_PORTRAITS", demo._PORTRAITS[:1])
-    frames = clip(counters, seconds=demo.PERIOD_S, analysis_fps=1)
+def test_a_face_enters_stays_and_leaves(counters: Counters) -> None:
+    portraits = tuple(islice(installed_portraits(), 1))
+    frames = frames_of(DemoSource(camera="demo", observer=counters, realtime=False, seconds=PERIOD_S, analysis_fps=1, portraits=portraits))
     empty = frames[-1].luma.plane
     busy = [float((frame.luma.plane != empty).mean()) for frame in frames]
     assert busy[5] > 0.2
@@ -82,14 +77,13 @@ def test_real_time_waits_and_close_interrupts(counters: Counters, no_new_threads
     assert waiting.result() is None
 
 
-def test_without_any_portrait_it_says_what_to_install(counters: Counters, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "_PORTRAITS", (("no_such_package", "a.png"),))
+def test_without_portraits_the_error_names_what_to_install(counters: Counters) -> None:
     with pytest.raises(SourceError, match="pip install matplotlib"):
-        DemoSource(camera="demo", observer=counters).open()
+        DemoSource(camera="demo", observer=counters, portraits=()).open()
 
 
-def test_a_damaged_portrait_is_told(tmp_path: Path) -> None:
+def test_a_damaged_portrait_is_an_error(counters: Counters, tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(b"no picture")
     with pytest.raises(SourceError, match="is damaged"):
-        demo._card(path)
+        DemoSource(camera="demo", observer=counters, portraits=[path]).open()

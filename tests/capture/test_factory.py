@@ -1,4 +1,4 @@
-"""The source line of the settings leads to the right adapter, or to one clear line."""
+"""The source line of the settings: the kind of source it makes, or one clear error."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from ferstream.runtime.counters import Counters
         ("demo:", DemoSource, True),
     ],
 )
-def test_sources(source: str, kind: type, live: bool, counters: Counters) -> None:
+def test_each_scheme_makes_its_kind_of_source(source: str, kind: type, live: bool, counters: Counters) -> None:
     made = open_source(source, camera="door", observer=counters)
     assert type(made) is kind
     assert is_live(source) is live
@@ -43,18 +43,18 @@ def test_sources(source: str, kind: type, live: bool, counters: Counters) -> Non
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("", "not understood"),
-        ("  ", "not understood"),
-        ("ftp://host/a.mp4", "not understood; use rtsp"),
+        ("", "not supported"),
+        ("  ", "not supported"),
+        ("ftp://host/a.mp4", "not supported; use rtsp"),
         ("webcam:", "webcam:0 for /dev/video0"),
         ("webcam:front", "webcam:0 for /dev/video0"),
         ("rtsp://", "names no host"),
         ("rtsp:///door", "names no host"),
-        ("rtsp://[::1/door", "is no address"),
-        ("file://[/a.mp4", "is no address of a file"),
+        ("rtsp://[::1/door", "is not a valid URL"),
+        ("file://[/a.mp4", "is not a valid file URL"),
     ],
 )
-def test_nonsense(source: str, words: str, counters: Counters) -> None:
+def test_an_unusable_source_is_a_config_error(source: str, words: str, counters: Counters) -> None:
     with pytest.raises(ConfigError, match=words):
         open_source(source, camera="door", observer=counters)
 
@@ -65,7 +65,7 @@ def test_a_password_in_a_bad_source_is_not_shown(counters: Counters) -> None:
     assert "hunter2" not in str(caught.value)
 
 
-def test_paths(counters: Counters, tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_may_have_a_colon_or_be_a_file_url(counters: Counters, tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     named = tmp_path / "odd:name 1.mp4"
     named.write_bytes(clip.read_bytes())
     monkeypatch.chdir(tmp_path)
@@ -84,14 +84,14 @@ def test_options_reach_the_source(counters: Counters, long_clip: Path) -> None:
     assert frames[0].detection_image.shape == (32, 64, 3)
 
 
-def test_a_very_long_address_is_one(counters: Counters) -> None:
+def test_a_very_long_url_is_a_stream(counters: Counters) -> None:
     assert isinstance(open_source("rtsp://cam/" + "x" * 5000, camera="door", observer=counters), StreamSource)
 
 
 @example("~0")
 @example("\n")
 @given(st.text(max_size=40))
-def test_anything_is_a_source_or_a_config_error(text: str) -> None:
+def test_any_text_is_a_source_or_a_config_error(text: str) -> None:
     try:
         open_source(text, camera="door", observer=Counters())
     except ConfigError as exc:

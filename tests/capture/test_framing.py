@@ -1,4 +1,4 @@
-"""What is counted of every picture, and what counts as a sign of life."""
+"""Counts of decoded pictures, times of frames, and activity."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def framer(clock: FakeClock, counters: Counters) -> Framer:
 
 
 def test_utc_comes_from_the_clock_or_from_the_origin(framer: Framer, clock: FakeClock) -> None:
-    live = framer.frame(picture("yuv420p"), 0)
+    live = framer.video_frame(picture("yuv420p"), 0)
     framer.utc_origin_ns = 7
-    recorded = framer.frame(picture("yuv420p"), 100_000_000)
+    recorded = framer.video_frame(picture("yuv420p"), 100_000_000)
     assert live is not None
     assert recorded is not None
     assert live.info.captured_at_ns == clock.utc_ns()
     assert recorded.info.captured_at_ns == 100_000_007
 
 
-def test_a_skipped_frame_is_counted_and_costs_nothing(framer: Framer, counters: Counters) -> None:
-    frames = [framer.frame(picture("yuv420p"), media_ns) for media_ns in (0, 20_000_000, 100_000_000)]
+def test_a_skipped_frame_is_counted_and_not_converted(framer: Framer, counters: Counters) -> None:
+    frames = [framer.video_frame(picture("yuv420p"), media_ns) for media_ns in (0, 20_000_000, 100_000_000)]
     assert [frame is not None for frame in frames] == [True, False, True]
     assert frames[2] is not None
     assert frames[2].info.index == 2
@@ -40,23 +40,23 @@ def test_a_skipped_frame_is_counted_and_costs_nothing(framer: Framer, counters: 
     assert snapshot.durations["capture"].count == 2
 
 
-def test_damage_is_counted(framer: Framer, counters: Counters) -> None:
-    framer.damaged(2)
-    framer.damaged()
+def test_damaged_pictures_are_counted(framer: Framer, counters: Counters) -> None:
+    framer.count_damaged(2)
+    framer.count_damaged()
     assert counters.snapshot().dropped == {("door", "decode", "damaged"): 3}
 
 
-def test_damage_is_a_sign_of_life_for_a_while(framer: Framer, clock: FakeClock) -> None:
-    framer.frame(picture("yuv420p"), 0)
+def test_damaged_pictures_are_activity_for_30_seconds(framer: Framer, clock: FakeClock) -> None:
+    framer.video_frame(picture("yuv420p"), 0)
     clock.advance(29)
-    framer.damaged()
+    framer.count_damaged()
     assert framer.last_activity_ns == clock.monotonic_ns()
     last = framer.last_activity_ns
     clock.advance(2)
-    framer.damaged()
+    framer.count_damaged()
     assert framer.last_activity_ns == last
 
 
-def test_damage_before_any_picture_is_none(framer: Framer) -> None:
-    framer.damaged()
+def test_damaged_pictures_before_the_first_good_one_are_no_activity(framer: Framer) -> None:
+    framer.count_damaged()
     assert framer.last_activity_ns == 0

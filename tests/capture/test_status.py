@@ -1,10 +1,10 @@
-"""A camera's state changes only as the table says, is told once, and never shows a secret."""
+"""The state machine of a camera: allowed changes, one report for each, no secrets."""
 
 from __future__ import annotations
 
 import pytest
 
-from ferstream.capture.status import TRANSITIONS, Status
+from ferstream.capture.status import TRANSITIONS, CameraStateMachine
 from ferstream.domain.event import CameraState, CameraStatus
 from ferstream.runtime.counters import Counters
 from tests.support.clock import FakeClock
@@ -13,7 +13,7 @@ S = CameraStatus
 
 
 @pytest.fixture
-def told() -> list[CameraState]:
+def reported() -> list[CameraState]:
     return []
 
 
@@ -23,13 +23,13 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def status(told: list[CameraState], counters: Counters, clock: FakeClock) -> Status:
-    made = Status(camera="door", on_state=told.append, observer=counters, clock=clock)
+def machine(reported: list[CameraState], counters: Counters, clock: FakeClock) -> CameraStateMachine:
+    made = CameraStateMachine(camera="door", on_state=reported.append, observer=counters, clock=clock)
     made.enter(S.CONNECTING)
     return made
 
 
-def test_every_status_can_end() -> None:
+def test_every_status_can_become_offline() -> None:
     assert all(S.OFFLINE in following for status, following in TRANSITIONS.items() if status is not None)
 
 
@@ -37,50 +37,52 @@ def test_connecting_comes_once() -> None:
     assert [status for status, following in TRANSITIONS.items() if S.CONNECTING in following] == [None]
 
 
-def test_an_illegal_turn_is_a_bug(status: Status) -> None:
-    status.enter(S.STALLED, "no picture")
+def test_a_change_that_is_not_allowed_raises(machine: CameraStateMachine) -> None:
+    machine.enter(S.STALLED, "no picture")
     with pytest.raises(RuntimeError, match="online cannot follow stalled"):
-        status.enter(S.ONLINE)
+        machine.enter(S.ONLINE)
 
 
-def test_the_same_state_is_told_once(status: Status, told: list[CameraState]) -> None:
-    status.enter(S.RECONNECTING, "refused")
-    status.enter(S.RECONNECTING, "refused")
-    assert [state.status for state in told] == [S.CONNECTING, S.RECONNECTING]
+def test_an_equal_state_is_reported_once(machine: CameraStateMachine, reported: list[CameraState]) -> None:
+    machine.enter(S.RECONNECTING, "refused")
+    machine.enter(S.RECONNECTING, "refused")
+    assert [state.status for state in reported] == [S.CONNECTING, S.RECONNECTING]
 
 
-def test_another_reason_is_another_state(status: Status, told: list[CameraState]) -> None:
-    status.enter(S.RECONNECTING, "refused")
-    status.enter(S.RECONNECTING, "no answer")
-    assert [state.reason for state in told] == ["", "refused", "no answer"]
+def test_another_reason_is_another_state(machine: CameraStateMachine, reported: list[CameraState]) -> None:
+    machine.enter(S.RECONNECTING, "refused")
+    machine.enter(S.RECONNECTING, "no answer")
+    assert [state.reason for state in reported] == ["", "refused", "no answer"]
 
 
-def test_since_is_when_it_began(status: Status, told: list[CameraState], clock: FakeClock) -> None:
+def test_since_is_the_time_of_the_change(machine: CameraStateMachine, reported: list[CameraState], clock: FakeClock) -> None:
     clock.advance(5)
-    status.enter(S.ONLINE)
+    machine.enter(S.ONLINE)
     began = clock.utc_ns()
     clock.advance(7)
-    status.rate(25.0)
-    assert [state.since_ns for state in told[1:]] == [began, began]
-    assert told[-1].fps == 25.0
+    machine.report_fps(25.0)
+    assert [state.since_ns for state in reported[1:]] == [began, began]
+    assert reported[-1].fps == 25.0
 
 
-@pytest.mark.parametrize(("fps", "is_told"), [(24.0, False), (26.9, False), (20.0, True), (30.0, True)])
-def test_small_changes_of_the_rate_are_not_told(status: Status, told: list[CameraState], fps: float, is_told: bool) -> None:
-    status.enter(S.ONLINE)
-    status.rate(25.0)
-    status.rate(fps)
-    assert (told[-1].fps == fps) is is_told
+@pytest.mark.parametrize(("fps", "is_reported"), [(24.0, False), (26.9, False), (20.0, True), (30.0, True)])
+def test_small_changes_of_fps_are_not_reported(
+    machine: CameraStateMachine, reported: list[CameraState], fps: float, is_reported: bool
+) -> None:
+    machine.enter(S.ONLINE)
+    machine.report_fps(25.0)
+    machine.report_fps(fps)
+    assert (reported[-1].fps == fps) is is_reported
 
 
-def test_the_ledger_knows_whether_it_is_up(status: Status, counters: Counters) -> None:
-    status.enter(S.ONLINE)
+def test_the_counters_receive_whether_the_camera_is_up(machine: CameraStateMachine, counters: Counters) -> None:
+    machine.enter(S.ONLINE)
     assert counters.snapshot().cameras_up == {"door": True}
-    status.enter(S.OFFLINE, "stopped")
+    machine.enter(S.OFFLINE, "stopped")
     assert counters.snapshot().cameras_up == {"door": False}
 
 
-def test_no_secret_in_a_reason(status: Status, told: list[CameraState]) -> None:
-    status.enter(S.OFFLINE, "rtsp://joe:hunter2@cam/1: broke")
-    assert "hunter2" not in told[-1].reason
-    assert "cam/1" in told[-1].reason
+def test_no_secret_in_a_reason(machine: CameraStateMachine, reported: list[CameraState]) -> None:
+    machine.enter(S.OFFLINE, "rtsp://joe:hunter2@cam/1: broke")
+    assert "hunter2" not in reported[-1].reason
+    assert "cam/1" in reported[-1].reason

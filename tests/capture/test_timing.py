@@ -1,4 +1,4 @@
-"""Media time never goes back and the choice of frames does not drift."""
+"""Media times that never decrease, and a choice of frames that does not drift."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ferstream.capture.timing import LiveTimeline, MediaTimeline, Sampler
 
 MS = 1_000_000
 STEP = 40 * MS
-STAMPS = st.lists(st.one_of(st.none(), st.integers(-(10**15), 10**15)), max_size=60)
+PTS = st.lists(st.one_of(st.none(), st.integers(-(10**15), 10**15)), max_size=60)
 
 
-def placed(stamps_ms: list[int | None]) -> list[int]:
+def times_of(pts_ms: list[int | None]) -> list[int]:
     timeline = MediaTimeline(step_ns=STEP)
-    return [timeline.at(None if stamp is None else stamp * MS) // MS for stamp in stamps_ms]
+    return [timeline.at(None if pts is None else pts * MS) // MS for pts in pts_ms]
 
 
 @pytest.mark.parametrize(
-    ("stamps", "expected"),
+    ("pts", "expected"),
     [
         ([0, 40, 80], [0, 40, 80]),
         ([1000, 1040, 1080], [0, 40, 80]),
@@ -35,22 +35,22 @@ def placed(stamps_ms: list[int | None]) -> list[int]:
         ([0, 40, 5000, 10, 50], [0, 40, 5000, 5040, 5080]),
     ],
 )
-def test_stamps_become_times(stamps: list[int | None], expected: list[int]) -> None:
-    assert placed(stamps) == expected
+def test_pts_become_times(pts: list[int | None], expected: list[int]) -> None:
+    assert times_of(pts) == expected
 
 
 def test_a_second_pass_goes_on() -> None:
     first = MediaTimeline(step_ns=STEP)
-    for stamp in (0, STEP):
-        first.at(stamp)
+    for pts in (0, STEP):
+        first.at(pts)
     second = MediaTimeline(step_ns=STEP, start_ns=first.next_ns)
-    assert [second.at(stamp) for stamp in (0, STEP)] == [2 * STEP, 3 * STEP]
+    assert [second.at(pts) for pts in (0, STEP)] == [2 * STEP, 3 * STEP]
 
 
-@given(STAMPS)
-def test_times_always_grow(stamps: list[int | None]) -> None:
+@given(PTS)
+def test_times_always_grow(pts: list[int | None]) -> None:
     timeline = MediaTimeline(step_ns=STEP)
-    times = [timeline.at(stamp) for stamp in stamps]
+    times = [timeline.at(value) for value in pts]
     assert all(earlier < later for earlier, later in itertools.pairwise(times))
     assert not times or times[0] == 0
 
@@ -59,35 +59,35 @@ def test_times_always_grow(stamps: list[int | None]) -> None:
 def test_live_times_grow_and_stay_near_the_clock(arrivals: list[tuple[int | None, int]]) -> None:
     timeline = LiveTimeline()
     elapsed, last = 0, -1
-    for stamp, gap in arrivals:
+    for pts, gap in arrivals:
         elapsed += gap
-        now = timeline.at(stamp, elapsed)
+        now = timeline.at(pts, elapsed)
         assert now > last
         assert now - elapsed <= 2_000 * MS + len(arrivals)
         assert elapsed - now <= 2_000 * MS
         last = now
 
 
-def test_live_times_follow_good_stamps_not_their_arrival() -> None:
+def test_live_times_follow_good_pts_not_their_arrival() -> None:
     timeline = LiveTimeline()
     arrivals = [(5000, 0), (5040, 55), (5080, 79), (5120, 150)]
-    assert [timeline.at(stamp * MS, at * MS) // MS for stamp, at in arrivals] == [0, 40, 80, 120]
+    assert [timeline.at(pts * MS, at * MS) // MS for pts, at in arrivals] == [0, 40, 80, 120]
 
 
-def test_live_times_take_a_new_origin_when_stamps_jump() -> None:
+def test_live_times_take_a_new_origin_when_pts_jump() -> None:
     timeline = LiveTimeline()
     arrivals = [(0, 0), (40, 40), (9_000_000, 80), (9_000_040, 120)]
-    assert [timeline.at(stamp * MS, at * MS) // MS for stamp, at in arrivals] == [0, 40, 80, 120]
+    assert [timeline.at(pts * MS, at * MS) // MS for pts, at in arrivals] == [0, 40, 80, 120]
 
 
-def test_live_times_give_up_on_stamps_in_no_order() -> None:
+def test_live_times_give_up_on_pts_in_no_order() -> None:
     timeline = LiveTimeline()
     arrivals = [(0, 0), (240, 40), (200, 80), (280, 120), (160, 160)]
-    times = [timeline.at(stamp * MS, at * MS) // MS for stamp, at in arrivals]
+    times = [timeline.at(pts * MS, at * MS) // MS for pts, at in arrivals]
     assert times[0] == 0
     assert times[-1] >= 160
-    arrivals_later = [timeline.at(1_000_000 * MS, at * MS) // MS for at in (300, 340)]
-    assert arrivals_later == [300, 340]
+    later = [timeline.at(1_000_000 * MS, at * MS) // MS for at in (300, 340)]
+    assert later == [300, 340]
 
 
 def taken(fps: float, times_ns: list[int]) -> list[int]:
@@ -95,7 +95,7 @@ def taken(fps: float, times_ns: list[int]) -> list[int]:
     return [time for time in times_ns if sampler.take(time)]
 
 
-def test_zero_takes_all() -> None:
+def test_zero_fps_takes_all_frames() -> None:
     times = [n * STEP for n in range(50)]
     assert taken(0, times) == times
 
@@ -112,7 +112,7 @@ def test_the_rate_is_right(wanted: float, rate: float) -> None:
     assert abs(len(taken(wanted, times)) - 100 * wanted) <= 1
 
 
-def test_stamps_rounded_to_milliseconds_lose_no_frame_at_the_full_rate() -> None:
+def test_pts_rounded_to_milliseconds_lose_no_frame_at_the_full_rate() -> None:
     times = [round(n * 1000 / 30) * MS for n in range(300)]
     assert taken(30, times) == times
 
@@ -126,7 +126,7 @@ def test_a_gap_is_not_made_up_for() -> None:
     assert taken(10, [0, 10_000 * MS, 10_020 * MS, 10_040 * MS, 10_100 * MS]) == [0, 10_000 * MS, 10_100 * MS]
 
 
-def test_nonsense_is_refused() -> None:
+def test_values_out_of_range_are_refused() -> None:
     with pytest.raises(ValueError, match="analysis_fps"):
         Sampler(fps=-1)
     with pytest.raises(ValueError, match="step_ns"):

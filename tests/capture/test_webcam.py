@@ -24,7 +24,7 @@ def webcam(device: ScriptedDevice, counters: Counters, **options: Any) -> Webcam
     return WebcamSource(number=3, camera="desk", observer=counters, device=lambda number: device, **options)
 
 
-def test_pictures_become_frames(counters: Counters) -> None:
+def test_pictures_of_the_device_become_frames(counters: Counters) -> None:
     device = ScriptedDevice([PICTURE] * 3)
     source = webcam(device, counters)
     info = source.open()
@@ -48,14 +48,14 @@ def webcam_frames(device: ScriptedDevice, counters: Counters) -> Any:
     return source.frames()
 
 
-def test_a_missing_camera(counters: Counters) -> None:
+def test_a_missing_camera_is_an_error(counters: Counters) -> None:
     device = ScriptedDevice(there=False)
     with pytest.raises(SourceError, match=r"webcam:3: cannot be opened; check that /dev/video3 exists"):
         webcam(device, counters).open()
     assert device.released == 1
 
 
-def test_the_real_driver_says_no_too(counters: Counters) -> None:
+def test_a_missing_camera_is_an_error_with_the_real_driver(counters: Counters) -> None:
     source = WebcamSource(number=61, camera="desk", observer=counters, device=open_device)
     with pytest.raises(SourceError, match="webcam:61"):
         source.open()

@@ -1,4 +1,4 @@
-"""What every source keeps to, real or scripted."""
+"""The contract of every source, real or scripted."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from ferstream.capture.demo import DemoSource
+from ferstream.capture.options import Playback
 from ferstream.capture.recording import FileSource
 from ferstream.capture.source import Source
 from ferstream.capture.stream import StreamSource
@@ -44,7 +45,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path, counters: Counters) -> 
 def _makers(kind: str, folder: Path, counters: Counters, stack: ExitStack) -> Make:
     if kind in ("recording", "realtime"):
         path = clips.write_clip(folder / "clip.mp4", frames=FRAMES)
-        return lambda: FileSource(path=path, camera="door", observer=counters, realtime=kind == "realtime")
+        return lambda: FileSource(path=path, camera="door", observer=counters, playback=Playback(realtime=kind == "realtime"))
     if kind == "stream":
         body = clips.write_clip(folder / "clip.ts", codec="mpeg4", frames=FRAMES).read_bytes()
         port = stack.enter_context(http_stub.serving(http_stub.http_body("video/mp2t", body)))
@@ -58,7 +59,7 @@ def _makers(kind: str, folder: Path, counters: Counters, stack: ExitStack) -> Ma
 
 
 def all_frames(source: Source) -> list[Frame]:
-    """Until the end; for live ones that is an error."""
+    """Read to the end, which is an error for a live source."""
     frames: list[Frame] = []
     try:
         for frame in source.frames():
@@ -68,7 +69,7 @@ def all_frames(source: Source) -> list[Frame]:
     return frames
 
 
-def test_opening_tells_the_format(make: Make) -> None:
+def test_open_returns_the_format(make: Make) -> None:
     source = make()
     info = source.open()
     source.close()
@@ -117,14 +118,14 @@ def test_frames_outlive_their_source(make: Make) -> None:
 
 @pytest.fixture
 def no_collector() -> Iterator[None]:
-    """Without the garbage collector: what is not freed by its last reference stays."""
+    """Disable the garbage collector, so that only objects without references are freed."""
     gc.collect()
     gc.disable()
     yield
     gc.enable()
 
 
-def test_it_is_freed_with_its_last_reference(make: Make, no_collector: None) -> None:
+def test_a_source_is_freed_with_its_last_reference(make: Make, no_collector: None) -> None:
     source = make()
     source.open()
     frames = source.frames()
@@ -135,7 +136,7 @@ def test_it_is_freed_with_its_last_reference(make: Make, no_collector: None) -> 
     assert there() is None
 
 
-def test_close_is_for_any_time_and_more_than_once(make: Make) -> None:
+def test_close_is_allowed_at_any_time_and_more_than_once(make: Make) -> None:
     source = make()
     source.close()
     source.close()
@@ -155,10 +156,10 @@ def test_close_in_the_middle_ends_the_frames(make: Make, no_new_threads: None) -
     assert list(frames) == []
 
 
-def test_the_pulse_follows_the_frames(make: Make) -> None:
+def test_the_last_activity_follows_the_frames(make: Make) -> None:
     source = make()
     if isinstance(source, ScriptedSource):
-        pytest.skip("its pulse is written by the test")
+        pytest.skip("its last activity is set by the test")
     source.open()
     assert source.last_activity_ns == 0
     frame = next(iter(source.frames()))

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from ferstream.runtime.counters import Counters, Snapshot
-from ferstream.telemetry.collector import BuildInfo, OutboxReading, QueueReading, Readings, build_registry
+from ferstream.telemetry.collector import build_registry
 from ferstream.telemetry.health import Heartbeats, readiness
 from ferstream.telemetry.metrics import CATALOGUE, EMOTIONS, FRAME_STAGES, STAGES
+from ferstream.telemetry.readings import BuildInfo, OutboxReading, QueueReading, Readings
 from ferstream.telemetry.server import TelemetryServer
 from tests.support.prometheus import DEPLOY, PanelQuery, Prometheus, panel_queries, until
 

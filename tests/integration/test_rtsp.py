@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from ferstream.capture.factory import SourceOptions, open_source
+from ferstream.capture.limits import Timings
 from ferstream.capture.source import Source
-from ferstream.capture.stage import CameraRunner
+from ferstream.capture.stage import CameraRunner, RunnerCallbacks
 from ferstream.domain.event import CameraState, CameraStatus
 from ferstream.domain.frame import FrameInfo
 from ferstream.errors import SourceError, SourceTimeoutError
@@ -63,12 +64,14 @@ class Watched:
             camera="door",
             connect=lambda: opened(url, self.counters),
             live=True,
-            emit=lambda frame: self.infos.append(frame.info),  # not the pixels: memory is measured
-            on_state=self.states.append,
-            on_end=self.ended.set,
+            callbacks=RunnerCallbacks(
+                emit=lambda frame: self.infos.append(frame.info),  # not the pixels: memory is measured
+                on_state=self.states.append,
+                on_end=self.ended.set,
+            ),
             observer=self.counters,
             backoff=Backoff(floor_s=0.01, cap_s=0.1, rng=random.Random(1)),
-            frozen_after_s=0,
+            timings=Timings(frozen_after_s=0),
         )
 
     def times(self, status: CameraStatus) -> int:

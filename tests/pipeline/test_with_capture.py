@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
+from ferstream.capture.limits import Timings
 from ferstream.capture.source import Source
-from ferstream.capture.stage import CameraRunner
+from ferstream.capture.stage import CameraRunner, RunnerCallbacks
 from ferstream.domain.event import CameraStatus, TrackChange
 from ferstream.domain.frame import Frame
 from ferstream.errors import SourceFormatError, SourceTimeoutError
@@ -32,12 +33,10 @@ def add(rig: Rig, name: str, sources: Sequence[Source], *, live: bool, grace_s: 
             camera=name,
             connect=lambda: next(coming, None) or ScriptedSource(linger=True),
             live=live,
-            emit=callbacks.emit,
-            on_state=callbacks.on_state,
-            on_end=callbacks.on_end,
+            callbacks=RunnerCallbacks(emit=callbacks.emit, on_state=callbacks.on_state, on_end=callbacks.on_end),
             observer=rig.counters,
             backoff=Backoff(floor_s=0.001, cap_s=0.002, rng=random.Random(1)),
-            grace_s=grace_s,
+            timings=Timings(grace_s=grace_s),
         )
         made.append(runner)
         return runner

@@ -1,4 +1,4 @@
-"""Writes tiny real recordings with libav: any codec, pixel format, size, stamps, rotation, and damage."""
+"""Writes tiny real recordings with libav: any codec, pixel format, size, timestamps, rotation, and damage."""
 
 from __future__ import annotations
 
@@ -51,13 +51,23 @@ def write_clip(
     pixel_format: str = "yuv420p",
     size: tuple[int, int] = SIZE,
     frames: int = 10,
-    stamps_ms: Iterable[int] | None = None,
+    pts_ms: Iterable[int] | None = None,
     tags: Mapping[str, str] | None = None,
     options: Mapping[str, str] | None = None,
     muxing: Mapping[str, str] | None = None,
     still: bool = False,
 ) -> Path:
-    """Encode test cards; ``stamps_ms`` gives their times (else 25 a second), ``muxing`` is for the container. Returns the path."""
+    """Encode test cards and return the path.
+
+    Args:
+        path: The file; its suffix chooses the container.
+        codec: libav's encoder; ``pixel_format`` libav's pixel format.
+        size: (width, height) in pixels.
+        frames: Number of frames.
+        pts_ms: Their times in milliseconds; None for 25 per second.
+        tags: Metadata of the container; ``options`` of the encoder; ``muxing`` options of the container.
+        still: Whether every frame is the same.
+    """
     with av.open(str(path), "w", options=dict(muxing or {})) as container:
         container.metadata.update(tags or {})
         stream = container.add_stream(codec, rate=RATE, options=dict(options or {}))
@@ -65,12 +75,12 @@ def write_clip(
         stream.width, stream.height = size
         stream.pix_fmt = pixel_format
         stream.codec_context.thread_count = 1
-        if stamps_ms is not None:
+        if pts_ms is not None:
             stream.codec_context.time_base = Fraction(1, 1000)
-        times = list(stamps_ms) if stamps_ms is not None else list(range(frames))
-        for number, stamp in enumerate(times):
+        times = list(pts_ms) if pts_ms is not None else list(range(frames))
+        for number, pts in enumerate(times):
             frame = av.VideoFrame.from_ndarray(card(size, 0 if still else number), format="rgb24").reformat(format=pixel_format)
-            frame.pts, frame.time_base = stamp, stream.codec_context.time_base or Fraction(1, RATE)
+            frame.pts, frame.time_base = pts, stream.codec_context.time_base or Fraction(1, RATE)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path

@@ -1,4 +1,4 @@
-"""Servers that answer one way: a status, silence, garbage, or a file; on a free port of loopback."""
+"""Servers with one fixed answer: a status, silence, garbage, or a file; on a free port of loopback."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Answer = Callable[[socket.socket, threading.Event], None]
 
 
 def says(text: str | bytes) -> Answer:
-    """Read a request, then send this and hang up."""
+    """Read a request, then send ``text`` and close."""
     content = text.encode() if isinstance(text, str) else text
 
     def answer(connection: socket.socket, stop: threading.Event) -> None:
@@ -25,14 +25,14 @@ def says(text: str | bytes) -> Answer:
 
 
 class Transcript:
-    """Answers every request of a connection the same way and keeps what was asked; ``{cseq}`` becomes the request's."""
+    """Answers every request with ``text`` and keeps the requests; ``{cseq}`` is replaced by the request's number."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self.text = ""
 
     def __call__(self, connection: socket.socket, stop: threading.Event) -> None:
-        """Serve one connection until the client hangs up."""
+        """Serve one connection until the client closes it."""
         while request := connection.recv(65536).decode():
             self.text += request
             number = re.search(r"CSeq: (\d+)", request)
@@ -40,12 +40,12 @@ class Transcript:
 
 
 def says_nothing(connection: socket.socket, stop: threading.Event) -> None:
-    """Accept, and stay silent."""
+    """Accept, and send nothing."""
     stop.wait(PATIENCE_S)
 
 
 def http_body_then_silence(kind: str, body: bytes) -> Answer:
-    """Promise twice this content, send it once, and stay silent."""
+    """Announce twice the length of ``body``, send it once, then send nothing."""
 
     def answer(connection: socket.socket, stop: threading.Event) -> None:
         connection.recv(65536)
@@ -72,7 +72,7 @@ def http_body(kind: str, body: bytes) -> Answer:
 
 @contextmanager
 def serving(answer: Answer) -> Iterator[int]:
-    """Answer every connection this way; gives the port."""
+    """Serve ``answer`` on every connection; yields the port."""
     stop = threading.Event()
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(0.05)
@@ -81,7 +81,7 @@ def serving(answer: Answer) -> Iterator[int]:
     def handle(connection: socket.socket) -> None:
         with connection:
             connection.settimeout(PATIENCE_S)
-            with suppress(OSError):  # the client may go when it likes
+            with suppress(OSError):  # the client may close at any time
                 answer(connection, stop)
 
     def accept() -> None:
@@ -107,7 +107,7 @@ def serving(answer: Answer) -> Iterator[int]:
 
 
 def free_port() -> int:
-    """A port nobody listens on just now."""
+    """Return a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

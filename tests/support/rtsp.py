@@ -1,4 +1,4 @@
-"""A real RTSP server in a process of its own, which can be killed, frozen and started again on the same port."""
+"""A real RTSP server in a process of its own, which can be killed, suspended and started again on the same port."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class RtspServer:
         self.port, self._control_port = free_port(), free_port()
 
     def url(self, name: str, *, port: int | None = None) -> str:
-        """The address of a clip, played over and over; ``port`` of a proxy before the server, if any."""
+        """Return the URL of a clip, which is played in a loop; ``port`` is that of a proxy, if any."""
         return f"rtsp://127.0.0.1:{port or self.port}/{name}?play_count=0"
 
     def start(self) -> None:
-        """Start it and wait until it answers; more than once."""
+        """Start the server and wait until it answers; a running server is kept."""
         if self._process is not None and self._process.poll() is None:
             return
         command = [str(SERVER), "--dir", str(self._folder), "--host", "127.0.0.1"]
@@ -44,18 +44,18 @@ class RtspServer:
             pause.wait(0.02)
 
     def kill(self) -> None:
-        """Cut every connection, as pulling the plug does."""
+        """End the process, which closes every connection."""
         if self._process is not None:
             self._process.kill()
             self._process.wait(PATIENCE_S)
 
     def freeze(self) -> None:
-        """Keep the connections and say nothing."""
+        """Suspend the process: connections stay open and silent."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Go on."""
+        """Resume the process."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
@@ -69,7 +69,7 @@ class RtspServer:
 
 @contextmanager
 def rtsp_server(folder: Path) -> Iterator[RtspServer]:
-    """A server for the time of a test."""
+    """Run a server for the time of a test."""
     server = RtspServer(folder)
     server.start()
     try:

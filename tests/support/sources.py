@@ -1,11 +1,11 @@
-"""A camera whose whole life is written down: what each step does, and where it hangs."""
+"""Scripted sources: frames, errors and waits in a given order; and reading a source to its end."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
-from ferstream.capture.source import SourceInfo
+from ferstream.capture.source import Source, SourceInfo
 from ferstream.domain.frame import Frame
 from tests.support.builders import frame
 from tests.support.runners import PATIENCE_S
@@ -13,11 +13,17 @@ from tests.support.runners import PATIENCE_S
 INFO = SourceInfo(width=64, height=48, fps=25.0, frames=None, duration_s=None, codec="scripted (gray)")
 
 Step = Frame | BaseException | Callable[[], None]
-"""A frame is yielded, an error raised, anything else called (it may wait)."""
+"""A step of a script: a frame is yielded, an error is raised, a function is called (it may wait)."""
 
 
 class ScriptedSource:
-    """Implements ``Source``: plays ``steps``, then ends, or with ``linger`` waits to be closed."""
+    """Implements ``Source`` by a script.
+
+    Args:
+        steps: What ``frames`` does, in order.
+        opening: What ``open`` raises or calls.
+        linger: Whether ``frames`` waits to be closed after the last step, instead of ending.
+    """
 
     def __init__(
         self,
@@ -37,7 +43,7 @@ class ScriptedSource:
         return self._closed.is_set()
 
     def open(self) -> SourceInfo:
-        """Open as written."""
+        """Raise or call ``opening``."""
         if isinstance(self._opening, BaseException):
             raise self._opening
         if self._opening is not None:
@@ -59,28 +65,36 @@ class ScriptedSource:
             self._closed.wait(PATIENCE_S)
 
     def close(self) -> None:
-        """Remember it, and end what lingers."""
+        """Count the call, and end ``frames``."""
         self.closes += 1
         self._closed.set()
 
 
 class Hang:
-    """A native call that ``close`` does not end; ``release`` lets it go, so that the test leaves no thread."""
+    """A native call that ``close`` does not end; ``release`` ends it, so that the test leaves no thread."""
 
     def __init__(self) -> None:
         self.reached = threading.Event()
         self._released = threading.Event()
 
     def __call__(self) -> None:
-        """Hang."""
+        """Wait for ``release``."""
         self.reached.set()
         self._released.wait(PATIENCE_S)
 
     def release(self) -> None:
-        """Return at last."""
+        """End the call."""
         self._released.set()
 
 
 def some_frames(count: int, *, live: bool = True, first: int = 0) -> list[Frame]:
-    """Frames numbered from ``first``."""
+    """Return ``count`` frames, numbered from ``first``."""
     return [frame(index, live=live) for index in range(first, first + count)]
+
+
+def frames_of(source: Source) -> list[Frame]:
+    """Open a source, read all its frames, and close it."""
+    source.open()
+    frames = list(source.frames())
+    source.close()
+    return frames

@@ -1,11 +1,15 @@
-"""What the tests of telemetry share: a clock they own and a counters with a life behind it."""
+"""Fixtures of the telemetry tests: a clock moved by hand, counters with values in them, running servers."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pytest
 
 from ferstream.runtime.counters import Counters
+from ferstream.telemetry.server import TelemetryServer
 from tests.support.clock import FakeClock
+from tests.support.telemetry import TOKEN, server_of
 
 
 @pytest.fixture
@@ -37,3 +41,19 @@ def counters(clock: FakeClock) -> Counters:
     counters.count("outbox_dropped", "max_events", 5)
     counters.count("batch_limit_halved")
     return counters
+
+
+@pytest.fixture
+def server(counters: Counters) -> Iterator[TelemetryServer]:
+    server = server_of(counters)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def guarded(counters: Counters) -> Iterator[TelemetryServer]:
+    server = server_of(counters, token=TOKEN)
+    server.start()
+    yield server
+    server.stop()

@@ -14,7 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ferstream.runtime.counters import Counters, HistogramValue, Snapshot
 from ferstream.telemetry import metrics
-from ferstream.telemetry.collector import BuildInfo, OutboxReading, PipelineCollector, QueueReading, Readings, build_registry, cumulative
+from ferstream.telemetry.collector import PipelineCollector, build_registry, cumulative
+from ferstream.telemetry.readings import BuildInfo, OutboxReading, QueueReading, Readings
 
 BUILD = BuildInfo("1.2.3", "emotion-edge/1.0.0", "openvino")
 CAMERAS = ["door", "yard"]
@@ -76,7 +77,7 @@ def bare(counters: Counters) -> CollectorRegistry:
         ("ferstream_build_info", {"version": "1.2.3", "model": "emotion-edge/1.0.0", "backend": "openvino"}, 1),
     ],
 )
-def test_a_reading_arrives_under_its_name(counters: Counters, name: str, labels: dict[str, str], value: float) -> None:
+def test_each_value_has_its_series(counters: Counters, name: str, labels: dict[str, str], value: float) -> None:
     assert full(counters).get_sample_value(name, labels) == value
 
 
@@ -96,7 +97,7 @@ def test_series_of_a_known_camera_exist_at_zero() -> None:
         assert registry.get_sample_value("ferstream_outbox_dropped_total", {"reason": reason}) == 0
 
 
-def test_what_does_not_exist_is_left_out_and_not_zero(counters: Counters) -> None:
+def test_a_metric_without_a_subject_has_no_series(counters: Counters) -> None:
     registry = bare(counters)
     for name in ("ferstream_mqtt_connected", "ferstream_outbox_events", "ferstream_outbox_degraded", "ferstream_gpu_memory_bytes"):
         assert registry.get_sample_value(name) is None
@@ -109,7 +110,7 @@ def test_a_removed_camera_keeps_its_counts_but_is_not_down(counters: Counters) -
     assert registry.get_sample_value("ferstream_frames_total", {"camera": "door", "stage": "capture"}) == 12
 
 
-def test_a_scrape_reads_the_ledger_once() -> None:
+def test_a_scrape_takes_one_snapshot() -> None:
     counters, reads = Counters(), []
 
     def snapshot() -> Snapshot:
@@ -168,7 +169,7 @@ def test_bucket_bounds_are_written_as_prometheus_writes_them() -> None:
     assert cumulative(HistogramValue((0.005, 1.0), (1, 2, 3), 9.0)) == [("0.005", 1.0), ("1.0", 3.0), ("+Inf", 6.0)]
 
 
-def test_promtool_finds_nothing_to_criticise(counters: Counters) -> None:
+def test_promtool_accepts_the_metrics(counters: Counters) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed (Debian: apt-get install prometheus)")

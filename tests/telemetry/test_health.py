@@ -1,4 +1,4 @@
-"""Health is a judgement over beats and checks."""
+"""Health from heartbeats, readiness from checks."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_time_before_a_pause_of_the_process_counts_against_nobody(counters: Coun
     assert "detection-0" in heartbeats(counters, clock).stale(not_before_ns=woke_ns)
 
 
-def test_a_limit_of_nothing_is_refused() -> None:
+def test_a_limit_of_zero_is_refused() -> None:
     with pytest.raises(ValueError, match="stale_after_s"):
         Heartbeats(beats=dict, stale_after_s=0)
 
@@ -79,7 +79,7 @@ def test_a_report_is_ok_only_if_every_check_is(answers: dict[str, bool]) -> None
     assert json.loads(json.dumps(report.as_json()))["status"] == ("ok" if report.ok else "unavailable")
 
 
-def test_checks_are_asked_anew_each_time() -> None:
+def test_checks_run_at_each_request() -> None:
     answers = iter([False, True])
     ready = readiness([lambda: Check("broker", next(answers))])
     assert [ready().ok, ready().ok] == [False, True]

@@ -1,4 +1,4 @@
-"""The watchdog vouches only for progress, and says what stood still."""
+"""The watchdog: reset only while every stage makes progress, and a report of the stage that hangs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ JOIN_S = 10.0
 
 
 class Calls:
-    """What the watchdog did."""
+    """Records the calls of the watchdog."""
 
     def __init__(self) -> None:
         self.alive = 0
@@ -37,11 +37,11 @@ def watchdog_of(counters: Counters, clock: FakeClock, calls: Calls, *, interval_
     return Watchdog(heartbeats=heartbeats, interval_s=interval_s, on_alive=calls.on_alive, on_stuck=calls.on_stuck, clock=clock)
 
 
-def look_after(watchdog: Watchdog, clock: FakeClock, seconds: float) -> bool:
+def check_for(watchdog: Watchdog, clock: FakeClock, seconds: float) -> bool:
     for _ in range(int(seconds)):
         clock.advance(1)
-        seen = watchdog.look()
-    return seen
+        healthy = watchdog.check()
+    return healthy
 
 
 @pytest.fixture
@@ -49,51 +49,51 @@ def calls() -> Calls:
     return Calls()
 
 
-def test_progress_is_vouched_for(clock: FakeClock, calls: Calls) -> None:
+def test_the_watchdog_is_reset_while_stages_make_progress(clock: FakeClock, calls: Calls) -> None:
     counters = Counters(clock=clock)
     watchdog = watchdog_of(counters, clock, calls)
     for _ in range(20):
         counters.beat("capture")
-        assert look_after(watchdog, clock, 1)
+        assert check_for(watchdog, clock, 1)
     assert (calls.alive, calls.stuck) == (20, [])
 
 
-def test_a_stuck_stage_silences_it_and_is_reported_once(clock: FakeClock, calls: Calls, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_stuck_stage_is_reported_once_without_a_reset(clock: FakeClock, calls: Calls, caplog: pytest.LogCaptureFixture) -> None:
     counters = Counters(clock=clock)
     watchdog = watchdog_of(counters, clock, calls)
     counters.beat("inference")
-    look_after(watchdog, clock, 5)
-    vouched = calls.alive
+    check_for(watchdog, clock, 5)
+    resets = calls.alive
     with caplog.at_level(logging.CRITICAL):
-        assert not look_after(watchdog, clock, 4)
-    assert (calls.alive, calls.stuck) == (vouched, ["inference"])
+        assert not check_for(watchdog, clock, 4)
+    assert (calls.alive, calls.stuck) == (resets, ["inference"])
     assert "stage inference made no progress for 6.0 s" in caplog.text
-    assert "in test_a_stuck_stage_silences_it_and_is_reported_once" in caplog.text
+    assert "in test_a_stuck_stage_is_reported_once_without_a_reset" in caplog.text
 
 
-def test_a_stage_that_recovers_is_vouched_for_and_reported_again_later(clock: FakeClock, calls: Calls) -> None:
+def test_a_stage_that_recovers_and_hangs_again_is_reported_twice(clock: FakeClock, calls: Calls) -> None:
     counters = Counters(clock=clock)
     watchdog = watchdog_of(counters, clock, calls)
     for _ in range(2):
         counters.beat("inference")
-        assert look_after(watchdog, clock, 1)
-        assert not look_after(watchdog, clock, 8)
+        assert check_for(watchdog, clock, 1)
+        assert not check_for(watchdog, clock, 8)
     assert calls.stuck == ["inference", "inference"]
 
 
-def test_a_process_that_was_paused_is_not_judged_by_the_pause(clock: FakeClock, calls: Calls) -> None:
+def test_a_suspended_process_does_not_count_as_stuck(clock: FakeClock, calls: Calls) -> None:
     counters = Counters(clock=clock)
     watchdog = watchdog_of(counters, clock, calls)
     counters.beat("capture")
-    look_after(watchdog, clock, 1)
+    check_for(watchdog, clock, 1)
     clock.advance(3600)
-    assert watchdog.look()
-    assert look_after(watchdog, clock, 4)
-    assert not look_after(watchdog, clock, 4)
+    assert watchdog.check()
+    assert check_for(watchdog, clock, 4)
+    assert not check_for(watchdog, clock, 4)
     assert calls.stuck == ["capture"]
 
 
-def test_the_thread_looks_and_ends(clock: FakeClock, calls: Calls) -> None:
+def test_the_thread_checks_and_ends(clock: FakeClock, calls: Calls) -> None:
     counters = Counters(clock=clock)
     counters.beat("capture")
     watchdog = watchdog_of(counters, clock, calls, interval_s=0.005)
@@ -113,7 +113,7 @@ def test_stop_interrupts_a_long_wait(clock: FakeClock, calls: Calls) -> None:
     assert calls.alive == 0
 
 
-def test_stop_before_start_is_fine(clock: FakeClock, calls: Calls) -> None:
+def test_stop_before_start_is_allowed(clock: FakeClock, calls: Calls) -> None:
     watchdog_of(Counters(clock=clock), clock, calls).stop()
 
 
@@ -140,6 +140,6 @@ def test_stacks_show_every_thread_without_its_variables() -> None:
     assert "hunter2" not in text
 
 
-def test_an_interval_of_nothing_is_refused(clock: FakeClock, calls: Calls) -> None:
+def test_an_interval_of_zero_is_refused(clock: FakeClock, calls: Calls) -> None:
     with pytest.raises(ValueError, match="interval_s"):
         watchdog_of(Counters(clock=clock), clock, calls, interval_s=0)

@@ -1,0 +1,60 @@
+"""Options that several sources share; plain values without any work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ferstream.capture.credentials import Credentials
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoding:
+    """How libav decodes.
+
+    Attributes:
+        threads: Decoder threads.
+        thread_type: libav's ``SLICE`` (adds no latency), ``FRAME`` or ``AUTO``.
+    """
+
+    threads: int = 1
+    thread_type: str = "SLICE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Playback:
+    """How a recording is played.
+
+    Attributes:
+        loop: Start again at the end; frame numbers and media times continue.
+        realtime: Play at media speed, as a camera would; frames are then ``live``.
+        speed: Without ``realtime``: play at so many times media speed and drop nothing; 0 = as fast as possible.
+    """
+
+    loop: bool = False
+    realtime: bool = False
+    speed: float = 0.0
+
+    @property
+    def pace(self) -> float:
+        """Media seconds per second; 0 = as fast as possible."""
+        return 1.0 if self.realtime else self.speed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connecting:
+    """How a stream is connected.
+
+    Attributes:
+        transport: RTSP over ``tcp`` or ``udp``.
+        connect_timeout_s: Longest time to connect, in seconds.
+        read_timeout_s: Longest time without data, in seconds.
+        credentials: User name and password; None to use those in the URL, if any.
+        password_file: File that holds the password, read at each connect.
+    """
+
+    transport: str = "tcp"
+    connect_timeout_s: float = 10.0
+    read_timeout_s: float = 5.0
+    credentials: Credentials | None = None
+    password_file: Path | None = None
