@@ -152,7 +152,7 @@ class Daemon:
                 time_constant_s=settings.tracking.smoothing_s, min_confidence=settings.inference.min_confidence
             ),
             sinks=(sink, *self._extra_sinks),
-            allow=FaceRateLimit(max_hz=settings.mqtt.max_hz_per_face).allows,
+            allow=FaceRateLimit(max_hz=settings.publishing.max_hz_per_face).allows,
         )
         pipeline = Pipeline(
             components=components, config=pipeline_config(settings), counters=counters, clock=self._clock, on_error=_log_error

@@ -59,7 +59,7 @@ def pipeline_config(settings: Settings) -> PipelineConfig:
         staleness_s=settings.runtime.staleness_s,
         max_batch=settings.inference.max_batch,
         max_wait_s=settings.inference.max_wait_ms / 1000,
-        summary_interval_s=settings.mqtt.summary_interval_s,
+        summary_interval_s=settings.publishing.summary_interval_s,
         per_face=not settings.privacy.aggregate_only,
         min_group_size=settings.privacy.min_group_size,
     )

@@ -6,10 +6,13 @@ guessed at. Text from the environment is turned into the kind its key wants befo
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -20,10 +23,11 @@ from pydantic import (
     SecretStr,
 )
 
-from ferstream.settings.urls import check_url, lower_scheme, refuse_half_url, split_listen
+from ferstream.settings.urls import check_host_ports, check_url, lower_scheme, refuse_half_url, split_listen
 
 URL_SCHEMES = ("rtsp", "rtsps", "http", "https")
 BROKER_SCHEMES = ("mqtt", "mqtts", "ws", "wss")
+WEBHOOK_SCHEMES = ("https", "http")
 EMBEDDED = "embedded"
 _MIN_CORNERS = 3
 
@@ -60,9 +64,11 @@ class NotInFile:
 
     Attributes:
         file_key: The key beside it that names a file with the secret.
+        check: Raises ValueError, with a text that does not hold it, for a secret that is not valid.
     """
 
     file_key: str
+    check: Callable[[str], object] = str
 
 
 def _text_to_path(value: object) -> object:
@@ -91,6 +97,42 @@ def _check_broker_url(value: str) -> str:
     if value != EMBEDDED:
         check_url(value, schemes=BROKER_SCHEMES)
     return lower_scheme(value)
+
+
+def _check_webhook_url(value: str) -> str:
+    check_url(value, schemes=WEBHOOK_SCHEMES)
+    if "@" in value.partition("://")[2].partition("/")[0]:
+        raise ValueError("expected a URL without user name and password; requests are signed with webhook.secret_file")
+    return lower_scheme(value)
+
+
+def _check_brokers(value: str) -> str:
+    check_host_ports(value)
+    return value
+
+
+def _check_kinds(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value or len(set(value)) != len(value):
+        raise ValueError("expected at least one of face, track, summary, each once")
+    return value
+
+
+def signing_key(secret: str) -> bytes:
+    """Return the key of a Standard Webhooks secret: ``whsec_`` and base64, or any other text as it is.
+
+    Raises:
+        ValueError: The text after ``whsec_`` is not base64, or stands for nothing.
+    """
+    prefix, _, encoded = secret.partition("_")
+    if prefix != "whsec":
+        return secret.encode()
+    try:
+        key = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if not key:
+        raise ValueError("expected base64 after whsec_")
+    return key
 
 
 def _check_listen(value: str) -> str:
@@ -132,9 +174,13 @@ SourceText = Annotated[
     RelativeToFile(unless=r"(?i)[a-z][a-z0-9+.-]*:"),
 ]
 BrokerUrl = Annotated[str, Field(strict=True), AfterValidator(_check_broker_url)]
+WebhookUrl = Annotated[str, Field(strict=True), AfterValidator(_check_webhook_url)]
+KafkaBrokers = Annotated[str, Field(strict=True), AfterValidator(_check_brokers)]
+EventKinds = Annotated[tuple[Literal["face", "track", "summary"], ...], AfterValidator(_check_kinds)]
 Listen = Annotated[str, Field(strict=True), AfterValidator(_check_listen)]
 Prefix = Annotated[str, Field(strict=True), AfterValidator(_check_prefix)]
 Polygon = Annotated[tuple[tuple[Fraction, Fraction], ...], AfterValidator(_check_polygon)]
 Masks = tuple[Polygon, ...]
 Password = Annotated[SecretStr | None, NotInFile("password_file")]
 Token = Annotated[SecretStr | None, NotInFile("token_file")]
+SigningSecret = Annotated[SecretStr | None, NotInFile("secret_file", signing_key)]

@@ -14,6 +14,8 @@ from ferstream.settings.model import CameraSettings, Settings
 
 ENV_PREFIX = "FERSTREAM_"
 CAMERAS = "cameras"
+MOVED: dict[tuple[str, ...], tuple[str, ...]] = {("mqtt", key): ("publishing", key) for key in ("max_hz_per_face", "summary_interval_s")}
+"""Keys whose old place still works: old path, new path."""
 _WORDS = {
     "true": True,
     "yes": True,
@@ -50,7 +52,7 @@ def walk(model: type[Section], path: tuple[str, ...] = ()) -> Iterator[tuple[tup
 def field_at(path: tuple[str | int, ...]) -> FieldInfo | None:
     """Return the model's field at a path (cameras by number), None if there is none that holds a value."""
     names = tuple(part for part in path if isinstance(part, str))
-    return Settings.model_fields[CAMERAS] if names == (CAMERAS,) else dict(walk(Settings)).get(names)
+    return Settings.model_fields[CAMERAS] if names == (CAMERAS,) else dict(walk(Settings)).get(MOVED.get(names, names))
 
 
 def from_text(text: str, info: FieldInfo) -> Any:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from ferstream.settings.cross_checks import contradictions
 from ferstream.settings.keys import CAMERAS, known_keys
 from ferstream.settings.model import Settings
+from ferstream.settings.moved import move_old_keys
 from ferstream.settings.overlay import add_environment, add_flags
 from ferstream.settings.problems import Origin, Problem, SettingsError, dotted, explain
 from ferstream.settings.raw_values import Tree
@@ -31,11 +32,13 @@ class Loaded:
         settings: The settings.
         file: The file that was read, None if there is none.
         origins: Origin of each value that is no default, by path (cameras by number).
+        notes: What the user should change although it works, such as a key at its old place; one line each, for the log.
     """
 
     settings: Settings
     file: Path | None
     origins: Mapping[tuple[str | int, ...], Origin]
+    notes: tuple[str, ...] = ()
 
 
 def load_settings(
@@ -80,13 +83,14 @@ def load(
     tree = Tree() if path is None else read_toml(path)
     add_environment(tree, environ)
     add_flags(tree, flags or {})
+    notes = move_old_keys(tree)
     settings = _validate(tree)
     if secrets:
         settings = with_secrets(settings, environ, tree=tree)
         unsafe = unsafe_listen(settings, tree.origin(("http", "listen")))
         if unsafe is not None:
             raise SettingsError([unsafe])
-    return Loaded(settings=settings, file=path, origins=tree.origins)
+    return Loaded(settings=settings, file=path, origins=tree.origins, notes=notes)
 
 
 def find_file() -> Path | None:

@@ -109,6 +109,15 @@ class InferenceSettings(f.Section):
     """Classifier threads; 0 = automatic."""
 
 
+class PublishingSettings(f.Section):
+    """How often events are published, on every sink."""
+
+    max_hz_per_face: f.Number = 10.0
+    """Highest rate of face events for each track, in events per second; 0 = every analysed frame."""
+    summary_interval_s: f.Seconds = 10.0
+    """Time between summaries of a camera, in seconds."""
+
+
 class MqttSettings(f.Section):
     """Publishing to MQTT."""
 
@@ -136,10 +145,6 @@ class MqttSettings(f.Section):
     """MQTT keep-alive."""
     prefix: f.Prefix = "ferstream"
     """First levels of every topic: <prefix>/<node>/..."""
-    max_hz_per_face: f.Number = 10.0
-    """Most face events a second for each track; 0 = every analysed frame."""
-    summary_interval_s: f.Seconds = 10.0
-    """Time between summaries."""
     commands: f.Flag = False
     """true obeys <prefix>/<node>/<camera>/set."""
 
@@ -152,6 +157,63 @@ class MqttSettings(f.Section):
     def embedded(self) -> bool:
         """Whether ferstream starts a broker of its own."""
         return self.url == f.EMBEDDED
+
+
+class WebhookSettings(f.Section):
+    """Sending events to a web server, as CloudEvents over HTTP."""
+
+    url: f.WebhookUrl | None = None
+    """https://... or http://... that receives a POST for each event; left out = no webhook."""
+    events: f.EventKinds = ("track", "summary")
+    """Kinds of events to send: face, track, summary."""
+    secret_file: f.FilePath | None = None
+    """File with the secret that signs each request (Standard Webhooks: whsec_ and base64, or any text)."""
+    secret: f.SigningSecret = None
+    """The secret itself: environment or credential only."""
+    ca_file: f.FilePath | None = None
+    """Certificates to trust, PEM; the system's if left out."""
+    timeout_s: f.Seconds = 10.0
+    """Longest wait for the response to one request, in seconds."""
+    max_in_flight: Annotated[int, Field(strict=True, ge=1, le=64)] = 4
+    """Highest number of requests at the same time."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether events are sent to a web server."""
+        return self.url is not None
+
+    @property
+    def signing_key(self) -> bytes | None:
+        """Key of the HMAC that signs requests; None = requests are not signed."""
+        return None if self.secret is None else f.signing_key(self.secret.get_secret_value())
+
+
+class KafkaSettings(f.Section):
+    """Sending events to Apache Kafka."""
+
+    brokers: f.KafkaBrokers | None = None
+    """Brokers to start from, host:port, separated by commas; left out = no Kafka."""
+    topic: Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9._-]{1,249}$")] = "ferstream"
+    """Topic of all events; the key of a message is the camera's name."""
+    events: f.EventKinds = ("face", "track", "summary")
+    """Kinds of events to send: face, track, summary."""
+    security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
+    """Security of the connection: plaintext, ssl (TLS), sasl_plaintext or sasl_ssl (TLS and a password)."""
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    """How the password is proven to the broker, with sasl_plaintext and sasl_ssl."""
+    username: f.Text | None = None
+    """User name at the brokers."""
+    password_file: f.FilePath | None = None
+    """File with the password."""
+    password: f.Password = None
+    """The password itself: environment or credential only."""
+    ca_file: f.FilePath | None = None
+    """Certificates to trust, PEM; the system's if left out."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether events are sent to Kafka."""
+        return self.brokers is not None
 
 
 class OutboxSettings(f.Section):
@@ -257,7 +319,10 @@ class Settings(f.Section, BaseSettings):  # type: ignore[misc]  # the two kinds 
     detection: DetectionSettings = DetectionSettings()
     tracking: TrackingSettings = TrackingSettings()
     inference: InferenceSettings = InferenceSettings()
+    publishing: PublishingSettings = PublishingSettings()
     mqtt: MqttSettings = MqttSettings()
+    webhook: WebhookSettings = WebhookSettings()
+    kafka: KafkaSettings = KafkaSettings()
     outbox: OutboxSettings = OutboxSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()

@@ -12,10 +12,10 @@ from pydantic.fields import FieldInfo
 
 from ferstream.runtime.redaction import redact
 from ferstream.settings.fields import Section
-from ferstream.settings.keys import CAMERAS, is_secret
+from ferstream.settings.keys import CAMERAS, MOVED, is_secret
 from ferstream.settings.loader import Loaded
 from ferstream.settings.model import CameraSettings, Settings
-from ferstream.settings.problems import DEFAULT, Origin
+from ferstream.settings.problems import DEFAULT, Origin, dotted
 
 SCHEMA_NAME = "ferstream.schema.json"
 MASK = "***"
@@ -27,7 +27,7 @@ _HEAD = f"""\
 # file (FERSTREAM_DETECTION__WIDTH=320, FERSTREAM_CAMERAS__DOOR__SOURCE=rtsp://...), a flag over both.
 # Relative paths count from the folder of this file. Unknown keys are errors.
 # Passwords and tokens do not belong here: name a file, set a variable such as FERSTREAM_MQTT__PASSWORD, or
-# use a systemd credential (mqtt_password, http_token, camera_<name>_password).
+# use a systemd credential (mqtt_password, http_token, webhook_secret, kafka_password, camera_<name>_password).
 # Written by "ferstream config reference"; docs/configuration.md says more.
 """
 _EXAMPLES: dict[str, Any] = {
@@ -42,6 +42,13 @@ _EXAMPLES: dict[str, Any] = {
     "mqtt.ca_file": "/etc/ferstream/ca.pem",
     "mqtt.cert_file": "/etc/ferstream/client.pem",
     "mqtt.key_file": "/etc/ferstream/client.key",
+    "webhook.url": "https://example.org/events",
+    "webhook.secret_file": "/etc/ferstream/secrets/webhook",
+    "webhook.ca_file": "/etc/ferstream/ca.pem",
+    "kafka.brokers": "kafka1.lan:9092,kafka2.lan:9092",
+    "kafka.username": "ferstream",
+    "kafka.password_file": "/etc/ferstream/secrets/kafka",
+    "kafka.ca_file": "/etc/ferstream/ca.pem",
     "http.token_file": "/etc/ferstream/secrets/http",
 }
 """Shown in the reference where a key has no default, or an empty one that says nothing."""
@@ -65,6 +72,8 @@ def schema() -> str:
     made = Settings.model_json_schema()
     made = {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": "ferstream.toml"}
     tables: dict[str, Any] = made["$defs"]
+    for (table, key), new in MOVED.items():
+        tables[f"{table.title()}Settings"]["properties"][key] = {"deprecated": True, "description": f"Is now {dotted(new)}."}
     for model in (CameraSettings, *(info.annotation for info in Settings.model_fields.values())):
         if isinstance(model, type) and issubclass(model, Section):
             for key in [key for key, info in model.model_fields.items() if is_secret(info)]:
@@ -106,13 +115,13 @@ def _section_lines(section: type[Section], table: str) -> Iterator[str]:
             yield from _key_lines(key, info, f"{table}.{key}")
 
 
-def _key_lines(key: str, info: FieldInfo, dotted: str) -> list[str]:
-    value = _EXAMPLES[dotted] if dotted in _EXAMPLES else info.get_default(call_default_factory=True)
-    if dotted == "cameras.name":
+def _key_lines(key: str, info: FieldInfo, name: str) -> list[str]:
+    value = _EXAMPLES[name] if name in _EXAMPLES else info.get_default(call_default_factory=True)
+    if name == "cameras.name":
         return [f"{f'#{key} = {toml_value(value)}':<44}  # {info.description}  (required)"]
-    if dotted == "cameras.source":
+    if name == "cameras.source":
         return [f"{f'#{key} = {toml_value(value)}':<44}  # {info.description}  (required)"]
-    example = "  (an example)" if dotted in _EXAMPLES else ""
+    example = "  (an example)" if name in _EXAMPLES else ""
     return [f"{f'#{key} = {toml_value(value)}':<44}  # {info.description}{example}"]
 
 

@@ -8,82 +8,74 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import SecretStr
 
 from ferstream.errors import ConfigError
 from ferstream.runtime.redaction import register_secret
+from ferstream.settings.fields import NotInFile, Section
+from ferstream.settings.keys import CAMERAS, marks
 from ferstream.settings.model import Settings
-from ferstream.settings.problems import DEFAULT, Origin, Problem, SettingsError
+from ferstream.settings.problems import DEFAULT, Origin, Problem, SettingsError, dotted
 from ferstream.settings.raw_values import Tree
 from ferstream.telemetry.access import parse_listen, require_token
 
+_Section = TypeVar("_Section", bound=Section)
 _LONGEST_SECRET = 65_536
 
 
 def with_secrets(settings: Settings, environ: Mapping[str, str], *, tree: Tree | None = None) -> Settings:
     """Return the settings with every password and token that can be found filled in.
 
+    Args:
+        settings: Settings as they were read: their secrets came from variables or URLs.
+        environ: Variables; ``CREDENTIALS_DIRECTORY`` names the folder of systemd credentials.
+        tree: Names the origin of a key in errors.
+
     Raises:
-        SettingsError: A file that a key names cannot be read or is empty.
+        SettingsError: A file that a key names cannot be read, is empty, or holds a secret that is not valid.
     """
-    problems: list[Problem] = []
-    folder = Path(environ["CREDENTIALS_DIRECTORY"]) if environ.get("CREDENTIALS_DIRECTORY") else None
+    finder = _SecretFinder(environ, settings, tree or Tree())
+    cameras = tuple(finder.fill(c, (CAMERAS, i), f"camera_{c.name}") for i, c in enumerate(settings.cameras))
+    tables = {key: finder.fill(table, (key,), key) for key, table in settings if isinstance(table, Section)}
+    if finder.problems:
+        raise SettingsError(finder.problems)
+    return settings.model_copy(update={CAMERAS: cameras, **tables})
 
-    def find(
-        key: str,
-        path: tuple[str | int, ...],
-        value: SecretStr | None,
-        file: Path | None,
-        credential: str,
-    ) -> SecretStr | None:
-        try:
-            secret = value or read_secret(file, folder, credential)
-        except ValueError as exc:
-            problems.append(Problem(tree.origin(path) if tree else DEFAULT, key, str(exc)))
-            return None
-        if secret is not None:
-            register_secret(secret.get_secret_value())
-        return secret
 
-    cameras = tuple(
-        c.model_copy(
-            update={
-                "password": find(
-                    f"cameras.{c.name}.password_file",
-                    ("cameras", i, "password_file"),
-                    c.password,
-                    c.password_file,
-                    f"camera_{c.name}_password",
-                ),
-                "password_file": None if c.password else c.password_file,
-            }
-        )
-        for i, c in enumerate(settings.cameras)
-    )
-    mqtt, http = settings.mqtt, settings.http
-    password = find(
-        "mqtt.password_file",
-        ("mqtt", "password_file"),
-        mqtt.password,
-        mqtt.password_file,
-        "mqtt_password",
-    )
-    token = find(
-        "http.token_file",
-        ("http", "token_file"),
-        http.token,
-        http.token_file,
-        "http_token",
-    )
-    if problems:
-        raise SettingsError(problems)
-    changed = {
-        "cameras": cameras,
-        "mqtt": mqtt.model_copy(update={"password": password}),
-        "http": http.model_copy(update={"token": token}),
-    }
-    return settings.model_copy(update=changed)
+class _SecretFinder:
+    """Fills in the secrets of tables, and collects what is wrong with their files."""
+
+    def __init__(self, environ: Mapping[str, str], settings: Settings, tree: Tree) -> None:
+        folder = environ.get("CREDENTIALS_DIRECTORY")
+        self._folder = Path(folder) if folder else None
+        self._names = {CAMERAS: [{"name": camera.name} for camera in settings.cameras]}
+        self._tree = tree
+        self.problems: list[Problem] = []
+
+    def fill(self, section: _Section, path: tuple[str | int, ...], credential: str) -> _Section:
+        """Return the table with its secrets."""
+        marked = ((key, mark) for key, info in type(section).model_fields.items() for mark in marks(info) if isinstance(mark, NotInFile))
+        for key, mark in marked:
+            given = getattr(section, key)
+            try:
+                secret = given or read_secret(getattr(section, mark.file_key), self._folder, f"{credential}_{key}")
+                _register(secret, mark)
+            except ValueError as exc:
+                where = (*path, key if given else mark.file_key)
+                self.problems.append(Problem(self._tree.origin(where), dotted(where, self._names), str(exc)))
+            else:
+                section = section.model_copy(update={key: secret} | ({mark.file_key: None} if given else {}))
+        return section
+
+
+def _register(secret: SecretStr | None, mark: NotInFile) -> None:
+    if secret is not None:
+        text = secret.get_secret_value()
+        register_secret(text)
+        register_secret(text.removeprefix("whsec_"))
+        mark.check(text)
 
 
 def read_secret(file: Path | None, credentials: Path | None, name: str) -> SecretStr | None:
@@ -112,16 +104,14 @@ def read_secret(file: Path | None, credentials: Path | None, name: str) -> Secre
 
 def secret_files(settings: Settings) -> Iterator[tuple[str, Path]]:
     """Yield the key and path of every file that holds a secret."""
-    for camera in settings.cameras:
-        if camera.password_file:
-            yield f"cameras.{camera.name}.password_file", camera.password_file
-    for key, path in (
-        ("mqtt.password_file", settings.mqtt.password_file),
-        ("mqtt.key_file", settings.mqtt.key_file),
-        ("http.token_file", settings.http.token_file),
-    ):
-        if path:
-            yield key, path
+    tables: list[tuple[str, Section]] = [(f"{CAMERAS}.{camera.name}", camera) for camera in settings.cameras]
+    tables += [(key, table) for key, table in settings if isinstance(table, Section)]
+    for name, table in tables:
+        keys = [mark.file_key for info in type(table).model_fields.values() for mark in marks(info) if isinstance(mark, NotInFile)]
+        for key in [*keys, "key_file"]:
+            path = getattr(table, key, None)
+            if path is not None:
+                yield f"{name}.{key}", path
 
 
 def readable_by_others(path: Path) -> bool:

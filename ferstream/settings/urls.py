@@ -64,6 +64,21 @@ def split_listen(value: str) -> tuple[str, int]:
     return inner, int(port)
 
 
+def check_host_ports(value: str) -> None:
+    """Check a list of ``host:port`` separated by commas.
+
+    Raises:
+        ValueError: With what was expected.
+    """
+    for part in value.split(","):
+        try:
+            host, port = split_listen(part.strip())
+        except ValueError:
+            raise ValueError("expected host:port, or several separated by commas, such as kafka1:9092,kafka2:9092") from None
+        if port == 0 or not host:
+            raise ValueError("expected a port of 1 to 65535")
+
+
 def without_credentials(data: Any, key: str) -> Any:
     """Move the user name and password of ``data[key]``, a URL, into keys of their own; those that are given win."""
     url = data.get(key) if isinstance(data, dict) else None

@@ -161,5 +161,5 @@ def test_a_credential_that_may_not_be_seen_is_told(monkeypatch: pytest.MonkeyPat
     (line,) = complaints(DOOR + "[http]\nenabled = false\n[mqtt]\npassword_file = 'none'", {"FERSTREAM_HTTP__TOKEN": "token"})
     assert line == "f.toml:7: mqtt.password_file: none cannot be read: No such file or directory"
     lines = complaints(DOOR, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
-    assert len(lines) == 3
+    assert len(lines) == 5
     assert all(line.endswith("cannot be read: Permission denied") for line in lines)

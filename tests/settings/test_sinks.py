@@ -1,0 +1,133 @@
+"""Settings of publishing and of the sinks: defaults, what is refused, and keys at their old place."""
+
+from __future__ import annotations
+
+import base64
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from ferstream.runtime.redaction import redact
+from ferstream.settings import KafkaSettings, Settings, WebhookSettings, load
+
+from .conftest import Complaints, Reader
+
+
+def test_webhook_and_kafka_are_off_by_default() -> None:
+    assert not Settings().webhook.enabled
+    assert not Settings().kafka.enabled
+    assert WebhookSettings(url="https://h/x").enabled
+    assert KafkaSettings(brokers="h:9092").enabled
+
+
+def test_a_secret_of_standard_webhooks_is_decoded() -> None:
+    encoded = base64.b64encode(b"key of some length").decode()
+    assert WebhookSettings.model_validate({"secret": f"whsec_{encoded}"}).signing_key == b"key of some length"
+    assert WebhookSettings.model_validate({"secret": "plain"}).signing_key == b"plain"
+    assert WebhookSettings().signing_key is None
+
+
+def test_a_webhook_secret_that_is_not_base64_is_an_error_that_does_not_show_it(tmp_path: Path, complaints: Complaints) -> None:
+    (tmp_path / "w").write_text("whsec_not*base64")
+    assert complaints('[webhook]\nsecret_file = "w"') == ["f.toml:2: webhook.secret_file: expected base64 after whsec_"]
+    assert complaints("", {"FERSTREAM_WEBHOOK__SECRET": "whsec_"}) == [
+        "environment FERSTREAM_WEBHOOK__SECRET: webhook.secret: expected base64 after whsec_"
+    ]
+
+
+def test_a_webhook_secret_is_redacted_with_and_without_its_prefix(read: Reader) -> None:
+    read("", {"FERSTREAM_WEBHOOK__SECRET": "whsec_YWJjZGVmZ2g="})
+    assert redact("whsec_YWJjZGVmZ2g= YWJjZGVmZ2g=") == "*** ***"
+
+
+def test_secrets_of_the_sinks_come_from_files_and_credentials(tmp_path: Path, read: Reader) -> None:
+    (tmp_path / "k").write_text("kafka-pass\n")
+    (tmp_path / "webhook_secret").write_text("webhook-pass\n")
+    settings = read('[kafka]\npassword_file = "k"', {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert settings.kafka.password is not None
+    assert settings.kafka.password.get_secret_value() == "kafka-pass"
+    assert settings.webhook.signing_key == b"webhook-pass"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("[webhook]\nurl = 'ftp://h'", 'f.toml:2: webhook.url: expected a URL that begins with https:// or http://, found "ftp://h"'),
+        (
+            "[webhook]\nurl = 'https://u:hunter2@h/x'",
+            (
+                "f.toml:2: webhook.url: expected a URL without user name and password; requests are signed with webhook.secret_file, "
+                'found "https://***@h/x"'
+            ),
+        ),
+        (
+            "[webhook]\nevents = []",
+            "f.toml:2: webhook.events: expected at least one of face, track, summary, each once, found a list of 0",
+        ),
+        ("[webhook]\nevents = ['left']", "f.toml:2: webhook.events[0]: expected 'face', 'track' or 'summary', found \"left\""),
+        (
+            "[webhook]\nurl = 'http://h'\nca_file = '/ca'",
+            "f.toml:3: webhook.ca_file: has no effect: http is not encrypted; write https:// in webhook.url, or take the key out",
+        ),
+        (
+            "[kafka]\nbrokers = 'a:9092,b'",
+            (
+                "f.toml:2: kafka.brokers: expected host:port, or several separated by commas, such as kafka1:9092,kafka2:9092, "
+                'found "a:9092,b"'
+            ),
+        ),
+        (
+            "[kafka]\nusername = 'u'",
+            "f.toml:2: kafka.username: has no effect with security plaintext; write sasl_ssl or sasl_plaintext, or take the key out",
+        ),
+        (
+            "[kafka]\nsecurity = 'sasl_plaintext'\nca_file = '/ca'",
+            "f.toml:3: kafka.ca_file: has no effect with security sasl_plaintext; write ssl or sasl_ssl, or take the key out",
+        ),
+        (
+            "[kafka]\nbrokers = 'a:1'\nsecurity = 'sasl_ssl'",
+            "f.toml:1: kafka.username: is missing: security sasl_ssl needs a user name and a password",
+        ),
+    ],
+)
+def test_a_mistake_in_the_settings_of_a_sink_is_explained(text: str, line: str, complaints: Complaints) -> None:
+    assert complaints(text) == [line]
+
+
+def test_a_list_of_events_may_come_from_a_variable(read: Reader) -> None:
+    assert read("", {"FERSTREAM_WEBHOOK__EVENTS": '["face"]'}).webhook.events == ("face",)
+
+
+def test_keys_at_their_old_place_work_and_leave_a_note(tmp_path: Path) -> None:
+    file = tmp_path / "f.toml"
+    file.write_text("[mqtt]\nmax_hz_per_face = 3\n")
+    loaded = load(file, environ={"FERSTREAM_MQTT__SUMMARY_INTERVAL_S": "60"})
+    assert (loaded.settings.publishing.max_hz_per_face, loaded.settings.publishing.summary_interval_s) == (3, 60)
+    assert loaded.notes == (
+        f"mqtt.max_hz_per_face is now publishing.max_hz_per_face ({file}:2)",
+        "mqtt.summary_interval_s is now publishing.summary_interval_s (environment FERSTREAM_MQTT__SUMMARY_INTERVAL_S)",
+    )
+    assert str(loaded.origins["publishing", "max_hz_per_face"]) == f"{file}:2"
+
+
+def test_keys_at_their_new_place_leave_no_note(tmp_path: Path) -> None:
+    (tmp_path / "f.toml").write_text("[publishing]\nmax_hz_per_face = 3\n")
+    assert load(tmp_path / "f.toml", environ={}).notes == ()
+
+
+def test_the_same_value_at_both_places_is_taken(read: Reader) -> None:
+    text = "[mqtt]\nmax_hz_per_face = 3\n[publishing]\nmax_hz_per_face = 3\n"
+    assert read(text).publishing.max_hz_per_face == 3
+
+
+def test_different_values_at_both_places_are_an_error(complaints: Complaints) -> None:
+    text = "[mqtt]\nmax_hz_per_face = 3\n[publishing]\nmax_hz_per_face = 4\n"
+    expected = "is now publishing.max_hz_per_face, which has another value (f.toml:4); take mqtt.max_hz_per_face out"
+    assert complaints(text) == [f"f.toml:2: mqtt.max_hz_per_face: {expected}"]
+
+
+@pytest.mark.parametrize("text", ["mqtt = 3", "publishing = 3\n[mqtt]\nmax_hz_per_face = 3", "[mqtt]\nmax_hz_per_face = 'x'"])
+def test_a_wrong_kind_at_an_old_place_is_an_error(text: str, complaints: Complaints) -> None:
+    assert tomllib.loads(text)
+    assert len(complaints(text)) == 1
