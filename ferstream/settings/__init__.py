@@ -1,4 +1,4 @@
-"""Settings: one frozen model, read from a file, the environment and flags. Only ``app`` and the commands see it."""
+"""Settings: one frozen model, read from a file, the environment and flags. Only ``app`` and the commands import it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,15 @@ from ferstream.settings.model import (
     DetectionSettings,
     HttpSettings,
     InferenceSettings,
-    KafkaSettings,
     LogSettings,
-    MqttSettings,
-    OutboxSettings,
     PrivacySettings,
-    PublishingSettings,
     RuntimeSettings,
     Settings,
     TrackingSettings,
     WatchdogSettings,
-    WebhookSettings,
 )
 from ferstream.settings.reload import Changes, diff
+from ferstream.settings.sinks import KafkaSettings, MqttSettings, OutboxSettings, PublishingSettings, WebhookSettings
 
 __all__ = [
     "CameraSettings",

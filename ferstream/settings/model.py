@@ -6,15 +6,13 @@ User names and passwords are taken out of URLs when the model is made: ``source`
 from __future__ import annotations
 
 import re
-from pathlib import Path
+import socket
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from ferstream.settings import fields as f
-from ferstream.settings.host import host_name, state_directory
-from ferstream.settings.urls import split_listen, without_credentials
+from ferstream.settings.sinks import KafkaSettings, MqttSettings, OutboxSettings, PublishingSettings, WebhookSettings
 
 DEFAULT_CAMERA = {"name": "webcam", "source": "webcam:0"}
 """What is watched when no camera is given."""
@@ -61,7 +59,7 @@ class CameraSettings(f.Section):
     @model_validator(mode="before")
     @classmethod
     def _take_credentials_out(cls, data: Any) -> Any:
-        return without_credentials(data, "source")
+        return f.without_credentials(data, "source")
 
 
 class DetectionSettings(f.Section):
@@ -109,129 +107,6 @@ class InferenceSettings(f.Section):
     """Classifier threads; 0 = automatic."""
 
 
-class PublishingSettings(f.Section):
-    """How often events are published, on every sink."""
-
-    max_hz_per_face: f.Number = 10.0
-    """Highest rate of face events for each track, in events per second; 0 = every analysed frame."""
-    summary_interval_s: f.Seconds = 10.0
-    """Time between summaries of a camera, in seconds."""
-
-
-class MqttSettings(f.Section):
-    """Publishing to MQTT."""
-
-    url: f.BrokerUrl = f.EMBEDDED
-    """embedded (a broker of our own on loopback), mqtt://host:1883, mqtts://host:8883, ws:// or wss://."""
-    username: f.Text | None = None
-    """User name at the broker; taken from the URL if it is there."""
-    password_file: f.FilePath | None = None
-    """File with the broker's password."""
-    password: f.Password = None
-    """The password itself: environment or credential only."""
-    ca_file: f.FilePath | None = None
-    """Certificates to trust, PEM; the system's if left out."""
-    cert_file: f.FilePath | None = None
-    """Client certificate, PEM."""
-    key_file: f.FilePath | None = None
-    """Key of the client certificate, PEM."""
-    insecure: f.Flag = False
-    """true does not verify the broker's certificate: for a test only."""
-    protocol: Literal[5, "3.1.1"] = 5
-    """MQTT version: 5 or "3.1.1"."""
-    client_id: f.Text = ""
-    """MQTT client id; empty = ferstream-<node>."""
-    keepalive_s: Annotated[int, Field(strict=True, ge=1, le=65_535)] = 30
-    """MQTT keep-alive."""
-    prefix: f.Prefix = "ferstream"
-    """First levels of every topic: <prefix>/<node>/..."""
-    commands: f.Flag = False
-    """true obeys <prefix>/<node>/<camera>/set."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _take_credentials_out(cls, data: Any) -> Any:
-        return without_credentials(data, "url")
-
-    @property
-    def embedded(self) -> bool:
-        """Whether ferstream starts a broker of its own."""
-        return self.url == f.EMBEDDED
-
-
-class WebhookSettings(f.Section):
-    """Sending events to a web server, as CloudEvents over HTTP."""
-
-    url: f.WebhookUrl | None = None
-    """https://... or http://... that receives a POST for each event; left out = no webhook."""
-    events: f.EventKinds = ("track", "summary")
-    """Kinds of events to send: face, track, summary."""
-    secret_file: f.FilePath | None = None
-    """File with the secret that signs each request (Standard Webhooks: whsec_ and base64, or any text)."""
-    secret: f.SigningSecret = None
-    """The secret itself: environment or credential only."""
-    ca_file: f.FilePath | None = None
-    """Certificates to trust, PEM; the system's if left out."""
-    timeout_s: f.Seconds = 10.0
-    """Longest wait for the response to one request, in seconds."""
-    max_in_flight: Annotated[int, Field(strict=True, ge=1, le=64)] = 4
-    """Highest number of requests at the same time."""
-
-    @property
-    def enabled(self) -> bool:
-        """Whether events are sent to a web server."""
-        return self.url is not None
-
-    @property
-    def signing_key(self) -> bytes | None:
-        """Key of the HMAC that signs requests; None = requests are not signed."""
-        return None if self.secret is None else f.signing_key(self.secret.get_secret_value())
-
-
-class KafkaSettings(f.Section):
-    """Sending events to Apache Kafka."""
-
-    brokers: f.KafkaBrokers | None = None
-    """Brokers to start from, host:port, separated by commas; left out = no Kafka."""
-    topic: Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9._-]{1,249}$")] = "ferstream"
-    """Topic of all events; the key of a message is the camera's name."""
-    events: f.EventKinds = ("face", "track", "summary")
-    """Kinds of events to send: face, track, summary."""
-    security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
-    """Security of the connection: plaintext, ssl (TLS), sasl_plaintext or sasl_ssl (TLS and a password)."""
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
-    """How the password is proven to the broker, with sasl_plaintext and sasl_ssl."""
-    username: f.Text | None = None
-    """User name at the brokers."""
-    password_file: f.FilePath | None = None
-    """File with the password."""
-    password: f.Password = None
-    """The password itself: environment or credential only."""
-    ca_file: f.FilePath | None = None
-    """Certificates to trust, PEM; the system's if left out."""
-
-    @property
-    def enabled(self) -> bool:
-        """Whether events are sent to Kafka."""
-        return self.brokers is not None
-
-
-class OutboxSettings(f.Section):
-    """Events that wait for the broker."""
-
-    path: f.AutoOrPath = "auto"
-    """auto = $STATE_DIRECTORY/outbox, else ~/.local/state/ferstream/outbox; memory = none on disk."""
-    max_events: f.Positive = 100_000
-    """Most events kept; beyond it the oldest go."""
-    max_bytes: f.Positive = 67_108_864
-    """Most bytes kept; beyond it the oldest go."""
-
-    @property
-    def directory(self) -> Path | None:
-        """Where it lies on disk; None for memory only."""
-        return None if self.path == "memory" else state_directory() / "outbox" if self.path == "auto" else Path(self.path)
-
-
 class HttpSettings(f.Section):
     """Metrics and health pages."""
 
@@ -247,12 +122,12 @@ class HttpSettings(f.Section):
     @property
     def host(self) -> str:
         """Address to listen on."""
-        return split_listen(self.listen)[0]
+        return f.split_listen(self.listen)[0]
 
     @property
     def port(self) -> int:
         """Port to listen on; 0 = any free one."""
-        return split_listen(self.listen)[1]
+        return f.split_listen(self.listen)[1]
 
     @property
     def loopback(self) -> bool:
@@ -294,23 +169,13 @@ class WatchdogSettings(f.Section):
     """A stage without progress for so long: stacks to the log, exit non-zero; 0 = off (30 under systemd's watchdog)."""
 
 
-class Settings(f.Section, BaseSettings):  # type: ignore[misc]  # the two kinds of config are merged by pydantic
-    """All settings of one node."""
+def host_name() -> str:
+    """Return the first label of the host name, without characters that a topic cannot have."""
+    return re.sub(r"[/+#\s\x00]", "-", socket.gethostname().partition(".")[0])[:64] or "ferstream"
 
-    # One source, the values handed over: ``reading`` lays file, environment and flags over each other key by
-    # key and keeps where each came from, which the library's own sources forget (ADR 30).
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Leave the environment, ``.env`` and secret folders to ``reading``."""
-        return (init_settings,)
+class Settings(f.Section):
+    """All settings of one node. Making it reads no file and no variable: ``loader.load`` does."""
 
     node: f.NodeName = Field(default_factory=host_name)
     """Name of this box in topics and events; the host name if left out."""

@@ -12,10 +12,10 @@ from pydantic.fields import FieldInfo
 
 from ferstream.runtime.redaction import redact
 from ferstream.settings.fields import Section
-from ferstream.settings.keys import CAMERAS, MOVED, is_secret
+from ferstream.settings.keys import CAMERAS, MOVED, secret_keys
 from ferstream.settings.loader import Loaded
 from ferstream.settings.model import CameraSettings, Settings
-from ferstream.settings.problems import DEFAULT, Origin, dotted
+from ferstream.settings.problems import DEFAULT, KeyPath, Origin, dotted
 
 SCHEMA_NAME = "ferstream.schema.json"
 MASK = "***"
@@ -76,7 +76,7 @@ def schema() -> str:
         tables[f"{table.title()}Settings"]["properties"][key] = {"deprecated": True, "description": f"Is now {dotted(new)}."}
     for model in (CameraSettings, *(info.annotation for info in Settings.model_fields.values())):
         if isinstance(model, type) and issubclass(model, Section):
-            for key in [key for key, info in model.model_fields.items() if is_secret(info)]:
+            for key in secret_keys(model):
                 del tables[model.__name__]["properties"][key]
     return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
 
@@ -111,7 +111,7 @@ def toml_value(value: object) -> str:
 
 def _section_lines(section: type[Section], table: str) -> Iterator[str]:
     for key, info in section.model_fields.items():
-        if not is_secret(info):
+        if key not in secret_keys(section):
             yield from _key_lines(key, info, f"{table}.{key}")
 
 
@@ -129,20 +129,20 @@ def _first_line(section: type[Section]) -> str:
     return (section.__doc__ or "").partition("\n")[0]
 
 
-def _shown_section(loaded: Loaded, path: tuple[str | int, ...], section: Section) -> Iterator[str]:
+def _shown_section(loaded: Loaded, path: KeyPath, section: Section) -> Iterator[str]:
     for key in type(section).model_fields:
         value = getattr(section, key)
         if value is not None:
             yield _shown_line(loaded, (*path, key), value)
 
 
-def _shown_line(loaded: Loaded, path: tuple[str | int, ...], value: object) -> str:
+def _shown_line(loaded: Loaded, path: KeyPath, value: object) -> str:
     plain = MASK if isinstance(value, SecretStr) else redact(str(value)) if isinstance(value, str | Path) else value
     text = f"{path[-1]} = {toml_value(plain)}"
     return f"{text:<44}  # {_origin(loaded, path)}"
 
 
-def _origin(loaded: Loaded, path: tuple[str | int, ...]) -> Origin:
+def _origin(loaded: Loaded, path: KeyPath) -> Origin:
     """Where a value came from; credentials that stood in a URL came from where the URL did."""
     inside = {"username", "password"} & {path[-1]} and path not in loaded.origins
     url = (*path[:-1], "source" if path[0] == CAMERAS else "url")

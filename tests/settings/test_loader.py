@@ -10,7 +10,7 @@ import pytest
 from ferstream.errors import ConfigError, ExitCode
 from ferstream.settings import Settings, load, load_settings
 from ferstream.settings.keys import env_names
-from ferstream.settings.overlay import OTHERS
+from ferstream.settings.sources import OTHER_VARIABLES
 from ferstream.settings.problems import SettingsError
 
 from .conftest import Complaints, Reader
@@ -233,9 +233,9 @@ def test_variables_of_the_scripts_in_deploy_are_none_of_our_business(read: Reade
     scripts = "".join(file.read_text(errors="replace") for file in (root_dir / "deploy").rglob("*") if file.is_file())
     used = set(re.findall(r"\bFERSTREAM_[A-Z_]+\b", scripts))
     settings = {name for name in env_names() if "<" not in name}
-    assert used >= OTHERS
-    assert used - settings - OTHERS == {name for name in used if name.startswith("FERSTREAM_CAMERAS__")}
-    assert read("", dict.fromkeys(OTHERS, "x")) == Settings()
+    assert used >= OTHER_VARIABLES
+    assert used - settings - OTHER_VARIABLES == {name for name in used if name.startswith("FERSTREAM_CAMERAS__")}
+    assert read("", dict.fromkeys(OTHER_VARIABLES, "x")) == Settings()
 
 
 def test_an_ill_typed_variable_is_told_by_its_name(complaints: Complaints) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ferstream.settings import CameraSettings, HttpSettings, MqttSettings, OutboxSettings, Settings
-from ferstream.settings.urls import split_listen
+from ferstream.settings.fields import split_listen
 
 
 def camera(source: str, **fields: object) -> CameraSettings:
