@@ -24,12 +24,13 @@ from pydantic import (
     SecretStr,
 )
 
+from ferstream.runtime.addresses import parse_listen, split_host_port
+
 URL_SCHEMES = ("rtsp", "rtsps", "http", "https")
 BROKER_SCHEMES = ("mqtt", "mqtts", "ws", "wss")
 WEBHOOK_SCHEMES = ("https", "http")
 EMBEDDED = "embedded"
 _MIN_CORNERS = 3
-_MAX_PORT = 65_535
 
 
 class Section(BaseModel):
@@ -136,7 +137,7 @@ def signing_key(secret: str) -> bytes:
 
 
 def _check_listen(value: str) -> str:
-    split_listen(value)
+    parse_listen(value)
     return value
 
 
@@ -189,26 +190,6 @@ def lower_scheme(value: str) -> str:
     return f"{scheme.lower()}://{rest}" if separator else value
 
 
-def split_listen(value: str) -> tuple[str, int]:
-    """Split ``host:port`` or ``[v6]:port``.
-
-    Raises:
-        ValueError: It is neither.
-    """
-    host, _, port = value.rpartition(":")
-    inner = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    if (
-        not inner
-        or (":" in inner and inner == host)
-        or not port.isascii()
-        or not port.isdecimal()
-        or int(port) > _MAX_PORT
-        or re.search(r"\s", inner)
-    ):
-        raise ValueError("expected address:port, such as 127.0.0.1:9108")
-    return inner, int(port)
-
-
 def check_host_ports(value: str) -> None:
     """Check a list of ``host:port`` separated by commas.
 
@@ -217,11 +198,11 @@ def check_host_ports(value: str) -> None:
     """
     for part in value.split(","):
         try:
-            host, port = split_listen(part.strip())
+            _, port = split_host_port(part.strip())
         except ValueError:
-            raise ValueError("expected host:port, or several separated by commas, such as kafka1:9092,kafka2:9092") from None
-        if port == 0 or not host:
-            raise ValueError("expected a port of 1 to 65535")
+            port = None
+        if not port:
+            raise ValueError("expected host:port, or several separated by commas, such as kafka1:9092,kafka2:9092")
 
 
 def without_credentials(data: Any, key: str) -> Any:

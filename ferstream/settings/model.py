@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from ferstream.runtime.addresses import parse_listen
 from ferstream.settings import fields as f
 from ferstream.settings.sinks import KafkaSettings, MqttSettings, OutboxSettings, PublishingSettings, WebhookSettings
 
@@ -122,17 +123,17 @@ class HttpSettings(f.Section):
     @property
     def host(self) -> str:
         """Address to listen on."""
-        return f.split_listen(self.listen)[0]
+        return parse_listen(self.listen).host
 
     @property
     def port(self) -> int:
         """Port to listen on; 0 = any free one."""
-        return f.split_listen(self.listen)[1]
+        return parse_listen(self.listen).port
 
     @property
     def loopback(self) -> bool:
         """Whether only this machine can reach it."""
-        return self.host in {"localhost", "::1"} or re.fullmatch(r"127(\.\d{1,3}){3}", self.host) is not None
+        return parse_listen(self.listen).loopback
 
 
 class LogSettings(f.Section):

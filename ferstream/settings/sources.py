@@ -82,13 +82,13 @@ class _OldMqttSettings(MqttSettings):
     summary_interval_s: f.Seconds
 
 
-class _VariableSettings(Settings, BaseSettings):  # type: ignore[misc]  # the two kinds of config are merged by pydantic
+class _VariableSettings(Settings, BaseSettings):
     """The keys of the settings as variables have them: it is read from, never made (ADR 30)."""
 
     # "strict" makes the library turn text into the kind of each key before the model, which is strict, sees it.
     model_config = SettingsConfigDict(strict=True, defer_build=True, env_prefix=ENV_PREFIX, env_nested_delimiter=_DELIMITER)
 
-    cameras: dict[str, CameraSettings]
+    cameras: dict[str, CameraSettings]  # type: ignore[assignment]
     mqtt: _OldMqttSettings
 
 

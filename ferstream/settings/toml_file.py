@@ -106,8 +106,9 @@ def _syntax_problem(path: Path, text: str, exc: Exception) -> Problem:
     numbers = [int(word) for word in re.findall(r"\d+", place)]
     column = f" (column {numbers[1]})" if len(numbers) > 1 else ""
     line = numbers[0] if numbers else text.rstrip("\n").count("\n") + 1
-    if message == "Cannot overwrite a value":
-        return Problem(Origin(str(path), line), "", f"a key is given twice{column}")
+    key = _LINE.match(text.split("\n")[line - 1]) if message == "Cannot overwrite a value" else None
+    if key is not None:
+        return Problem(Origin(str(path), line), key["table"] or key["key"], "is given twice")
     return Problem(Origin(str(path), line), "", f"is not valid TOML: {message}{column}")
 
 

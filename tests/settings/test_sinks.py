@@ -68,7 +68,7 @@ def test_secrets_of_the_sinks_come_from_files_and_credentials(tmp_path: Path, re
         ("[webhook]\nevents = ['left']", "f.toml:2: webhook.events[0]: expected 'face', 'track' or 'summary', found \"left\""),
         (
             "[webhook]\nurl = 'http://h'\nca_file = '/ca'",
-            "f.toml:3: webhook.ca_file: has no effect: http is not encrypted; write https:// in webhook.url, or take the key out",
+            "f.toml:3: webhook.ca_file: has no effect: http is not encrypted; write https:// in webhook.url, or remove the key",
         ),
         (
             "[kafka]\nbrokers = 'a:9092,b'",
@@ -79,11 +79,11 @@ def test_secrets_of_the_sinks_come_from_files_and_credentials(tmp_path: Path, re
         ),
         (
             "[kafka]\nusername = 'u'",
-            "f.toml:2: kafka.username: has no effect with security plaintext; write sasl_ssl or sasl_plaintext, or take the key out",
+            "f.toml:2: kafka.username: has no effect with security plaintext; write sasl_ssl or sasl_plaintext, or remove the key",
         ),
         (
             "[kafka]\nsecurity = 'sasl_plaintext'\nca_file = '/ca'",
-            "f.toml:3: kafka.ca_file: has no effect with security sasl_plaintext; write ssl or sasl_ssl, or take the key out",
+            "f.toml:3: kafka.ca_file: has no effect with security sasl_plaintext; write ssl or sasl_ssl, or remove the key",
         ),
         (
             "[kafka]\nbrokers = 'a:1'\nsecurity = 'sasl_ssl'",
@@ -123,7 +123,7 @@ def test_the_same_value_at_both_places_is_taken(read: Reader) -> None:
 
 def test_different_values_at_both_places_are_an_error(complaints: Complaints) -> None:
     text = "[mqtt]\nmax_hz_per_face = 3\n[publishing]\nmax_hz_per_face = 4\n"
-    expected = "is now publishing.max_hz_per_face, which has another value (f.toml:4); take mqtt.max_hz_per_face out"
+    expected = "is now publishing.max_hz_per_face, which has another value (f.toml:4); remove mqtt.max_hz_per_face"
     assert complaints(text) == [f"f.toml:2: mqtt.max_hz_per_face: {expected}"]
 
 
