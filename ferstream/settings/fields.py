@@ -1,7 +1,7 @@
-"""The kinds of value a setting can have, and what their checks say.
+"""The types of settings, with their checks and the texts of their errors.
 
-Numbers, booleans and texts are strict: ``width = "640"`` in a file is a mistake that is told, not
-guessed at. Text from the environment is turned into the kind its key wants before (``sources.py``).
+Numbers, booleans and texts are strict: ``width = "640"`` in a file is an error. Text of a variable is converted to the
+type of its key before it reaches these checks (``sources.py``).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _MIN_CORNERS = 3
 
 
 class Section(BaseModel):
-    """A table of the file: frozen, no unknown keys, values never in an error's text."""
+    """Base of every table of the file: frozen, unknown keys are errors, and errors do not show values."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -46,10 +46,10 @@ class Section(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class RelativeToFile:
-    """Marks a key whose relative path counts from the folder of the settings file.
+    """Marks a key whose relative path starts at the folder of the settings file.
 
     Attributes:
-        unless: Pattern of values that are no path, matched from their beginning.
+        unless: Pattern of values that are not paths, matched at their beginning.
     """
 
     unless: str = r"(?!)"
@@ -61,11 +61,11 @@ class RelativeToFile:
 
 @dataclass(frozen=True, slots=True)
 class NotInFile:
-    """Marks a secret: it comes from a file of its own, the environment or a systemd credential.
+    """Marks a secret. It comes from a file of its own, a variable or a systemd credential, never from the settings file.
 
     Attributes:
-        file_key: The key beside it that names a file with the secret.
-        check: Raises ValueError, with a text that does not hold it, for a secret that is not valid.
+        file_key: The key of the same table that names a file with the secret.
+        check: Raises ValueError for a secret that is not valid; the message does not contain the secret.
     """
 
     file_key: str
@@ -102,7 +102,7 @@ def _check_broker_url(value: str) -> str:
 
 def _check_webhook_url(value: str) -> str:
     check_url(value, schemes=WEBHOOK_SCHEMES)
-    if "@" in value.partition("://")[2].partition("/")[0]:
+    if "@" in urlsplit(value).netloc:
         raise ValueError("expected a URL without user name and password; requests are signed with webhook.secret_file")
     return lower_scheme(value)
 
@@ -119,14 +119,14 @@ def _check_kinds(value: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def signing_key(secret: str) -> bytes:
-    """Return the key of a Standard Webhooks secret: ``whsec_`` and base64, or any other text as it is.
+    """Return the HMAC key of a Standard Webhooks secret: decoded base64 after ``whsec_``, else the bytes of the text.
 
     Raises:
-        ValueError: The text after ``whsec_`` is not base64, or stands for nothing.
+        ValueError: The text after ``whsec_`` is empty or not base64.
     """
     prefix, _, encoded = secret.partition("_")
     if prefix != "whsec":
-        return secret.encode()
+        return secret.encode("utf-8", "surrogateescape")
     try:
         key = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
@@ -147,19 +147,17 @@ def _check_prefix(value: str) -> str:
     return value
 
 
-def _check_polygon(
-    value: tuple[tuple[float, float], ...],
-) -> tuple[tuple[float, float], ...]:
+def _check_polygon(value: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
     if len(value) < _MIN_CORNERS:
         raise ValueError("expected a polygon of at least 3 corners [x, y], each 0 to 1")
     return value
 
 
 def check_url(value: str, *, schemes: tuple[str, ...]) -> None:
-    """Check scheme, host and port.
+    """Check the scheme, host and port of a URL.
 
     Raises:
-        ValueError: With what was expected.
+        ValueError: The URL is not valid; the message says what was expected.
     """
     scheme = value.partition("://")[0]
     if "://" not in value or scheme.lower() not in schemes:
@@ -174,10 +172,10 @@ def check_url(value: str, *, schemes: tuple[str, ...]) -> None:
 
 
 def refuse_half_url(value: str, *, schemes: tuple[str, ...]) -> None:
-    """Refuse an address with too few slashes, which would pass for a file's name and be shown with its password.
+    """Refuse a URL with fewer than two slashes after the colon: it would be taken for a file and shown with its password.
 
     Raises:
-        ValueError: With what was expected.
+        ValueError: The value is such a URL.
     """
     scheme, colon, rest = value.partition(":")
     if colon and scheme.strip().lower() in schemes and not rest.startswith("//"):
@@ -185,16 +183,16 @@ def refuse_half_url(value: str, *, schemes: tuple[str, ...]) -> None:
 
 
 def lower_scheme(value: str) -> str:
-    """Return a URL with its scheme in lower case, and anything else as it is."""
+    """Return a URL with its scheme in lower case; other text is not changed."""
     scheme, separator, rest = value.partition("://")
     return f"{scheme.lower()}://{rest}" if separator else value
 
 
 def check_host_ports(value: str) -> None:
-    """Check a list of ``host:port`` separated by commas.
+    """Check one or several ``host:port``, separated by commas.
 
     Raises:
-        ValueError: With what was expected.
+        ValueError: One of them has another form.
     """
     for part in value.split(","):
         try:
@@ -206,7 +204,12 @@ def check_host_ports(value: str) -> None:
 
 
 def without_credentials(data: Any, key: str) -> Any:
-    """Move the user name and password of ``data[key]``, a URL, into keys of their own; those that are given win."""
+    """Return a table with the user name and password of a URL as keys of their own.
+
+    Args:
+        data: The table before validation; anything but a dictionary is returned as it is.
+        key: The key of the URL. Keys ``username``, ``password`` and ``password_file`` that are set are not changed.
+    """
     url = data.get(key) if isinstance(data, dict) else None
     if not isinstance(url, str) or "://" not in url or "@" not in url:
         return data

@@ -1,6 +1,6 @@
-"""Every key there is, its kind, its default and what it does; ``config/ferstream.toml`` shows the same.
+"""The settings: every key with its type, default and meaning. ``config/ferstream.toml`` is written from this.
 
-User names and passwords are taken out of URLs when the model is made: ``source`` and ``url`` never hold one.
+User names and passwords are moved out of URLs when the model is made, so ``source`` and ``url`` never contain them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ferstream.settings import fields as f
 from ferstream.settings.sinks import KafkaSettings, MqttSettings, OutboxSettings, PublishingSettings, WebhookSettings
 
 DEFAULT_CAMERA = {"name": "webcam", "source": "webcam:0"}
-"""What is watched when no camera is given."""
+"""The camera that is used when no camera is set."""
 
 
 class CameraSettings(f.Section):
@@ -37,11 +37,11 @@ class CameraSettings(f.Section):
     analysis_fps: f.Number = 10.0
     """Frames analysed per second of media time; 0 = every frame."""
     loop: f.Flag = False
-    """Recordings: begin again at the end."""
+    """Recordings: start again at the end."""
     realtime: f.Flag = False
-    """Recordings: play at media speed, dropping what comes too late, as a camera would."""
+    """Recordings: play at media speed and drop late frames, like a camera."""
     masks: f.Masks = ()
-    """Polygons of [x, y] from 0 to 1; nothing inside is ever analysed."""
+    """Polygons of [x, y] from 0 to 1; the picture inside is never analysed."""
     transport: Literal["tcp", "udp"] = "tcp"
     """RTSP transport."""
     connect_timeout_s: f.Seconds = 10.0
@@ -49,13 +49,13 @@ class CameraSettings(f.Section):
     read_timeout_s: f.Seconds = 5.0
     """Longest wait for data on an open connection."""
     stall_after_s: f.Seconds = 10.0
-    """Without a frame for so long the camera counts as stalled and is connected anew."""
+    """After this time without a frame the camera counts as stalled and is connected again."""
     frozen_after_s: f.SecondsOrOff = 60.0
-    """Identical pictures for so long count as a frozen camera; 0 = off."""
+    """After this time of identical pictures the camera counts as frozen and is connected again; 0 = off."""
     reconnect_min_s: f.Seconds = 1.0
     """Shortest wait before connecting again."""
     reconnect_max_s: f.Seconds = 60.0
-    """Longest wait before connecting again; waits grow up to it and are drawn at random."""
+    """Longest wait before connecting again; waits grow up to it, with random variation."""
 
     @model_validator(mode="before")
     @classmethod
@@ -84,9 +84,9 @@ class TrackingSettings(f.Section):
     """Following faces."""
 
     lifespan_s: f.Seconds = 1.5
-    """A face unseen for so long has left."""
+    """A face that was not seen for this time has left."""
     smoothing_s: f.SecondsOrOff = 0.5
-    """Time constant of the smoothed label; 0 = none."""
+    """Time constant of the smoothed label; 0 = no smoothing."""
 
 
 class InferenceSettings(f.Section):
@@ -103,18 +103,18 @@ class InferenceSettings(f.Section):
     max_wait_ms: Annotated[float, Field(strict=True, ge=0, le=10_000, allow_inf_nan=False)] = 5.0
     """Longest wait for a batch to fill, from its first face."""
     min_confidence: f.Fraction = 0.0
-    """Below it the label is unknown."""
+    """Lower confidences are labelled unknown."""
     threads: f.Whole = 0
     """Classifier threads; 0 = automatic."""
 
 
 class HttpSettings(f.Section):
-    """Metrics and health pages."""
+    """Pages for metrics and health."""
 
     enabled: f.Flag = True
     """false opens no port."""
     listen: f.Listen = "127.0.0.1:9108"
-    """Address and port; any address but loopback needs a token."""
+    """Address and port; an address other than loopback needs a token."""
     token_file: f.FilePath | None = None
     """File with the bearer token that requests must carry."""
     token: f.Token = None
@@ -132,7 +132,7 @@ class HttpSettings(f.Section):
 
     @property
     def loopback(self) -> bool:
-        """Whether only this machine can reach it."""
+        """Whether only programs of this machine can connect."""
         return parse_listen(self.listen).loopback
 
 
@@ -140,13 +140,13 @@ class LogSettings(f.Section):
     """Log lines, on stderr."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least level shown."""
+    """Lowest level that is shown."""
     format: Literal["auto", "console", "json"] = "auto"
     """auto = console on a terminal, else JSON lines."""
 
 
 class PrivacySettings(f.Section):
-    """What leaves the machine."""
+    """What is published about people."""
 
     aggregate_only: f.Flag = False
     """true publishes counts per interval only: no face and track events."""
@@ -160,14 +160,14 @@ class RuntimeSettings(f.Section):
     staleness_s: f.Seconds = 0.5
     """Live frames older than this are dropped and counted."""
     shutdown_timeout_s: f.Seconds = 10.0
-    """Time in all for finishing what was begun, after SIGTERM."""
+    """Time for finishing frames and events in progress after SIGTERM, in all."""
 
 
 class WatchdogSettings(f.Section):
-    """Noticing that the pipeline stands still."""
+    """Detecting a pipeline that makes no progress."""
 
     stuck_after_s: f.SecondsOrOff = 30.0
-    """A stage without progress for so long: stacks to the log, exit non-zero; 0 = off (30 under systemd's watchdog)."""
+    """Time without progress of a stage after which stacks are logged and the daemon exits; 0 = off (30 under systemd's watchdog)."""
 
 
 def host_name() -> str:
@@ -176,7 +176,7 @@ def host_name() -> str:
 
 
 class Settings(f.Section):
-    """All settings of one node. Making it reads no file and no variable: ``loader.load`` does."""
+    """All settings of one node. ``Settings()`` has the defaults; ``loader.load`` reads the file, variables and flags."""
 
     node: f.NodeName = Field(default_factory=host_name)
     """Name of this box in topics and events; the host name if left out."""
@@ -200,6 +200,6 @@ class Settings(f.Section):
         """Return the camera of that name.
 
         Raises:
-            KeyError: There is none.
+            KeyError: No camera has that name.
         """
         return {camera.name: camera for camera in self.cameras}[name]

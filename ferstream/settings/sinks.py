@@ -24,7 +24,7 @@ class MqttSettings(f.Section):
     """Publishing to MQTT."""
 
     url: f.BrokerUrl = f.EMBEDDED
-    """embedded (a broker of our own on loopback), mqtt://host:1883, mqtts://host:8883, ws:// or wss://."""
+    """embedded (a small broker inside ferstream, on loopback), mqtt://host:1883, mqtts://host:8883, ws:// or wss://."""
     username: f.Text | None = None
     """User name at the broker; taken from the URL if it is there."""
     password_file: f.FilePath | None = None
@@ -38,7 +38,7 @@ class MqttSettings(f.Section):
     key_file: f.FilePath | None = None
     """Key of the client certificate, PEM."""
     insecure: f.Flag = False
-    """true does not verify the broker's certificate: for a test only."""
+    """true does not verify the broker's certificate; for tests only."""
     protocol: Literal[5, "3.1.1"] = 5
     """MQTT version: 5 or "3.1.1"."""
     client_id: f.Text = ""
@@ -48,7 +48,7 @@ class MqttSettings(f.Section):
     prefix: f.Prefix = "ferstream"
     """First levels of every topic: <prefix>/<node>/..."""
     commands: f.Flag = False
-    """true obeys <prefix>/<node>/<camera>/set."""
+    """true accepts commands on <prefix>/<node>/<camera>/set."""
 
     @model_validator(mode="before")
     @classmethod
@@ -57,7 +57,7 @@ class MqttSettings(f.Section):
 
     @property
     def embedded(self) -> bool:
-        """Whether ferstream starts a broker of its own."""
+        """Whether ferstream starts its embedded broker."""
         return self.url == f.EMBEDDED
 
 
@@ -94,7 +94,7 @@ class KafkaSettings(f.Section):
     """Sending events to Apache Kafka."""
 
     brokers: f.KafkaBrokers | None = None
-    """Brokers to start from, host:port, separated by commas; left out = no Kafka."""
+    """Bootstrap brokers, host:port, separated by commas; left out = no Kafka."""
     topic: Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9._-]{1,249}$")] = "ferstream"
     """Topic of all events; the key of a message is the camera's name."""
     events: f.EventKinds = ("face", "track", "summary")
@@ -102,7 +102,7 @@ class KafkaSettings(f.Section):
     security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
     """Security of the connection: plaintext, ssl (TLS), sasl_plaintext or sasl_ssl (TLS and a password)."""
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
-    """How the password is proven to the broker, with sasl_plaintext and sasl_ssl."""
+    """SASL mechanism of sasl_plaintext and sasl_ssl."""
     username: f.Text | None = None
     """User name at the brokers."""
     password_file: f.FilePath | None = None
@@ -129,18 +129,18 @@ class KafkaSettings(f.Section):
 
 
 class OutboxSettings(f.Section):
-    """Events that wait for the broker."""
+    """Where events are kept until they are delivered."""
 
     path: f.AutoOrPath = "auto"
-    """auto = $STATE_DIRECTORY/outbox, else ~/.local/state/ferstream/outbox; memory = none on disk."""
+    """auto = $STATE_DIRECTORY/outbox, else ~/.local/state/ferstream/outbox; memory = not on disk."""
     max_events: f.Positive = 100_000
-    """Most events kept; beyond it the oldest go."""
+    """Most events kept; above it the oldest are dropped."""
     max_bytes: f.Positive = 67_108_864
-    """Most bytes kept; beyond it the oldest go."""
+    """Most bytes kept; above it the oldest are dropped."""
 
     @property
     def directory(self) -> Path | None:
-        """Where it lies on disk; None for memory only."""
+        """Folder of the outbox; None for memory only."""
         return None if self.path == "memory" else state_directory() / "outbox" if self.path == "auto" else Path(self.path)
 
 
