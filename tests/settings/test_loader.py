@@ -151,7 +151,10 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(complaints: Comp
         'f.toml:3: detection.width: expected a whole number, found "640"',
         'f.toml:5: mqtt.url: expected a URL that begins with mqtt://, mqtts://, ws:// or wss://, found "ftp://h"',
         "environment FERSTREAM_LOG__LEVL: unknown variable; did you mean FERSTREAM_LOG__LEVEL?",
-        'flag http.listen: http.listen: expected address:port with a port of 0 to 65535, such as 127.0.0.1:9108 or [::1]:9108, found "nowhere"',
+        (
+            "flag http.listen: http.listen: expected address:port with a port of 0 to 65535, "
+            'such as 127.0.0.1:9108 or [::1]:9108, found "nowhere"'
+        ),
     ]
 
 
