@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,9 +91,9 @@ def load(
     return Loaded(settings=settings, file=path, origins=raw.origins, notes=notes)
 
 
-def find_file() -> Path | None:
-    """Return the file that is read when none is given."""
-    return next((path for path in (LOCAL_FILE, SYSTEM_FILE) if _may_exist(path)), None)
+def find_file(places: Iterable[Path] = (LOCAL_FILE, SYSTEM_FILE)) -> Path | None:
+    """Return the first file that exists of those that are read when none is given; None if none exists."""
+    return next((path for path in places if _may_exist(path)), None)
 
 
 def _may_exist(path: Path) -> bool:

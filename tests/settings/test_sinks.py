@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import base64
-import tomllib
 from pathlib import Path
 
 import pytest
 
 from ferstream.runtime.redaction import redact
-from ferstream.settings import KafkaSettings, Settings, WebhookSettings, load
+from ferstream.settings import KafkaSettings, Settings, WebhookSettings
 
-from .conftest import Complaints, Reader
+from .conftest import ErrorLines, Reader
 
 
 def test_webhook_and_kafka_are_off_by_default() -> None:
@@ -28,10 +27,10 @@ def test_a_secret_of_standard_webhooks_is_decoded() -> None:
     assert WebhookSettings().signing_key is None
 
 
-def test_a_webhook_secret_that_is_not_base64_is_an_error_that_does_not_show_it(tmp_path: Path, complaints: Complaints) -> None:
+def test_a_webhook_secret_that_is_not_base64_is_an_error_that_does_not_show_it(tmp_path: Path, error_lines: ErrorLines) -> None:
     (tmp_path / "w").write_text("whsec_not*base64")
-    assert complaints('[webhook]\nsecret_file = "w"') == ["f.toml:2: webhook.secret_file: expected base64 after whsec_"]
-    assert complaints("", {"FERSTREAM_WEBHOOK__SECRET": "whsec_"}) == [
+    assert error_lines('[webhook]\nsecret_file = "w"') == ["f.toml:2: webhook.secret_file: expected base64 after whsec_"]
+    assert error_lines("", {"FERSTREAM_WEBHOOK__SECRET": "whsec_"}) == [
         "environment FERSTREAM_WEBHOOK__SECRET: webhook.secret: expected base64 after whsec_"
     ]
 
@@ -91,43 +90,16 @@ def test_secrets_of_the_sinks_come_from_files_and_credentials(tmp_path: Path, re
         ),
     ],
 )
-def test_a_mistake_in_the_settings_of_a_sink_is_explained(text: str, line: str, complaints: Complaints) -> None:
-    assert complaints(text) == [line]
+def test_a_mistake_in_the_settings_of_a_sink_is_explained(text: str, line: str, error_lines: ErrorLines) -> None:
+    assert error_lines(text) == [line]
 
 
 def test_a_list_of_events_may_come_from_a_variable(read: Reader) -> None:
     assert read("", {"FERSTREAM_WEBHOOK__EVENTS": '["face"]'}).webhook.events == ("face",)
 
 
-def test_keys_at_their_old_place_work_and_leave_a_note(tmp_path: Path) -> None:
-    file = tmp_path / "f.toml"
-    file.write_text("[mqtt]\nmax_hz_per_face = 3\n")
-    loaded = load(file, environ={"FERSTREAM_MQTT__SUMMARY_INTERVAL_S": "60"})
-    assert (loaded.settings.publishing.max_hz_per_face, loaded.settings.publishing.summary_interval_s) == (3, 60)
-    assert loaded.notes == (
-        f"mqtt.max_hz_per_face is now publishing.max_hz_per_face ({file}:2)",
-        "mqtt.summary_interval_s is now publishing.summary_interval_s (environment FERSTREAM_MQTT__SUMMARY_INTERVAL_S)",
-    )
-    assert str(loaded.origins["publishing", "max_hz_per_face"]) == f"{file}:2"
-
-
-def test_keys_at_their_new_place_leave_no_note(tmp_path: Path) -> None:
-    (tmp_path / "f.toml").write_text("[publishing]\nmax_hz_per_face = 3\n")
-    assert load(tmp_path / "f.toml", environ={}).notes == ()
-
-
-def test_the_same_value_at_both_places_is_taken(read: Reader) -> None:
-    text = "[mqtt]\nmax_hz_per_face = 3\n[publishing]\nmax_hz_per_face = 3\n"
-    assert read(text).publishing.max_hz_per_face == 3
-
-
-def test_different_values_at_both_places_are_an_error(complaints: Complaints) -> None:
-    text = "[mqtt]\nmax_hz_per_face = 3\n[publishing]\nmax_hz_per_face = 4\n"
-    expected = "is now publishing.max_hz_per_face, which has another value (f.toml:4); remove mqtt.max_hz_per_face"
-    assert complaints(text) == [f"f.toml:2: mqtt.max_hz_per_face: {expected}"]
-
-
-@pytest.mark.parametrize("text", ["mqtt = 3", "publishing = 3\n[mqtt]\nmax_hz_per_face = 3", "[mqtt]\nmax_hz_per_face = 'x'"])
-def test_a_wrong_kind_at_an_old_place_is_an_error(text: str, complaints: Complaints) -> None:
-    assert tomllib.loads(text)
-    assert len(complaints(text)) == 1
+def test_kafka_with_sasl_needs_a_password(error_lines: ErrorLines, read: Reader) -> None:
+    text = '[kafka]\nbrokers = "h:9092"\nsecurity = "sasl_ssl"\nusername = "u"\n'
+    expected = "is missing: security sasl_ssl needs a password; name a file with it, or set FERSTREAM_KAFKA__PASSWORD"
+    assert error_lines(text) == [f"f.toml:3: kafka.password_file: {expected}"]
+    assert read(text, {"FERSTREAM_KAFKA__PASSWORD": "pass"}).kafka.enabled

@@ -1,4 +1,4 @@
-"""The file as TOML: the line of each key, paths of values, and syntax errors."""
+"""The settings file: what can be read, the line of each key, relative paths, and syntax errors."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ferstream.errors import ConfigError, ExitCode
+from ferstream.settings import load_settings
 from ferstream.settings.problems import SettingsError
 from ferstream.settings.toml_file import find_lines, paths, read_toml
+
+from .conftest import Reader
 
 FILE = """\
 # node = "not this"
@@ -99,3 +103,42 @@ def test_every_key_that_tomllib_reads_has_its_line(tables: dict[str, dict[str, s
 @given(st.text("a=[]{}\"'#\\\n. 1", max_size=60))
 def test_lines_are_looked_for_in_any_text(text: str) -> None:
     assert all(1 <= line <= text.count("\n") + 1 for line in find_lines(text).values())
+
+
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    binary, large = tmp_path / "binary", tmp_path / "large"
+    binary.write_bytes(b"a = '\xff\xfe'")
+    large.write_bytes(b"#" * 1_000_001)
+    for file, text in [
+        (tmp_path / "none.toml", "no such file; copy config/ferstream.toml there, or give another with -c FILE"),
+        (tmp_path, "is a directory, expected a TOML file"),
+        (binary, "is not UTF-8 text (byte 5), expected a TOML file"),
+        (large, "is larger than 1000000 bytes, expected a TOML file"),
+    ]:
+        with pytest.raises(ConfigError) as caught:
+            load_settings(file, environ={})
+        assert str(caught.value) == f"{file}: {text}"
+        assert caught.value.exit_code == ExitCode.USAGE
+
+
+def test_a_bom_and_windows_line_ends_are_accepted(tmp_path: Path) -> None:
+    file = tmp_path / "f.toml"
+    file.write_bytes(b'\xef\xbb\xbfnode = "a"\r\n[log]\r\nlevel = "debug"\r\n')
+    assert load_settings(file, environ={}).log.level == "debug"
+
+
+def test_relative_paths_start_at_the_folder_of_the_file(tmp_path: Path, read: Reader) -> None:
+    (tmp_path / "pw").write_text("secret-1")
+    text = '[[cameras]]\nname = "a"\nsource = "clip.mp4"\npassword_file = "pw"\n[inference]\nmodel = "./m"\n[outbox]\npath = "box"\n'
+    settings = read(text)
+    assert settings.cameras[0].source == str(tmp_path / "clip.mp4")
+    assert settings.cameras[0].password_file == tmp_path / "pw"
+    assert settings.inference.model == str(tmp_path / "m")
+    assert settings.outbox.directory == tmp_path / "box"
+
+
+@pytest.mark.parametrize("source", ["rtsp://cam/s", "webcam:0", "demo:", "/abs/clip.mp4", "http://cam/mjpeg"])
+def test_other_values_than_relative_paths_are_not_changed(source: str, read: Reader) -> None:
+    settings = read(f'[[cameras]]\nname = "a"\nsource = "{source}"\n[inference]\nmodel = "emotion-edge/1.0.0"\n[detection]\nmodel = "auto"')
+    assert settings.cameras[0].source == source
+    assert (settings.inference.model, settings.detection.model, settings.outbox.path) == ("emotion-edge/1.0.0", "auto", "auto")
