@@ -1,7 +1,7 @@
-"""Raw values of the settings, and the two sources that are text: environment variables and flags.
+"""Raw values of the settings, and two of their sources: environment variables and flags.
 
-pydantic-settings reads the variables: it splits the names, decodes JSON and turns text into the kind that a key has.
-Its class reads into a copy of the model in which cameras are a table by name and old keys are still known.
+pydantic-settings reads the variables: it splits the names, decodes JSON and converts text to the type of each key. It needs
+a model for that; ``_VariableSettings`` is the model of the variables, in which cameras are a table by name and old keys exist.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class RawValues:
         return self.origins.get(path, DEFAULT)
 
     def put(self, path: KeyPath, value: object, origin: Origin) -> None:
-        """Set one value; without effect where a source has a value of another kind in place of the table."""
+        """Set one value. Nothing is set if a source has another value where the table should be; the model reports that."""
         table: Any = self.data
         for part in path[:-1]:
             table = table.setdefault(part, {}) if isinstance(table, dict) else value_at(table, (part,))
@@ -83,16 +83,16 @@ class _OldMqttSettings(MqttSettings):
 
 
 class _VariableSettings(Settings, BaseSettings):
-    """The keys of the settings as variables have them: it is read from, never made (ADR 30)."""
+    """The keys that variables can set, for ``_VariableSource``. No instance is made (ADR 30)."""
 
-    # "strict" makes the library turn text into the kind of each key before the model, which is strict, sees it.
+    # With strict=True the library converts text to the type of each key; ``Settings``, which is strict, would refuse text.
     model_config = SettingsConfigDict(strict=True, defer_build=True, env_prefix=ENV_PREFIX, env_nested_delimiter=_DELIMITER)
 
     cameras: dict[str, CameraSettings]  # type: ignore[assignment]
     mqtt: _OldMqttSettings
 
 
-class _Source(EnvSettingsSource):
+class _VariableSource(EnvSettingsSource):
     """Reads values by variable name into nested tables, cameras by name."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
@@ -100,7 +100,7 @@ class _Source(EnvSettingsSource):
         self.env_vars = values
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
-        """Decode JSON; text that is not JSON stays text, so that the model reports it with the other problems."""
+        """Decode JSON. Text that is not JSON is returned as it is: the model reports it together with the other problems."""
         try:
             return super().decode_complex_value(field_name, field, value) if isinstance(value, str) else value
         except ValueError:
@@ -108,7 +108,7 @@ class _Source(EnvSettingsSource):
 
 
 def add_environment(raw: RawValues, environ: Mapping[str, str]) -> None:
-    """Set the values of the ``FERSTREAM_`` variables; each unknown variable is a problem."""
+    """Set the values of the ``FERSTREAM_`` variables. Each unknown variable is a problem."""
     names = {name.lower(): name for name in environ if name.upper().startswith(ENV_PREFIX) and name not in OTHER_VARIABLES}
     values = {lower: environ[name] for lower, name in names.items()}
     _add(
@@ -120,7 +120,7 @@ def add_environment(raw: RawValues, environ: Mapping[str, str]) -> None:
 
 
 def add_flags(raw: RawValues, flags: Mapping[str, Any]) -> None:
-    """Set the values of flags: dotted keys, ``None`` for a flag that was not given. Text is read like a variable's."""
+    """Set the values of flags, by dotted key. ``None`` is a flag that was not given. Text is converted like that of variables."""
     names = {ENV_PREFIX.lower() + key.lower().replace(".", _DELIMITER): key for key in flags}
     values = {name: flags[key] for name, key in names.items() if flags[key] is not None}
     _add(
@@ -132,7 +132,14 @@ def add_flags(raw: RawValues, flags: Mapping[str, Any]) -> None:
 
 
 def _add(raw: RawValues, values: Mapping[str, Any], *, origin: Callable[[str], Origin], unknown: Callable[[str], Problem]) -> None:
-    """Set values by the lower-case name of their variable. A list of all cameras comes before keys of single cameras."""
+    """Set values, a list of all cameras before the keys of single cameras.
+
+    Args:
+        raw: The values to change.
+        values: Values by the name of their variable in lower case.
+        origin: Returns the origin of a value by that name.
+        unknown: Returns the problem for a name that does not exist.
+    """
     whole = ENV_PREFIX.lower() + CAMERAS
     for group in ([name for name in values if name == whole], [name for name in values if name != whole]):
         known = {name: values[name] for name in group if _is_known(_parts(name), [*raw.camera_names(), *_new_cameras(group)])}
@@ -140,7 +147,7 @@ def _add(raw: RawValues, values: Mapping[str, Any], *, origin: Callable[[str], O
         readable = {name: value for name, value in known.items() if not _is_too_large(value)}
         raw.problems += [Problem(origin(name), "", "is too large or too deeply nested") for name in known if name not in readable]
         if readable:
-            tables = _Source(readable)()
+            tables = _VariableSource(readable)()
             for name in sorted(readable):
                 _put(raw, _parts(name), value_at(tables, _parts(name)), origin(name))
 
@@ -171,7 +178,7 @@ def _is_known(parts: tuple[str, ...], cameras: list[str]) -> bool:
 
 
 def _is_too_large(value: object) -> bool:
-    """Whether text is JSON that Python refuses to read: a number of thousands of digits, or hundreds of nested lists."""
+    """Return whether text is JSON above a limit of Python: a number of thousands of digits, or a thousand nested lists."""
     try:
         json.loads(value) if isinstance(value, str) else None
     except json.JSONDecodeError:
@@ -184,7 +191,8 @@ def _is_too_large(value: object) -> bool:
 def _unknown_variable(name: str, raw: RawValues) -> str:
     parts = _parts(name.lower())
     if len(parts) == 3 and parts[0] == CAMERAS and f"{CAMERAS}.{parts[2]}" in known_keys():
-        return f"there is no camera {parts[1]}, only {', '.join(raw.camera_names()) or 'none'}; its __SOURCE would add it"
+        cameras = ", ".join(raw.camera_names()) or "none"
+        return f"no camera is named {parts[1]} (cameras: {cameras}); {ENV_PREFIX}CAMERAS__{parts[1].upper()}__SOURCE would add it"
     names = [known.removeprefix(ENV_PREFIX) for known in env_names()]
     near = difflib.get_close_matches(_DELIMITER.join(parts).upper(), names, n=1, cutoff=0.6)
     return f"unknown variable; did you mean {ENV_PREFIX}{near[0]}?" if near else "unknown variable; ferstream config keys lists all"

@@ -62,7 +62,10 @@ def test_a_variable_changes_the_default_camera(monkeypatch: pytest.MonkeyPatch, 
         ("FERSTREAM_", "environment FERSTREAM_: unknown variable; ferstream config keys lists all"),
         (
             "FERSTREAM_CAMERAS__DOR__LOOP",
-            "environment FERSTREAM_CAMERAS__DOR__LOOP: there is no camera dor, only door; its __SOURCE would add it",
+            (
+                "environment FERSTREAM_CAMERAS__DOR__LOOP: no camera is named dor (cameras: door); "
+                "FERSTREAM_CAMERAS__DOR__SOURCE would add it"
+            ),
         ),
     ],
 )
