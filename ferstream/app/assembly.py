@@ -54,11 +54,11 @@ def live_mode(settings: Settings) -> RunMode:
         staleness_s=settings.runtime.staleness_s,
         max_batch=settings.inference.max_batch,
         max_wait_s=settings.inference.max_wait_ms / 1000,
-        summary_interval_s=settings.mqtt.summary_interval_s,
+        summary_interval_s=settings.publishing.summary_interval_s,
         per_face=not settings.privacy.aggregate_only,
         min_group_size=settings.privacy.min_group_size,
     )
-    return RunMode(deterministic=False, new_run_id=random_run_id, max_hz_per_face=settings.mqtt.max_hz_per_face, config=config)
+    return RunMode(deterministic=False, new_run_id=random_run_id, max_hz_per_face=settings.publishing.max_hz_per_face, config=config)
 
 
 def replay_mode(settings: Settings, *, max_hz_per_face: float = 0.0) -> RunMode:

@@ -37,7 +37,7 @@ def demo(
         "http.listen": f"127.0.0.1:{port if _is_free(port) else 0}",
         "outbox.path": "memory",
         "mqtt.url": "embedded",
-        "mqtt.summary_interval_s": 5.0,
+        "publishing.summary_interval_s": 5.0,
     }
     if model is not None:
         flags["inference.model"] = model

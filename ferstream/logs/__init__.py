@@ -1,4 +1,4 @@
-"""Log lines: structlog over the standard library, every one of them redacted, repeated ones held back."""
+"""Logging: structlog over the standard library; every line is redacted, repeated lines are suppressed."""
 
 from __future__ import annotations
 

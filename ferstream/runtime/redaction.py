@@ -1,7 +1,7 @@
-"""Takes secrets out of text before anyone sees it: logs, errors, events, reports. Any thread.
+"""Masks secrets in text before it is shown: log lines, errors, events, reports. Any thread.
 
-Two nets. By form: user names and passwords in URLs, tokens in queries, ``password=...``, bearer tokens.
-By value: every secret that was read is registered, and never shown again wherever it turns up.
+Secrets are found by form (user names and passwords in URLs, tokens in queries, ``password=...``, bearer tokens) and by
+value: every secret that is read is registered and masked wherever it appears.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _PREFIXES = r"(?:access|auth|api|session|refresh)[_-]?"
 _NAMES = rf"pass(?:word|wd|phrase|code)?|pwd|secret|(?:{_PREFIXES})?(?:token|key)|auth|credentials?|signature|sig"
 
 
-# Every repetition is bounded or stops at a character that the next start needs, so that time grows with the
-# length of the text and no more: what a camera or a client sends can end up in a log line.
+# Text of cameras and clients can get into a log line, so the patterns must not backtrack: every repetition is bounded or
+# ends at a character that the pattern cannot begin with, and the time grows with the length of the text only.
 _USERINFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,15}:/{1,3})[^\s/?#\"'<>]*@")
 _PASSWORD_WITH_SLASH = re.compile(r"(?i)\b((?:rtsps?|https?|mqtts?|wss?):/{1,3})[^\s\"'<>:@/]{0,256}:(?!\d{1,5}/)[^\s\"'<>]{0,256}@")
 _QUERY = re.compile(rf"(?i)([?&;](?:[a-z0-9_.-]*[_.-])?(?:{_NAMES})=)[^&;\s\"'<>#]+")
@@ -33,7 +33,7 @@ _known: re.Pattern[str] | None = None
 
 
 def register_secret(value: str) -> None:
-    """Never show this value again, plain or URL-quoted; shorter than 4 characters it is left to the patterns."""
+    """Mask this value from now on: plain, quoted for URLs and as JSON. Values below 4 characters are masked by form only."""
     global _secrets, _known
     if len(value) < _SHORTEST_SECRET:
         return
@@ -58,11 +58,11 @@ def forget_secrets() -> None:
 
 
 def redact(text: str) -> str:
-    """Return the text with secrets replaced by ``***``; addresses and hosts stay readable."""
+    """Return the text with secrets replaced by ``***``; hosts and paths stay readable."""
     known = _known
     if known is not None:
         text = known.sub(MASK, text)
-    if ":/" in text:  # one slash too few is a typing error like others
+    if ":/" in text:  # one slash is enough: a URL with a slash missing has a password too
         text = _PASSWORD_WITH_SLASH.sub(rf"\1{MASK}@", text)
         text = _USERINFO.sub(rf"\1{MASK}@", text)
     text = _QUERY.sub(rf"\1{MASK}", text)

@@ -1,4 +1,4 @@
-"""Settings: one frozen model, read from a file, the environment and flags. Only ``app`` and the commands see it."""
+"""Settings: one frozen model, read from a file, the environment and flags. Only ``app`` and the commands import it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from ferstream.settings.model import (
     HttpSettings,
     InferenceSettings,
     LogSettings,
-    MqttSettings,
-    OutboxSettings,
     PrivacySettings,
     RuntimeSettings,
     Settings,
@@ -18,6 +16,7 @@ from ferstream.settings.model import (
     WatchdogSettings,
 )
 from ferstream.settings.reload import Changes, diff
+from ferstream.settings.sinks import KafkaSettings, MqttSettings, OutboxSettings, PublishingSettings, WebhookSettings
 
 __all__ = [
     "CameraSettings",
@@ -25,15 +24,18 @@ __all__ = [
     "DetectionSettings",
     "HttpSettings",
     "InferenceSettings",
+    "KafkaSettings",
     "Loaded",
     "LogSettings",
     "MqttSettings",
     "OutboxSettings",
     "PrivacySettings",
+    "PublishingSettings",
     "RuntimeSettings",
     "Settings",
     "TrackingSettings",
     "WatchdogSettings",
+    "WebhookSettings",
     "diff",
     "load",
     "load_settings",

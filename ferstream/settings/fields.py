@@ -1,15 +1,19 @@
-"""The kinds of value a setting can have, and what their checks say.
+"""The types of settings, with their checks and the texts of their errors.
 
-Numbers, booleans and texts are strict: ``width = "640"`` in a file is a mistake that is told, not
-guessed at. Text from the environment is turned into the kind its key wants before (``sources.py``).
+Numbers, booleans and texts are strict: ``width = "640"`` in a file is an error. Text of a variable is converted to the
+type of its key before it reaches these checks (``sources.py``).
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pydantic import (
     AfterValidator,
@@ -20,16 +24,17 @@ from pydantic import (
     SecretStr,
 )
 
-from ferstream.settings.urls import check_url, lower_scheme, refuse_half_url, split_listen
+from ferstream.runtime.addresses import parse_listen, split_host_port
 
 URL_SCHEMES = ("rtsp", "rtsps", "http", "https")
 BROKER_SCHEMES = ("mqtt", "mqtts", "ws", "wss")
+WEBHOOK_SCHEMES = ("https", "http")
 EMBEDDED = "embedded"
 _MIN_CORNERS = 3
 
 
 class Section(BaseModel):
-    """A table of the file: frozen, no unknown keys, values never in an error's text."""
+    """Base of every table of the file: frozen, unknown keys are errors, and errors do not show values."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -41,10 +46,10 @@ class Section(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class RelativeToFile:
-    """Marks a key whose relative path counts from the folder of the settings file.
+    """Marks a key whose relative path starts at the folder of the settings file.
 
     Attributes:
-        unless: Pattern of values that are no path, matched from their beginning.
+        unless: Pattern of values that are not paths, matched at their beginning.
     """
 
     unless: str = r"(?!)"
@@ -56,13 +61,15 @@ class RelativeToFile:
 
 @dataclass(frozen=True, slots=True)
 class NotInFile:
-    """Marks a secret: it comes from a file of its own, the environment or a systemd credential.
+    """Marks a secret. It comes from a file of its own, a variable or a systemd credential, never from the settings file.
 
     Attributes:
-        file_key: The key beside it that names a file with the secret.
+        file_key: The key of the same table that names a file with the secret.
+        check: Raises ValueError for a secret that is not valid; the message does not contain the secret.
     """
 
     file_key: str
+    check: Callable[[str], object] = str
 
 
 def _text_to_path(value: object) -> object:
@@ -93,8 +100,44 @@ def _check_broker_url(value: str) -> str:
     return lower_scheme(value)
 
 
+def _check_webhook_url(value: str) -> str:
+    check_url(value, schemes=WEBHOOK_SCHEMES)
+    if "@" in urlsplit(value).netloc:
+        raise ValueError("expected a URL without user name and password; requests are signed with webhook.secret_file")
+    return lower_scheme(value)
+
+
+def _check_brokers(value: str) -> str:
+    check_host_ports(value)
+    return value
+
+
+def _check_kinds(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value or len(set(value)) != len(value):
+        raise ValueError("expected at least one of face, track, summary, each once")
+    return value
+
+
+def signing_key(secret: str) -> bytes:
+    """Return the HMAC key of a Standard Webhooks secret: decoded base64 after ``whsec_``, else the bytes of the text.
+
+    Raises:
+        ValueError: The text after ``whsec_`` is empty or not base64.
+    """
+    prefix, _, encoded = secret.partition("_")
+    if prefix != "whsec":
+        return secret.encode("utf-8", "surrogateescape")
+    try:
+        key = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if not key:
+        raise ValueError("expected base64 after whsec_")
+    return key
+
+
 def _check_listen(value: str) -> str:
-    split_listen(value)
+    parse_listen(value)
     return value
 
 
@@ -104,12 +147,84 @@ def _check_prefix(value: str) -> str:
     return value
 
 
-def _check_polygon(
-    value: tuple[tuple[float, float], ...],
-) -> tuple[tuple[float, float], ...]:
+def _check_polygon(value: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
     if len(value) < _MIN_CORNERS:
         raise ValueError("expected a polygon of at least 3 corners [x, y], each 0 to 1")
     return value
+
+
+def check_url(value: str, *, schemes: tuple[str, ...]) -> None:
+    """Check the scheme, host and port of a URL.
+
+    Raises:
+        ValueError: The URL is not valid; the message says what was expected.
+    """
+    scheme = value.partition("://")[0]
+    if "://" not in value or scheme.lower() not in schemes:
+        raise ValueError(f"expected a URL that begins with {', '.join(f'{s}://' for s in schemes[:-1])} or {schemes[-1]}://")
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError("expected a URL with a valid host and port") from None
+    if not host or re.search(r"\s", value):
+        raise ValueError(f"expected a host after {scheme}://, and no blanks")
+
+
+def refuse_half_url(value: str, *, schemes: tuple[str, ...]) -> None:
+    """Refuse a URL with fewer than two slashes after the colon: it would be taken for a file and shown with its password.
+
+    Raises:
+        ValueError: The value is such a URL.
+    """
+    scheme, colon, rest = value.partition(":")
+    if colon and scheme.strip().lower() in schemes and not rest.startswith("//"):
+        raise ValueError(f"expected {scheme.strip().lower()}://, with two slashes after the colon")
+
+
+def lower_scheme(value: str) -> str:
+    """Return a URL with its scheme in lower case; other text is not changed."""
+    scheme, separator, rest = value.partition("://")
+    return f"{scheme.lower()}://{rest}" if separator else value
+
+
+def check_host_ports(value: str) -> None:
+    """Check one or several ``host:port``, separated by commas.
+
+    Raises:
+        ValueError: One of them has another form.
+    """
+    for part in value.split(","):
+        try:
+            _, port = split_host_port(part.strip())
+        except ValueError:
+            port = None
+        if not port:
+            raise ValueError("expected host:port, or several separated by commas, such as kafka1:9092,kafka2:9092")
+
+
+def without_credentials(data: Any, key: str) -> Any:
+    """Return a table with the user name and password of a URL as keys of their own.
+
+    Args:
+        data: The table before validation; anything but a dictionary is returned as it is.
+        key: The key of the URL. Keys ``username``, ``password`` and ``password_file`` that are set are not changed.
+    """
+    url = data.get(key) if isinstance(data, dict) else None
+    if not isinstance(url, str) or "://" not in url or "@" not in url:
+        return data
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return data
+    userinfo, at, host = parts.netloc.rpartition("@")
+    username, colon, password = userinfo.partition(":")
+    found = {key: urlunsplit(parts._replace(netloc=host))} if at else {}
+    if username and data.get("username") is None:
+        found["username"] = unquote(username)
+    if colon and data.get("password") is None and data.get("password_file") is None:
+        found["password"] = unquote(password)
+    return {**data, **found}
 
 
 Text = Annotated[str, Field(strict=True)]
@@ -132,9 +247,13 @@ SourceText = Annotated[
     RelativeToFile(unless=r"(?i)[a-z][a-z0-9+.-]*:"),
 ]
 BrokerUrl = Annotated[str, Field(strict=True), AfterValidator(_check_broker_url)]
+WebhookUrl = Annotated[str, Field(strict=True), AfterValidator(_check_webhook_url)]
+KafkaBrokers = Annotated[str, Field(strict=True), AfterValidator(_check_brokers)]
+EventKinds = Annotated[tuple[Literal["face", "track", "summary"], ...], AfterValidator(_check_kinds)]
 Listen = Annotated[str, Field(strict=True), AfterValidator(_check_listen)]
 Prefix = Annotated[str, Field(strict=True), AfterValidator(_check_prefix)]
 Polygon = Annotated[tuple[tuple[Fraction, Fraction], ...], AfterValidator(_check_polygon)]
 Masks = tuple[Polygon, ...]
 Password = Annotated[SecretStr | None, NotInFile("password_file")]
 Token = Annotated[SecretStr | None, NotInFile("token_file")]
+SigningSecret = Annotated[SecretStr | None, NotInFile("secret_file", signing_key)]

@@ -1,23 +1,22 @@
-"""Every key there is, its kind, its default and what it does; ``config/ferstream.toml`` shows the same.
+"""The settings: every key with its type, default and meaning. ``config/ferstream.toml`` is written from this.
 
-User names and passwords are taken out of URLs when the model is made: ``source`` and ``url`` never hold one.
+User names and passwords are moved out of URLs when the model is made, so ``source`` and ``url`` never contain them.
 """
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
+import socket
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
+from ferstream.runtime.addresses import parse_listen
 from ferstream.settings import fields as f
-from ferstream.settings.host import host_name, state_directory
-from ferstream.settings.urls import split_listen, without_credentials
+from ferstream.settings.sinks import KafkaSettings, MqttSettings, OutboxSettings, PublishingSettings, WebhookSettings
 
 DEFAULT_CAMERA = {"name": "webcam", "source": "webcam:0"}
-"""What is watched when no camera is given."""
+"""The camera that is used when no camera is set."""
 
 
 class CameraSettings(f.Section):
@@ -38,11 +37,11 @@ class CameraSettings(f.Section):
     analysis_fps: f.Number = 10.0
     """Frames analysed per second of media time; 0 = every frame."""
     loop: f.Flag = False
-    """Recordings: begin again at the end."""
+    """Recordings: start again at the end."""
     realtime: f.Flag = False
-    """Recordings: play at media speed, dropping what comes too late, as a camera would."""
+    """Recordings: play at media speed and drop late frames, like a camera."""
     masks: f.Masks = ()
-    """Polygons of [x, y] from 0 to 1; nothing inside is ever analysed."""
+    """Polygons of [x, y] from 0 to 1; the picture inside is never analysed."""
     transport: Literal["tcp", "udp"] = "tcp"
     """RTSP transport."""
     connect_timeout_s: f.Seconds = 10.0
@@ -50,18 +49,18 @@ class CameraSettings(f.Section):
     read_timeout_s: f.Seconds = 5.0
     """Longest wait for data on an open connection."""
     stall_after_s: f.Seconds = 10.0
-    """Without a frame for so long the camera counts as stalled and is connected anew."""
+    """After this time without a frame the camera counts as stalled and is connected again."""
     frozen_after_s: f.SecondsOrOff = 60.0
-    """Identical pictures for so long count as a frozen camera; 0 = off."""
+    """After this time of identical pictures the camera counts as frozen and is connected again; 0 = off."""
     reconnect_min_s: f.Seconds = 1.0
     """Shortest wait before connecting again."""
     reconnect_max_s: f.Seconds = 60.0
-    """Longest wait before connecting again; waits grow up to it and are drawn at random."""
+    """Longest wait before connecting again; waits grow up to it, with random variation."""
 
     @model_validator(mode="before")
     @classmethod
     def _take_credentials_out(cls, data: Any) -> Any:
-        return without_credentials(data, "source")
+        return f.without_credentials(data, "source")
 
 
 class DetectionSettings(f.Section):
@@ -85,9 +84,9 @@ class TrackingSettings(f.Section):
     """Following faces."""
 
     lifespan_s: f.Seconds = 1.5
-    """A face unseen for so long has left."""
+    """A face that was not seen for this time has left."""
     smoothing_s: f.SecondsOrOff = 0.5
-    """Time constant of the smoothed label; 0 = none."""
+    """Time constant of the smoothed label; 0 = no smoothing."""
 
 
 class InferenceSettings(f.Section):
@@ -104,79 +103,18 @@ class InferenceSettings(f.Section):
     max_wait_ms: Annotated[float, Field(strict=True, ge=0, le=10_000, allow_inf_nan=False)] = 5.0
     """Longest wait for a batch to fill, from its first face."""
     min_confidence: f.Fraction = 0.0
-    """Below it the label is unknown."""
+    """Lower confidences are labelled unknown."""
     threads: f.Whole = 0
     """Classifier threads; 0 = automatic."""
 
 
-class MqttSettings(f.Section):
-    """Publishing to MQTT."""
-
-    url: f.BrokerUrl = f.EMBEDDED
-    """embedded (a broker of our own on loopback), mqtt://host:1883, mqtts://host:8883, ws:// or wss://."""
-    username: f.Text | None = None
-    """User name at the broker; taken from the URL if it is there."""
-    password_file: f.FilePath | None = None
-    """File with the broker's password."""
-    password: f.Password = None
-    """The password itself: environment or credential only."""
-    ca_file: f.FilePath | None = None
-    """Certificates to trust, PEM; the system's if left out."""
-    cert_file: f.FilePath | None = None
-    """Client certificate, PEM."""
-    key_file: f.FilePath | None = None
-    """Key of the client certificate, PEM."""
-    insecure: f.Flag = False
-    """true does not verify the broker's certificate: for a test only."""
-    protocol: Literal[5, "3.1.1"] = 5
-    """MQTT version: 5 or "3.1.1"."""
-    client_id: f.Text = ""
-    """MQTT client id; empty = ferstream-<node>."""
-    keepalive_s: Annotated[int, Field(strict=True, ge=1, le=65_535)] = 30
-    """MQTT keep-alive."""
-    prefix: f.Prefix = "ferstream"
-    """First levels of every topic: <prefix>/<node>/..."""
-    max_hz_per_face: f.Number = 10.0
-    """Most face events a second for each track; 0 = every analysed frame."""
-    summary_interval_s: f.Seconds = 10.0
-    """Time between summaries."""
-    commands: f.Flag = False
-    """true obeys <prefix>/<node>/<camera>/set."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _take_credentials_out(cls, data: Any) -> Any:
-        return without_credentials(data, "url")
-
-    @property
-    def embedded(self) -> bool:
-        """Whether ferstream starts a broker of its own."""
-        return self.url == f.EMBEDDED
-
-
-class OutboxSettings(f.Section):
-    """Events that wait for the broker."""
-
-    path: f.AutoOrPath = "auto"
-    """auto = $STATE_DIRECTORY/outbox, else ~/.local/state/ferstream/outbox; memory = none on disk."""
-    max_events: f.Positive = 100_000
-    """Most events kept; beyond it the oldest go."""
-    max_bytes: f.Positive = 67_108_864
-    """Most bytes kept; beyond it the oldest go."""
-
-    @property
-    def directory(self) -> Path | None:
-        """Where it lies on disk; None for memory only."""
-        return None if self.path == "memory" else state_directory() / "outbox" if self.path == "auto" else Path(self.path)
-
-
 class HttpSettings(f.Section):
-    """Metrics and health pages."""
+    """Pages for metrics and health."""
 
     enabled: f.Flag = True
     """false opens no port."""
     listen: f.Listen = "127.0.0.1:9108"
-    """Address and port; any address but loopback needs a token."""
+    """Address and port; an address other than loopback needs a token."""
     token_file: f.FilePath | None = None
     """File with the bearer token that requests must carry."""
     token: f.Token = None
@@ -185,30 +123,30 @@ class HttpSettings(f.Section):
     @property
     def host(self) -> str:
         """Address to listen on."""
-        return split_listen(self.listen)[0]
+        return parse_listen(self.listen).host
 
     @property
     def port(self) -> int:
         """Port to listen on; 0 = any free one."""
-        return split_listen(self.listen)[1]
+        return parse_listen(self.listen).port
 
     @property
     def loopback(self) -> bool:
-        """Whether only this machine can reach it."""
-        return self.host in {"localhost", "::1"} or re.fullmatch(r"127(\.\d{1,3}){3}", self.host) is not None
+        """Whether only programs of this machine can connect."""
+        return parse_listen(self.listen).loopback
 
 
 class LogSettings(f.Section):
     """Log lines, on stderr."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least level shown."""
+    """Lowest level that is shown."""
     format: Literal["auto", "console", "json"] = "auto"
     """auto = console on a terminal, else JSON lines."""
 
 
 class PrivacySettings(f.Section):
-    """What leaves the machine."""
+    """What is published about people."""
 
     aggregate_only: f.Flag = False
     """true publishes counts per interval only: no face and track events."""
@@ -222,33 +160,23 @@ class RuntimeSettings(f.Section):
     staleness_s: f.Seconds = 0.5
     """Live frames older than this are dropped and counted."""
     shutdown_timeout_s: f.Seconds = 10.0
-    """Time in all for finishing what was begun, after SIGTERM."""
+    """Time for finishing frames and events in progress after SIGTERM, in all."""
 
 
 class WatchdogSettings(f.Section):
-    """Noticing that the pipeline stands still."""
+    """Detecting a pipeline that makes no progress."""
 
     stuck_after_s: f.SecondsOrOff = 30.0
-    """A stage without progress for so long: stacks to the log, exit non-zero; 0 = off (30 under systemd's watchdog)."""
+    """Time without progress of a stage after which stacks are logged and the daemon exits; 0 = off (30 under systemd's watchdog)."""
 
 
-class Settings(f.Section, BaseSettings):  # type: ignore[misc]  # the two kinds of config are merged by pydantic
-    """All settings of one node."""
+def host_name() -> str:
+    """Return the first label of the host name, without characters that a topic cannot have."""
+    return re.sub(r"[/+#\s\x00]", "-", socket.gethostname().partition(".")[0])[:64] or "ferstream"
 
-    # One source, the values handed over: ``reading`` lays file, environment and flags over each other key by
-    # key and keeps where each came from, which the library's own sources forget (ADR 30).
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Leave the environment, ``.env`` and secret folders to ``reading``."""
-        return (init_settings,)
+class Settings(f.Section):
+    """All settings of one node. ``Settings()`` has the defaults; ``loader.load`` reads the file, variables and flags."""
 
     node: f.NodeName = Field(default_factory=host_name)
     """Name of this box in topics and events; the host name if left out."""
@@ -257,7 +185,10 @@ class Settings(f.Section, BaseSettings):  # type: ignore[misc]  # the two kinds 
     detection: DetectionSettings = DetectionSettings()
     tracking: TrackingSettings = TrackingSettings()
     inference: InferenceSettings = InferenceSettings()
+    publishing: PublishingSettings = PublishingSettings()
     mqtt: MqttSettings = MqttSettings()
+    webhook: WebhookSettings = WebhookSettings()
+    kafka: KafkaSettings = KafkaSettings()
     outbox: OutboxSettings = OutboxSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
@@ -269,6 +200,6 @@ class Settings(f.Section, BaseSettings):  # type: ignore[misc]  # the two kinds 
         """Return the camera of that name.
 
         Raises:
-            KeyError: There is none.
+            KeyError: No camera has that name.
         """
         return {camera.name: camera for camera in self.cameras}[name]

@@ -1,11 +1,11 @@
-"""What is wrong with settings, in words: one line for each problem, none of them with a secret."""
+"""Problems of settings: one line each, with where, which key, what was expected and what was found. Never a secret."""
 
 from __future__ import annotations
 
 import difflib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,8 @@ from pydantic_core import ErrorDetails
 from ferstream.errors import ConfigError
 from ferstream.runtime.redaction import redact
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
+"""Where a value is in the tables, such as ``("mqtt", "url")`` or ``("cameras", 0, "source")``."""
 _SECRET_NAME = re.compile(r"pass|token|secret|credential|pin$|^key$|api_?key", re.IGNORECASE)
 _LONGEST_VALUE = 60
 _KINDS = {
@@ -44,7 +45,7 @@ class Origin:
     """Where a value came from.
 
     Attributes:
-        label: The file, ``environment FERSTREAM_...``, ``flag --...`` or ``default``.
+        label: The file, ``environment FERSTREAM_...``, ``flag KEY`` or ``default``.
         line: Line in the file, from 1; 0 when it is not known or there is none.
     """
 
@@ -53,8 +54,8 @@ class Origin:
 
     @property
     def rank(self) -> int:
-        """Its place among the sources: files, then the environment, then flags."""
-        return next((number for number, kind in enumerate(("environment ", "flag "), start=1) if self.label.startswith(kind)), 0)
+        """Place among the sources: the file, then the environment, then flags."""
+        return next((rank for rank, kind in enumerate(("environment ", "flag "), start=1) if self.label.startswith(kind)), 0)
 
     def __str__(self) -> str:
         return f"{self.label}:{self.line}" if self.line else self.label
@@ -65,11 +66,11 @@ DEFAULT = Origin("default")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong.
+    """One mistake in the settings.
 
     Attributes:
-        origin: Where it was found.
-        key: The dotted key, empty for a file as a whole.
+        origin: The file and line, variable or flag with the mistake.
+        key: The dotted key, empty if the problem is not that of a key.
         text: What was expected, what was found, what to do.
     """
 
@@ -83,29 +84,26 @@ class Problem:
 
 
 class SettingsError(ConfigError):
-    """Settings that cannot be used: one line for each problem, below a line that counts them.
+    """Settings that cannot be used. The message has one line for each problem, after a line with their number if there are several.
 
     Attributes:
-        problems: All of them, in the order of the file.
+        problems: All problems: those of the file in its order, then those of variables, then those of flags.
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        ordered = sorted(
-            dict.fromkeys(problems),
-            key=lambda p: (p.origin.label, p.origin.line, p.key),
-        )
+        ordered = sorted(dict.fromkeys(problems), key=lambda p: (p.origin.rank, p.origin.label, p.origin.line, p.key))
         self.problems = tuple(ordered)
         lines = [one_line(str(problem)) for problem in ordered]
         super().__init__(lines[0] if len(lines) == 1 else "\n".join([f"{len(lines)} problems in the settings", *lines]))
 
 
 def one_line(text: str) -> str:
-    """Return the text with line ends and control characters made visible."""
+    """Return the text with line ends and control characters written as escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode("ascii") for c in text)
 
 
-def dotted(path: Path, data: Any = None) -> str:
-    """Return a path for people: ``detection.width``, ``cameras.door.source``; an unnamed camera by number: ``cameras[2]``."""
+def dotted(path: KeyPath, data: Any = None) -> str:
+    """Return a path as text: ``detection.width``, ``cameras.door.source``, or ``cameras[2].source`` for a camera without a name."""
     text = ""
     for depth, part in enumerate(path):
         if isinstance(part, int):
@@ -117,8 +115,8 @@ def dotted(path: Path, data: Any = None) -> str:
     return text
 
 
-def value_at(data: Any, path: Path) -> Any:
-    """Return what lies at the path, None where it leads nowhere."""
+def value_at(data: Any, path: KeyPath) -> Any:
+    """Return the value at a path, None if there is none."""
     for part in path:
         try:
             data = data[part]
@@ -127,13 +125,12 @@ def value_at(data: Any, path: Path) -> Any:
     return data
 
 
-def explain(error: ErrorDetails, *, data: Mapping[str, Any], known: Iterable[str]) -> str:
-    """Say what pydantic found wrong: what was expected and what is there instead.
+def explain(error: ErrorDetails, *, known: Iterable[str]) -> str:
+    """Return what was expected and what was found.
 
     Args:
-        error: One error.
-        data: The tree that was validated.
-        known: Dotted names of all keys, for the nearest one to an unknown key.
+        error: One error of pydantic's.
+        known: All dotted keys; the one that is most like an unknown key is proposed.
     """
     kind, path = error["type"], error["loc"]
     if kind == "missing":
@@ -146,7 +143,7 @@ def explain(error: ErrorDetails, *, data: Mapping[str, Any], known: Iterable[str
 
 
 def unknown_key(key: str, known: Iterable[str]) -> str:
-    """Say that a key is unknown, with the nearest known one."""
+    """Return the text for a key that does not exist, with the known key that is most like it."""
     names = sorted(set(known))
     near = difflib.get_close_matches(key, names, n=1, cutoff=0.6)
     if not near:
@@ -155,8 +152,8 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
     return f"unknown key; did you mean {near[0]}?" if near else "unknown key; config/ferstream.toml lists all keys"
 
 
-def shown(value: Any, path: Path) -> str:
-    """Return a found value for a message: its kind if it is a table or list, dots if it may be a secret."""
+def shown(value: Any, path: KeyPath) -> str:
+    """Return a value for a message: only its kind if it is a table or a list, nothing of it if it may be a secret."""
     if any(isinstance(part, str) and _SECRET_NAME.search(part) and not part.endswith("_file") for part in path):
         return "a value that is not shown"
     match value:
@@ -175,10 +172,10 @@ def shown(value: Any, path: Path) -> str:
             return f"a {type(value).__name__}"
 
 
-def _pattern(kind: str, path: tuple[str | int, ...]) -> str | None:
+def _pattern(kind: str, path: KeyPath) -> str | None:
     return _PATTERNS.get(str(path[-1])) if kind == "string_pattern_mismatch" else None
 
 
-def _name_of(data: Any, path: Path) -> str | None:
+def _name_of(data: Any, path: KeyPath) -> str | None:
     name = value_at(data, (*path, "name"))
     return name if isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,32}", name) else None

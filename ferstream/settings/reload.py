@@ -1,4 +1,4 @@
-"""What a new configuration changes in a running daemon. Pure: nothing is started or stopped here."""
+"""Compares two settings: what a running daemon has to change. Pure: nothing is started or stopped here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from ferstream.settings.model import CameraSettings, Settings
 
 LIVE_KEYS = frozenset({"log.level", "cameras"})
-"""Keys that a running daemon takes over; every other one needs a restart."""
+"""Keys that a running daemon applies; every other key needs a restart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +18,9 @@ class Changes:
     Attributes:
         added: Cameras to start.
         removed: Names of cameras to stop.
-        changed: Cameras to stop and start again, as they shall be.
-        live: Dotted keys that can be taken over at once, cameras aside.
-        restart: Dotted keys that a running daemon cannot take over.
+        changed: Cameras to stop and start again, with their new settings.
+        live: Dotted keys other than cameras that a running daemon can apply.
+        restart: Dotted keys that take effect after a restart only.
     """
 
     added: tuple[CameraSettings, ...] = ()
@@ -34,7 +34,7 @@ class Changes:
 
 
 def diff(old: Settings, new: Settings) -> Changes:
-    """Return what turns ``old`` into ``new``; the order of cameras means nothing."""
+    """Return what turns ``old`` into ``new``; the order of cameras makes no difference."""
     before = {camera.name: camera for camera in old.cameras}
     after = {camera.name: camera for camera in new.cameras}
     keys = [key for key, value in flat(new).items() if flat(old)[key] != value]
@@ -48,7 +48,7 @@ def diff(old: Settings, new: Settings) -> Changes:
 
 
 def flat(settings: Settings) -> dict[str, Any]:
-    """Return every value by dotted key, cameras left out."""
+    """Return every value by dotted key, without the cameras."""
     found: dict[str, Any] = {"node": settings.node}
     for table in type(settings).model_fields:
         section = getattr(settings, table)

@@ -1,4 +1,4 @@
-"""Settings written out: the reference file, the JSON Schema for editors, the values in force."""
+"""Writes settings as text: the reference file, the JSON Schema for editors, the values in force."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from pydantic.fields import FieldInfo
 
 from ferstream.runtime.redaction import redact
 from ferstream.settings.fields import Section
-from ferstream.settings.keys import CAMERAS, is_secret
+from ferstream.settings.keys import CAMERAS, MOVED, secret_keys
 from ferstream.settings.loader import Loaded
 from ferstream.settings.model import CameraSettings, Settings
-from ferstream.settings.problems import DEFAULT, Origin
+from ferstream.settings.problems import DEFAULT, KeyPath, Origin, dotted
 
 SCHEMA_NAME = "ferstream.schema.json"
 MASK = "***"
 _HEAD = f"""\
 #:schema {SCHEMA_NAME}
-# Every key of ferstream with its default. Take the # away from a line to change it.
+# Every key of ferstream with its default. Remove the # of a line to change it.
 #
 # Read from -c FILE, else ./ferstream.toml, else /etc/ferstream/ferstream.toml. A variable wins over the
 # file (FERSTREAM_DETECTION__WIDTH=320, FERSTREAM_CAMERAS__DOOR__SOURCE=rtsp://...), a flag over both.
-# Relative paths count from the folder of this file. Unknown keys are errors.
-# Passwords and tokens do not belong here: name a file, set a variable such as FERSTREAM_MQTT__PASSWORD, or
-# use a systemd credential (mqtt_password, http_token, camera_<name>_password).
+# Relative paths start at the folder of this file. Unknown keys are errors.
+# Passwords and tokens are errors here: name a file, set a variable such as FERSTREAM_MQTT__PASSWORD, or use a
+# systemd credential (mqtt_password, http_token, webhook_secret, kafka_password, camera_<name>_password).
 # Written by "ferstream config reference"; docs/configuration.md says more.
 """
 _EXAMPLES: dict[str, Any] = {
@@ -42,15 +42,22 @@ _EXAMPLES: dict[str, Any] = {
     "mqtt.ca_file": "/etc/ferstream/ca.pem",
     "mqtt.cert_file": "/etc/ferstream/client.pem",
     "mqtt.key_file": "/etc/ferstream/client.key",
+    "webhook.url": "https://example.org/events",
+    "webhook.secret_file": "/etc/ferstream/secrets/webhook",
+    "webhook.ca_file": "/etc/ferstream/ca.pem",
+    "kafka.brokers": "kafka1.lan:9092,kafka2.lan:9092",
+    "kafka.username": "ferstream",
+    "kafka.password_file": "/etc/ferstream/secrets/kafka",
+    "kafka.ca_file": "/etc/ferstream/ca.pem",
     "http.token_file": "/etc/ferstream/secrets/http",
 }
-"""Shown in the reference where a key has no default, or an empty one that says nothing."""
+"""Values of the reference for keys without a default, or with an empty one."""
 
 
 def reference() -> str:
     """Return ``config/ferstream.toml``: every key that may stand in a file, commented out, with its default."""
     lines = [_HEAD.rstrip(), ""]
-    lines += [*_key_lines("node", Settings.model_fields["node"], "node"), ""]
+    lines += [_key_line("node", Settings.model_fields["node"], "node"), ""]
     lines += [f"# {_first_line(CameraSettings)} One [[cameras]] table each; with none, webcam 0 is used.", "#[[cameras]]"]
     lines += _section_lines(CameraSettings, CAMERAS)
     for table, info in Settings.model_fields.items():
@@ -61,19 +68,21 @@ def reference() -> str:
 
 
 def schema() -> str:
-    """Return the JSON Schema of the file, for editors; secrets are left out, since the file refuses them."""
+    """Return the JSON Schema of the file, for editors. It has no secrets: they are errors in the file."""
     made = Settings.model_json_schema()
     made = {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": "ferstream.toml"}
     tables: dict[str, Any] = made["$defs"]
+    for (table, key), new in MOVED.items():
+        tables[f"{table.title()}Settings"]["properties"][key] = {"deprecated": True, "description": f"Is now {dotted(new)}."}
     for model in (CameraSettings, *(info.annotation for info in Settings.model_fields.values())):
         if isinstance(model, type) and issubclass(model, Section):
-            for key in [key for key, info in model.model_fields.items() if is_secret(info)]:
+            for key in secret_keys(model):
                 del tables[model.__name__]["properties"][key]
     return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
 
 
 def effective(loaded: Loaded) -> str:
-    """Return the settings in force as TOML, each with where it came from; secrets masked."""
+    """Return the settings in force as TOML, each with its origin as a comment; secrets are masked."""
     settings = loaded.settings
     lines = [_shown_line(loaded, ("node",), settings.node)]
     for number, camera in enumerate(settings.cameras):
@@ -86,7 +95,7 @@ def effective(loaded: Loaded) -> str:
 
 
 def toml_value(value: object) -> str:
-    """Return a value as TOML writes it."""
+    """Return a value in TOML syntax."""
     match value:
         case bool():
             return str(value).lower()
@@ -102,39 +111,35 @@ def toml_value(value: object) -> str:
 
 def _section_lines(section: type[Section], table: str) -> Iterator[str]:
     for key, info in section.model_fields.items():
-        if not is_secret(info):
-            yield from _key_lines(key, info, f"{table}.{key}")
+        if key not in secret_keys(section):
+            yield _key_line(key, info, f"{table}.{key}")
 
 
-def _key_lines(key: str, info: FieldInfo, dotted: str) -> list[str]:
-    value = _EXAMPLES[dotted] if dotted in _EXAMPLES else info.get_default(call_default_factory=True)
-    if dotted == "cameras.name":
-        return [f"{f'#{key} = {toml_value(value)}':<44}  # {info.description}  (required)"]
-    if dotted == "cameras.source":
-        return [f"{f'#{key} = {toml_value(value)}':<44}  # {info.description}  (required)"]
-    example = "  (an example)" if dotted in _EXAMPLES else ""
-    return [f"{f'#{key} = {toml_value(value)}':<44}  # {info.description}{example}"]
+def _key_line(key: str, info: FieldInfo, name: str) -> str:
+    value = _EXAMPLES[name] if name in _EXAMPLES else info.get_default(call_default_factory=True)
+    kind = "  (required)" if info.is_required() else "  (an example)" if name in _EXAMPLES else ""
+    return f"{f'#{key} = {toml_value(value)}':<44}  # {info.description}{kind}"
 
 
 def _first_line(section: type[Section]) -> str:
     return (section.__doc__ or "").partition("\n")[0]
 
 
-def _shown_section(loaded: Loaded, path: tuple[str | int, ...], section: Section) -> Iterator[str]:
+def _shown_section(loaded: Loaded, path: KeyPath, section: Section) -> Iterator[str]:
     for key in type(section).model_fields:
         value = getattr(section, key)
         if value is not None:
             yield _shown_line(loaded, (*path, key), value)
 
 
-def _shown_line(loaded: Loaded, path: tuple[str | int, ...], value: object) -> str:
+def _shown_line(loaded: Loaded, path: KeyPath, value: object) -> str:
     plain = MASK if isinstance(value, SecretStr) else redact(str(value)) if isinstance(value, str | Path) else value
     text = f"{path[-1]} = {toml_value(plain)}"
     return f"{text:<44}  # {_origin(loaded, path)}"
 
 
-def _origin(loaded: Loaded, path: tuple[str | int, ...]) -> Origin:
-    """Where a value came from; credentials that stood in a URL came from where the URL did."""
+def _origin(loaded: Loaded, path: KeyPath) -> Origin:
+    """Return the origin of a value; credentials that were in a URL have the origin of the URL."""
     inside = {"username", "password"} & {path[-1]} and path not in loaded.origins
     url = (*path[:-1], "source" if path[0] == CAMERAS else "url")
     return loaded.origins.get(url if inside else path, DEFAULT)

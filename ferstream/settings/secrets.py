@@ -1,6 +1,6 @@
-"""Secrets: from the environment, from ``*_file`` keys, from systemd credentials, in this order.
+"""Reads secrets: from variables, from the files of ``*_file`` keys, from systemd credentials; the first one counts.
 
-Each value that is read is registered with the redactor, so that no log line can show it.
+Each secret that is read is registered with the redactor, so that no log line can show it.
 """
 
 from __future__ import annotations
@@ -8,89 +8,88 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import SecretStr
 
 from ferstream.errors import ConfigError
 from ferstream.runtime.redaction import register_secret
+from ferstream.settings.fields import NotInFile, Section
+from ferstream.settings.keys import CAMERAS, secret_keys
 from ferstream.settings.model import Settings
-from ferstream.settings.problems import DEFAULT, Origin, Problem, SettingsError
-from ferstream.settings.raw_values import Tree
+from ferstream.settings.problems import DEFAULT, KeyPath, Origin, Problem, SettingsError, dotted
+from ferstream.settings.sources import RawValues
 from ferstream.telemetry.access import parse_listen, require_token
 
+_Table = TypeVar("_Table", bound=Section)
 _LONGEST_SECRET = 65_536
 
 
-def with_secrets(settings: Settings, environ: Mapping[str, str], *, tree: Tree | None = None) -> Settings:
+def with_secrets(settings: Settings, environ: Mapping[str, str], *, raw: RawValues | None = None) -> Settings:
     """Return the settings with every password and token that can be found filled in.
 
+    Args:
+        settings: Settings as they were read: their secrets came from variables or URLs.
+        environ: Variables; ``CREDENTIALS_DIRECTORY`` is the folder of systemd credentials.
+        raw: The values the settings were made of; they give errors the origin of a key.
+
     Raises:
-        SettingsError: A file that a key names cannot be read or is empty.
+        SettingsError: A file that a key names cannot be read, is empty, or holds a secret that is not valid.
     """
-    problems: list[Problem] = []
-    folder = Path(environ["CREDENTIALS_DIRECTORY"]) if environ.get("CREDENTIALS_DIRECTORY") else None
+    filler = _SecretFiller(environ, settings, raw or RawValues())
+    cameras = tuple(filler.fill(camera, (CAMERAS, i), f"camera_{camera.name}") for i, camera in enumerate(settings.cameras))
+    tables = {key: filler.fill(table, (key,), key) for key, table in settings if isinstance(table, Section)}
+    if filler.problems:
+        raise SettingsError(filler.problems)
+    return settings.model_copy(update={CAMERAS: cameras, **tables})
 
-    def find(
-        key: str,
-        path: tuple[str | int, ...],
-        value: SecretStr | None,
-        file: Path | None,
-        credential: str,
-    ) -> SecretStr | None:
-        try:
-            secret = value or read_secret(file, folder, credential)
-        except ValueError as exc:
-            problems.append(Problem(tree.origin(path) if tree else DEFAULT, key, str(exc)))
-            return None
-        if secret is not None:
-            register_secret(secret.get_secret_value())
-        return secret
 
-    cameras = tuple(
-        c.model_copy(
-            update={
-                "password": find(
-                    f"cameras.{c.name}.password_file",
-                    ("cameras", i, "password_file"),
-                    c.password,
-                    c.password_file,
-                    f"camera_{c.name}_password",
-                ),
-                "password_file": None if c.password else c.password_file,
-            }
-        )
-        for i, c in enumerate(settings.cameras)
-    )
-    mqtt, http = settings.mqtt, settings.http
-    password = find(
-        "mqtt.password_file",
-        ("mqtt", "password_file"),
-        mqtt.password,
-        mqtt.password_file,
-        "mqtt_password",
-    )
-    token = find(
-        "http.token_file",
-        ("http", "token_file"),
-        http.token,
-        http.token_file,
-        "http_token",
-    )
-    if problems:
-        raise SettingsError(problems)
-    changed = {
-        "cameras": cameras,
-        "mqtt": mqtt.model_copy(update={"password": password}),
-        "http": http.model_copy(update={"token": token}),
-    }
-    return settings.model_copy(update=changed)
+class _SecretFiller:
+    """Fills in the secrets of tables and collects the problems with them."""
+
+    def __init__(self, environ: Mapping[str, str], settings: Settings, raw: RawValues) -> None:
+        folder = environ.get("CREDENTIALS_DIRECTORY")
+        self._folder = Path(folder) if folder else None
+        self._names = {CAMERAS: [{"name": camera.name} for camera in settings.cameras]}
+        self._raw = raw
+        self.problems: list[Problem] = []
+
+    def fill(self, table: _Table, path: KeyPath, credential: str) -> _Table:
+        """Return a table with its secrets. ``credential`` is the first part of the name of a systemd credential."""
+        for key, mark in secret_keys(type(table)).items():
+            given = getattr(table, key)
+            try:
+                secret = given or read_secret(getattr(table, mark.file_key), self._folder, f"{credential}_{key}")
+                _register(secret, mark)
+            except ValueError as exc:
+                where = (*path, key if given else mark.file_key)
+                self.problems.append(Problem(self._raw.origin(where), dotted(where, self._names), str(exc)))
+            else:
+                table = table.model_copy(update={key: secret} | ({mark.file_key: None} if given else {}))
+        return table
+
+
+def _register(secret: SecretStr | None, mark: NotInFile) -> None:
+    if secret is not None:
+        text = secret.get_secret_value()
+        register_secret(text)
+        register_secret(text.removeprefix("whsec_"))
+        mark.check(text)
 
 
 def read_secret(file: Path | None, credentials: Path | None, name: str) -> SecretStr | None:
-    """Read a secret from its file, or else from the systemd credential of that name; the last line end is no part of it.
+    """Read a secret without its last line end.
+
+    Args:
+        file: The file of the secret; None reads the systemd credential instead.
+        credentials: Folder of systemd credentials; None if there are none.
+        name: Name of the credential.
+
+    Returns:
+        The secret; None if there is neither a file nor a credential.
 
     Raises:
-        ValueError: The file cannot be read, is empty, or is no text; the message never holds its content.
+        ValueError: The file cannot be read, is empty, or is not text. The message never holds its content.
     """
     if file is None and credentials is None:
         return None
@@ -111,17 +110,14 @@ def read_secret(file: Path | None, credentials: Path | None, name: str) -> Secre
 
 
 def secret_files(settings: Settings) -> Iterator[tuple[str, Path]]:
-    """Yield the key and path of every file that holds a secret."""
-    for camera in settings.cameras:
-        if camera.password_file:
-            yield f"cameras.{camera.name}.password_file", camera.password_file
-    for key, path in (
-        ("mqtt.password_file", settings.mqtt.password_file),
-        ("mqtt.key_file", settings.mqtt.key_file),
-        ("http.token_file", settings.http.token_file),
-    ):
-        if path:
-            yield key, path
+    """Yield the dotted key and the path of every file that holds a secret, the key of a client certificate included."""
+    tables: list[tuple[str, Section]] = [(f"{CAMERAS}.{camera.name}", camera) for camera in settings.cameras]
+    tables += [(key, table) for key, table in settings if isinstance(table, Section)]
+    for name, table in tables:
+        for key in [*(mark.file_key for mark in secret_keys(type(table)).values()), "key_file"]:
+            path = getattr(table, key, None)
+            if path is not None:
+                yield f"{name}.{key}", path
 
 
 def readable_by_others(path: Path) -> bool:
@@ -129,8 +125,19 @@ def readable_by_others(path: Path) -> bool:
     return bool(path.stat().st_mode & stat.S_IROTH)
 
 
+def missing_secrets(settings: Settings, raw: RawValues) -> Iterator[Problem]:
+    """Yield each secret without which the settings cannot be used."""
+    unsafe = unsafe_listen(settings, raw.origin(("http", "listen")))
+    if unsafe is not None:
+        yield unsafe
+    kafka = settings.kafka
+    if kafka.enabled and kafka.authenticated and kafka.password is None:
+        text = f"is missing: security {kafka.security} needs a password; name a file with it, or set FERSTREAM_KAFKA__PASSWORD"
+        yield Problem(raw.origin(("kafka", "security")), "kafka.password_file", text)
+
+
 def unsafe_listen(settings: Settings, origin: Origin = DEFAULT) -> Problem | None:
-    """Return what is wrong when the pages are open to the network without a token, or with one that could be guessed."""
+    """Return the problem if the pages are open to the network without a token, or with one that could be guessed."""
     http = settings.http
     if not http.enabled:
         return None

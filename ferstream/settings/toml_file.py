@@ -1,38 +1,81 @@
-"""Reads a TOML file into a tree: every value with its line, paths counted from the file's folder, secrets refused."""
+"""Reads the settings file into raw values: each value with its line, paths made absolute, secrets refused."""
 
 from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic.fields import FieldInfo
 
 from ferstream.settings.fields import NotInFile, RelativeToFile
-from ferstream.settings.keys import ENV_PREFIX, marks
-from ferstream.settings.problems import Origin, Problem, SettingsError, dotted, value_at
-from ferstream.settings.raw_values import Tree, paths, values
-from ferstream.settings.toml_lines import find_lines
+from ferstream.settings.keys import CAMERAS, ENV_PREFIX, field_at, marks
+from ferstream.settings.problems import KeyPath, Origin, Problem, SettingsError, dotted, value_at
+from ferstream.settings.sources import RawValues
 
+_Mark = TypeVar("_Mark", NotInFile, RelativeToFile)
 MAX_FILE_BYTES = 1_000_000
+_PART = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')"""
+_KEY = rf"{_PART}(?:\s*\.\s*{_PART})*"
+_LINE = re.compile(rf"\s*(?:(?P<brackets>\[\[?)\s*(?P<table>{_KEY})\s*\]|(?P<key>{_KEY})\s*=)")
 
 
-def read_toml(path: Path) -> Tree:
-    """Read a file.
+def read_toml(path: Path) -> RawValues:
+    """Read a settings file.
 
     Raises:
-        SettingsError: It cannot be read or is no TOML.
+        SettingsError: The file cannot be read or is not TOML.
     """
     text = _read_text(path)
-    lines = find_lines(text)
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as exc:
-        raise SettingsError(_syntax_problems(path, text, exc, lines.repeated)) from exc
-    tree = Tree(data=data)
+        raise SettingsError([_syntax_problem(path, text, exc)]) from exc
+    raw, lines = RawValues(data=data), find_lines(text)
     for where in paths(data):
-        tree.origins[where] = Origin(str(path), lines.of(where))
-    _refuse_secrets(tree)
-    _anchor_paths(tree, path.parent)
-    return tree
+        raw.origins[where] = Origin(str(path), _line_of(where, lines))
+    _refuse_secrets(raw)
+    _make_paths_absolute(raw, path.parent)
+    return raw
+
+
+def find_lines(text: str) -> dict[KeyPath, int]:
+    """Return the line (from 1) of each table and key that begins a line; ``tomllib`` does not report lines.
+
+    A line inside a long string that looks like a key is taken for one: only the line number of an error is then wrong.
+    """
+    found: dict[KeyPath, int] = {}
+    counts: dict[KeyPath, int] = {}
+    table: KeyPath = ()
+    for number, line in enumerate(text.split("\n"), start=1):
+        match = _LINE.match(line)
+        if match is None:
+            continue
+        names: KeyPath = tuple(part.strip("\"'") for part in re.findall(_PART, match["table"] or match["key"]))
+        if match["brackets"] == "[[":
+            found.setdefault(names, number)
+            counts[names] = counts.get(names, -1) + 1
+            names = (*names, counts[names])
+        table = names if match["table"] else table
+        found.setdefault(names if match["table"] else (*table, *names), number)
+    return found
+
+
+def paths(data: object, path: KeyPath = ()) -> Iterator[KeyPath]:
+    """Yield the path of every table and value down to the fourth level, cameras by index."""
+    if path:
+        yield path
+    if len(path) < 4:
+        items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) and path == (CAMERAS,) else ()
+        for key, value in items:
+            yield from paths(value, (*path, key))
+
+
+def _line_of(path: KeyPath, lines: dict[KeyPath, int]) -> int:
+    """Return the line of a path, or of the nearest table around it; 0 if there is none."""
+    return next((lines[path[:depth]] for depth in range(len(path), 0, -1) if path[:depth] in lines), 0)
 
 
 def _read_text(path: Path) -> str:
@@ -58,39 +101,37 @@ def _unreadable(path: Path, text: str) -> SettingsError:
     return SettingsError([Problem(Origin(str(path)), "", text)])
 
 
-def _syntax_problems(path: Path, text: str, exc: Exception, repeated: list[tuple[tuple[str | int, ...], int, int]]) -> list[Problem]:
-    twice = [Problem(Origin(str(path), second), dotted(key), f"is given twice, first in line {first}") for key, first, second in repeated]
-    if twice:
-        return twice
+def _syntax_problem(path: Path, text: str, exc: Exception) -> Problem:
     message, _, place = str(exc).partition(" (at ")
     numbers = [int(word) for word in re.findall(r"\d+", place)]
     column = f" (column {numbers[1]})" if len(numbers) > 1 else ""
-    return [
-        Problem(
-            Origin(str(path), numbers[0] if numbers else text.rstrip("\n").count("\n") + 1), "", f"is not valid TOML: {message}{column}"
-        )
-    ]
+    line = numbers[0] if numbers else text.rstrip("\n").count("\n") + 1
+    key = _LINE.match(text.split("\n")[line - 1]) if message == "Cannot overwrite a value" else None
+    if key is not None:
+        return Problem(Origin(str(path), line), key["table"] or key["key"], "is given twice")
+    return Problem(Origin(str(path), line), "", f"is not valid TOML: {message}{column}")
 
 
-def _refuse_secrets(tree: Tree) -> None:
-    for path, info in values(tree):
-        for mark in marks(info):
-            if isinstance(mark, NotInFile):
-                beside = dotted((*path[:-1], mark.file_key), tree.data)
-                text = "a secret does not belong in this file; put it into a file of its own and name that in"
-                tree.problems.append(
-                    Problem(tree.origin(path), dotted(path, tree.data), f"{text} {beside}, or set {_variable(path, tree)}")
-                )
+def _refuse_secrets(raw: RawValues) -> None:
+    for path, mark in _marked(raw, NotInFile):
+        file_key = dotted((*path[:-1], mark.file_key), raw.data)
+        text = "a secret does not belong in this file; put it into a file of its own and name that in"
+        raw.problems.append(Problem(raw.origin(path), dotted(path, raw.data), f"{text} {file_key}, or set {_variable(path, raw)}"))
 
 
-def _variable(path: tuple[str | int, ...], tree: Tree) -> str:
-    parts = [str(value_at(tree.data, (*path[:2], "name"))) if isinstance(part, int) else part for part in path]
+def _variable(path: KeyPath, raw: RawValues) -> str:
+    parts = [str(value_at(raw.data, (*path[:2], "name"))) if isinstance(part, int) else part for part in path]
     return ENV_PREFIX + "__".join(parts).upper().replace("-", "_")
 
 
-def _anchor_paths(tree: Tree, folder: Path) -> None:
-    for path, info in values(tree):
-        value = value_at(tree.data, path)
-        for mark in marks(info):
-            if isinstance(mark, RelativeToFile) and isinstance(value, str) and mark.is_path(value):
-                value_at(tree.data, path[:-1])[path[-1]] = str(folder / Path(value).expanduser())
+def _make_paths_absolute(raw: RawValues, folder: Path) -> None:
+    for path, mark in _marked(raw, RelativeToFile):
+        value = value_at(raw.data, path)
+        if isinstance(value, str) and mark.is_path(value):
+            value_at(raw.data, path[:-1])[path[-1]] = str(folder / Path(value).expanduser())
+
+
+def _marked(raw: RawValues, kind: type[_Mark]) -> list[tuple[KeyPath, _Mark]]:
+    """Return the path of every value whose field has a mark of that kind, with the mark."""
+    fields: list[tuple[KeyPath, FieldInfo | None]] = [(path, field_at(path)) for path in raw.origins]
+    return [(path, mark) for path, info in fields if info is not None for mark in marks(info) if isinstance(mark, kind)]

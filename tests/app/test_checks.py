@@ -95,6 +95,17 @@ def test_settings_are_used_as_far_as_their_secrets_can_be_read(tmp_path: Path) -
     assert [(one.part, one.verdict) for one in found] == [("settings", "ok"), ("secret", "FAIL")]
 
 
+def test_a_key_at_its_old_place_is_a_warning(tmp_path: Path) -> None:
+    file = tmp_path / "f.toml"
+    file.write_text("[mqtt]\nmax_hz_per_face = 3\n")
+    settings, found = read_settings(file, {})
+    assert settings is not None
+    assert settings.publishing.max_hz_per_face == 3
+    assert [(one.verdict, one.detail) for one in found[1:]] == [
+        (Verdict.WARN, f"mqtt.max_hz_per_face is now publishing.max_hz_per_face ({file}:2)")
+    ]
+
+
 def test_a_port_held_by_a_running_ferstream_is_as_it_should_be(tmp_path: Path) -> None:
     script = tmp_path / "ferstream"
     script.write_text(

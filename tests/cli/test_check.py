@@ -119,7 +119,7 @@ def test_for_people_it_is_a_line_each_with_advice_below(check: Check, tmp_path: 
     [
         ("[detection]\nwidht = 3", "f.toml:2: detection.widht: unknown key; did you mean detection.width?"),
         ("[detection]\nwidth = '3'", 'f.toml:2: detection.width: expected a whole number, found "3"'),
-        ("node = 'a'\nnode = 'b'", "f.toml:2: node: is given twice, first in line 1"),
+        ("node = 'a'\nnode = 'b'", "f.toml:2: node: is given twice"),
         ("[mqtt]\npassword = 'zirkelkasten'", "f.toml:2: mqtt.password: a secret does not belong in this file"),
     ],
 )

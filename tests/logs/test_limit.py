@@ -1,4 +1,4 @@
-"""Repeated lines are held back and counted."""
+"""Repeated lines are suppressed and counted."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def record(message: str, camera: str = "a", level: int = logging.WARNING) -> log
     return made
 
 
-def test_a_few_pass_the_others_are_held_back_and_told_of() -> None:
+def test_the_first_lines_pass_and_the_suppressed_ones_are_counted() -> None:
     clock = HandClock()
     limit = RepeatLimit(interval_s=10, burst=2, clock=clock)
     assert [limit.filter(record("cut off")) for _ in range(5)] == [True, True, False, False, False]
@@ -64,24 +64,24 @@ def test_the_arguments_of_a_message_do_not_make_it_another_one() -> None:
     assert [limit.filter(logging.LogRecord("x", 30, "", 0, "frame %d", (n,), None)) for n in range(3)] == [True, False, False]
 
 
-def test_memory_stays_bounded() -> None:
-    limit = RepeatLimit(burst=1, clock=HandClock())
-    for number in range(10_000):
-        limit.filter(record(f"event {number}"))
-    assert len(limit._windows) <= 4096
+def test_above_the_greatest_number_of_different_lines_all_are_forgotten() -> None:
+    limit = RepeatLimit(burst=1, max_keys=2, clock=HandClock())
+    assert [limit.filter(record(text)) for text in ("a", "b", "a", "b")] == [True, True, False, False]
+    assert limit.filter(record("c"))
+    assert [limit.filter(record(text)) for text in ("a", "c")] == [True, False]
 
 
 @given(st.lists(st.floats(0, 30), max_size=60), st.integers(1, 5))
 def test_each_line_is_shown_or_counted(moments: list[float], burst: int) -> None:
     clock = HandClock()
     limit = RepeatLimit(interval_s=10, burst=burst, clock=clock)
-    shown = told = 0
+    shown = counted = 0
     for moment in sorted(moments):
         clock.now_s = moment
         made = record("x")
         if limit.filter(made):
-            shown, told = shown + 1, told + getattr(made, REPEATED, 0)
+            shown, counted = shown + 1, counted + getattr(made, REPEATED, 0)
     clock.now_s = 100
     last = record("x")
     assert limit.filter(last)
-    assert shown + told + getattr(last, REPEATED, 0) == len(moments)
+    assert shown + counted + getattr(last, REPEATED, 0) == len(moments)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ferstream.logs.render import FIELDS, ConsoleFormatter, JsonFormatter, clean, visible
+from ferstream.logs.render import FIELDS, ConsoleFormatter, JsonFormatter
 from ferstream.runtime.redaction import register_secret
 
 
@@ -43,14 +43,14 @@ def test_json_has_time_level_logger_event_and_fields_in_this_order() -> None:
     ]
 
 
-def test_console_is_calm_and_readable() -> None:
+def test_console_form_of_a_line() -> None:
     made = record(
         "camera up", fields={"camera": "door", "fps": 24.98765, "where": "a b", "list": [1, "x"], "big": 123456.7, "reason": None}
     )
     assert console(made) == 'info    camera up camera=door fps=24.99 where="a b" list=[1, "x"] big=123457'
 
 
-def test_colours_are_used_only_when_asked_for() -> None:
+def test_colours_are_off_by_default() -> None:
     assert "\x1b" not in console(record("x", level=logging.ERROR))
     assert console(record("x", level=logging.ERROR), colours=True).startswith("\x1b[31merror  \x1b[0m ")
 
@@ -71,7 +71,7 @@ def test_no_value_can_forge_a_line(text: str) -> None:
         assert len(JsonFormatter().format(made).splitlines()) == 1
 
 
-def test_a_message_that_does_not_fit_its_arguments_is_shown_all_the_same() -> None:
+def test_a_message_that_does_not_fit_its_arguments_is_shown_with_them() -> None:
     assert as_json(record("%d frames", "many"))["event"] == "%d frames ('many',)"
 
 
@@ -84,12 +84,12 @@ class Broken:
     __repr__ = __str__
 
 
-def test_an_object_that_cannot_be_shown_is_no_problem() -> None:
-    assert as_json(record("x", fields={"v": Broken()}))["v"] == "<Broken that cannot be shown>"
+def test_an_object_without_text_is_shown_by_its_type() -> None:
+    assert as_json(record("x", fields={"v": Broken()}))["v"] == "<Broken without text>"
     assert "Broken" in as_json(record(Broken()))["event"]
 
 
-def test_values_that_json_does_not_know_become_text() -> None:
+def test_values_without_a_json_type_become_text() -> None:
     found = as_json(
         record(
             "x",
@@ -97,12 +97,6 @@ def test_values_that_json_does_not_know_become_text() -> None:
         )
     )
     assert (found["nan"], found["inf"], found["b"], found["set"], found["obj"], found["none"]) == ("nan", "inf", "ab", [1], "v", None)
-
-
-def test_deep_and_circular_values_end() -> None:
-    loop: list[object] = []
-    loop.append(loop)
-    assert "[...]" in json.dumps(clean(loop))
 
 
 @pytest.mark.parametrize("key", ["password", "mqtt_password", "token", "http_token", "api_key", "Authorization", "secret", "credentials"])
@@ -153,12 +147,7 @@ def test_for_the_journal_each_line_has_its_priority() -> None:
     assert JsonFormatter(journal=True).format(record("x", level=logging.CRITICAL)).startswith('<3>{"time"')
 
 
-def test_of_a_warning_only_the_message_is_kept() -> None:
+def test_a_python_warning_is_shown_without_its_source_line() -> None:
     made = record("%s", "f.py:3: UserWarning: old\n  call()\n")
     made.name = "py.warnings"
     assert as_json(made)["event"] == "f.py:3: UserWarning: old"
-
-
-def test_visible_leaves_ordinary_text_alone() -> None:
-    assert visible("Grüße 顔 €") == "Grüße 顔 €"
-    assert visible("a\tb") == "a\\tb"

@@ -1,4 +1,4 @@
-"""Everything in the process goes through the one handler."""
+"""All lines of the process go through one handler."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_an_exception_of_structlog_has_its_traceback(stream: io.StringIO) -> Non
     assert all(line["exception"].endswith("ValueError: password=***") for line in lines(stream))
 
 
-def test_the_level_counts_for_both(stream: io.StringIO) -> None:
+def test_the_level_applies_to_structlog_and_the_standard_library(stream: io.StringIO) -> None:
     structlog.get_logger("x").debug("no")
     logging.getLogger("x").debug("no")
     set_level("debug")
@@ -77,7 +77,7 @@ def test_the_level_counts_for_both(stream: io.StringIO) -> None:
 
 
 @pytest.mark.parametrize("name", ["uvicorn.access", "av", "paho.client", "matplotlib.font_manager"])
-def test_libraries_are_quiet_but_for_warnings(name: str, stream: io.StringIO) -> None:
+def test_of_libraries_only_warnings_are_shown(name: str, stream: io.StringIO) -> None:
     set_level("debug")
     logging.getLogger(name).info("chatter")
     logging.getLogger(name).warning("trouble")
@@ -93,7 +93,7 @@ def test_warnings_are_logged(stream: io.StringIO) -> None:
     assert lines(stream)[0]["event"].endswith("UserWarning: token=*** is old")
 
 
-def test_setting_up_again_replaces_the_handler() -> None:
+def test_a_second_configuration_replaces_the_handler() -> None:
     first, second = io.StringIO(), io.StringIO()
     configure_logging(format="json", stream=first, environ={})
     configure_logging(format="json", stream=second, environ={})
@@ -133,7 +133,7 @@ def test_the_journal_gets_priorities_and_no_timestamps() -> None:
         assert other.read() == "<4>warning oh\n"
 
 
-def test_a_journal_of_somebody_else_is_none() -> None:
+def test_the_journal_of_another_stream_adds_no_priorities() -> None:
     stream = Terminal()
     configure_logging(format="console", stream=stream, environ={"JOURNAL_STREAM": "1:2"})
     logging.getLogger("x").warning("oh")
@@ -169,17 +169,17 @@ def test_uncaught_exceptions_are_logged_redacted(stream: io.StringIO) -> None:
 
     Leaves()
     events = [line["event"] for line in lines(stream)]
-    assert events == ["uncaught RuntimeError", "uncaught ValueError in thread worker", "OSError in clean-up"]
+    assert events == ["uncaught RuntimeError", "uncaught ValueError in thread worker", "uncaught OSError in a destructor or callback"]
     assert "geheim" not in stream.getvalue()
 
 
-def test_a_closed_stream_is_no_problem(capsys: pytest.CaptureFixture[str], stream: io.StringIO) -> None:
+def test_a_closed_stream_loses_the_line_silently(capsys: pytest.CaptureFixture[str], stream: io.StringIO) -> None:
     stream.close()
     logging.getLogger("x").warning("password=abcdefgh")
     assert capsys.readouterr().err == ""
 
 
-def test_a_line_that_cannot_be_made_is_told_without_its_content(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO) -> None:
+def test_a_line_that_cannot_be_rendered_is_reported_without_its_content(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO) -> None:
     def fail(record: logging.LogRecord) -> str:
         raise KeyError(record.getMessage())
 

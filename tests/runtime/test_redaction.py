@@ -1,4 +1,4 @@
-"""Secrets leave a text, everything else stays."""
+"""Secrets in a text are masked, other text is not changed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _forget() -> Iterator[None]:
         ("run --mqtt-token=abc", "run --mqtt-token=***"),
     ],
 )
-def test_what_looks_like_a_secret_goes(text: str, shown: str) -> None:
+def test_text_with_the_form_of_a_secret_is_masked(text: str, shown: str) -> None:
     assert redact(text) == shown
 
 
@@ -64,7 +64,7 @@ def test_what_looks_like_a_secret_goes(text: str, shown: str) -> None:
         "",
     ],
 )
-def test_what_is_none_stays(text: str) -> None:
+def test_other_text_is_not_changed(text: str) -> None:
     assert redact(text) == text
 
 
@@ -75,26 +75,26 @@ def test_redacting_twice_changes_nothing_more(text: str) -> None:
 
 
 @given(secret=st.text(min_size=4, max_size=30), before=st.text("abc ", max_size=5), after=st.text("abc ", max_size=5))
-def test_a_registered_value_never_comes_through(secret: str, before: str, after: str) -> None:
+def test_a_registered_value_is_masked_in_every_form(secret: str, before: str, after: str) -> None:
     forget_secrets()
     register_secret(secret)
     for form in {secret, quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1], json.dumps(secret)[1:-1]}:
         assert form not in redact(f"{before}{form}{after}").replace("***", "\0")
 
 
-def test_the_longer_of_two_registered_values_goes_as_a_whole() -> None:
+def test_the_longer_of_two_registered_values_is_masked_as_a_whole() -> None:
     register_secret("abcd")
     register_secret("abcdefgh")
     assert redact("x abcdefgh y abcd z") == "x *** y *** z"
 
 
-def test_values_too_short_to_be_told_from_words_are_left_to_the_patterns() -> None:
+def test_registered_values_below_four_characters_are_masked_by_form_only() -> None:
     register_secret("cam")
     assert redact("cam is up") == "cam is up"
     assert redact("rtsp://u:cam@h/s") == "rtsp://***@h/s"
 
 
-def test_a_value_that_is_no_valid_text_can_be_registered() -> None:
+def test_a_value_with_surrogates_can_be_registered() -> None:
     register_secret("ab\udcffcd")
     assert redact("x ab\udcffcd") == "x ***"
 

@@ -1,4 +1,4 @@
-"""Settings files written for a test, and what is said of them."""
+"""Settings read from a file that a test writes, and the lines of the error."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import pytest
 from ferstream.settings import Settings, load_settings
 from ferstream.settings.problems import SettingsError
 
+DOOR = '[[cameras]]\nname = "door"\nsource = "rtsp://cam/stream"\n'
+
 
 class Reader(Protocol):
     """Writes a file and reads it."""
@@ -18,15 +20,15 @@ class Reader(Protocol):
     def __call__(self, text: str, environ: Mapping[str, str] | None = None, flags: Mapping[str, Any] | None = None) -> Settings: ...
 
 
-class Complaints(Protocol):
-    """Writes a file, reads it and returns the lines of the error, paths taken off."""
+class ErrorLines(Protocol):
+    """Writes a file, reads it and returns the lines of the error, without the path of the file."""
 
     def __call__(self, text: str, environ: Mapping[str, str] | None = None, flags: Mapping[str, Any] | None = None) -> list[str]: ...
 
 
 @pytest.fixture
 def read(tmp_path: Path) -> Reader:
-    """Read settings as the file of a test has them; the environment is empty unless given."""
+    """Return a function that reads settings from text; the environment is empty unless given."""
 
     def do(text: str, environ: Mapping[str, str] | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
         file = tmp_path / "f.toml"
@@ -37,8 +39,8 @@ def read(tmp_path: Path) -> Reader:
 
 
 @pytest.fixture
-def complaints(tmp_path: Path, read: Reader) -> Complaints:
-    """Return what is said of a file that cannot be used."""
+def error_lines(tmp_path: Path, read: Reader) -> ErrorLines:
+    """Return a function that reads settings with mistakes and returns one line per mistake."""
 
     def do(text: str, environ: Mapping[str, str] | None = None, flags: Mapping[str, Any] | None = None) -> list[str]:
         with pytest.raises(SettingsError) as caught:

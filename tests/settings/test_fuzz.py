@@ -1,4 +1,4 @@
-"""Random settings: an error of ours in one line each, or settings; never anything else."""
+"""Random settings give settings or a ConfigError with one line per problem, and never any other exception."""
 
 from __future__ import annotations
 

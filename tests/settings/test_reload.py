@@ -1,4 +1,4 @@
-"""The difference between two configurations."""
+"""The difference between two settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def fleet(*cameras: CameraSettings) -> Settings:
     return Settings(node="n", cameras=cameras)
 
 
-def test_nothing_changed_is_falsy() -> None:
+def test_equal_settings_have_no_changes() -> None:
     assert not diff(fleet(camera("a")), fleet(camera("a")))
 
 
@@ -28,7 +28,7 @@ def test_cameras_are_added_removed_and_changed() -> None:
     assert changes.restart == changes.live == ()
 
 
-def test_the_order_of_cameras_means_nothing() -> None:
+def test_the_order_of_cameras_makes_no_difference() -> None:
     assert not diff(fleet(camera("a"), camera("b")), fleet(camera("b"), camera("a")))
 
 
@@ -36,7 +36,7 @@ def test_a_new_password_is_a_change() -> None:
     assert [c.name for c in diff(fleet(camera("a", password="x")), fleet(camera("a", password="y"))).changed] == ["a"]
 
 
-def test_the_log_level_is_taken_over_at_once() -> None:
+def test_the_log_level_is_applied_at_once() -> None:
     changes = diff(fleet(), fleet().model_copy(update={"log": LogSettings(level="debug")}))
     assert (changes.live, changes.restart) == (("log.level",), ())
 

@@ -1,4 +1,4 @@
-"""Where secrets come from, and that they stay inside."""
+"""Where secrets come from, and that errors never show them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ferstream.runtime.redaction import forget_secrets, redact
 from ferstream.settings import Settings, load, load_settings
 from ferstream.settings.secrets import readable_by_others, secret_files
 
-from .conftest import Complaints, Reader
+from .conftest import ErrorLines, Reader
 
 DOOR = '[[cameras]]\nname = "front-door"\nsource = "rtsp://cam/s"\n'
 
@@ -59,7 +59,7 @@ def test_the_environment_wins_over_file_and_credential(tmp_path: Path, read: Rea
     assert secret(read(text, environ))[1] == "file-one"
 
 
-def test_only_the_last_line_end_is_no_part_of_a_secret(tmp_path: Path, read: Reader) -> None:
+def test_only_the_last_line_end_of_a_secret_file_is_removed(tmp_path: Path, read: Reader) -> None:
     (tmp_path / "mq").write_bytes(b" a b\n\r\n")
     assert secret(read('[mqtt]\npassword_file = "mq"\n'))[1] == " a b\n"
 
@@ -74,12 +74,12 @@ def test_only_the_last_line_end_is_no_part_of_a_secret(tmp_path: Path, read: Rea
         (b"x" * 70_000, "is too large for a secret"),
     ],
 )
-def test_a_secret_file_that_cannot_be_used_is_told_with_key_and_line(
-    content: bytes | None, text: str, tmp_path: Path, complaints: Complaints
+def test_a_secret_file_that_cannot_be_used_is_reported_with_key_and_line(
+    content: bytes | None, text: str, tmp_path: Path, error_lines: ErrorLines
 ) -> None:
     if content is not None:
         (tmp_path / "pw").write_bytes(content)
-    assert complaints(f'{DOOR}password_file = "pw"') == [f"f.toml:4: cameras.front-door.password_file: pw {text}"]
+    assert error_lines(f'{DOOR}password_file = "pw"') == [f"f.toml:4: cameras.front-door.password_file: pw {text}"]
 
 
 @pytest.mark.parametrize(
@@ -95,20 +95,22 @@ def test_a_secret_file_that_cannot_be_used_is_told_with_key_and_line(
         ),
     ],
 )
-def test_a_secret_in_the_file_is_refused_with_the_way_out(text: str, key: str, beside: str, variable: str, complaints: Complaints) -> None:
-    (line,) = complaints(text)
+def test_a_secret_in_the_settings_file_is_an_error_with_a_remedy(
+    text: str, key: str, beside: str, variable: str, error_lines: ErrorLines
+) -> None:
+    (line,) = error_lines(text)
     assert (
         line == f"{key}: a secret does not belong in this file; put it into a file of its own and name that in {beside}, or set {variable}"
     )
 
 
-def test_an_ill_typed_secret_is_not_shown(complaints: Complaints) -> None:
-    lines = complaints("[mqtt]\npassword = 123456789\nurl = 'mqtt://u:hunter2@'\n")
+def test_a_secret_of_the_wrong_type_is_not_shown(error_lines: ErrorLines) -> None:
+    lines = error_lines("[mqtt]\npassword = 123456789\nurl = 'mqtt://u:hunter2@'\n")
     assert len(lines) == 3
     assert not any(secret in line for line in lines for secret in ("123456789", "hunter2"))
 
 
-def test_what_was_read_is_known_to_the_redactor(read: Reader) -> None:
+def test_secrets_are_registered_with_the_redactor(read: Reader) -> None:
     read("", {"FERSTREAM_MQTT__PASSWORD": "zirkelkasten"})
     assert redact("the zirkelkasten is open") == "the *** is open"
 
@@ -118,9 +120,9 @@ def test_secrets_can_be_left_unread(tmp_path: Path) -> None:
     assert load(tmp_path / "f.toml", environ={}, secrets=False).settings.mqtt.password is None
 
 
-def test_an_address_open_to_the_network_needs_a_token(complaints: Complaints, read: Reader) -> None:
+def test_an_address_open_to_the_network_needs_a_token(error_lines: ErrorLines, read: Reader) -> None:
     text = '[http]\nlisten = "0.0.0.0:9108"\n'
-    (line,) = complaints(text)
+    (line,) = error_lines(text)
     assert line.startswith("f.toml:2: http.listen: 0.0.0.0:9108 is open to the network and needs a token: name a file with one in ")
     assert read(text, {"FERSTREAM_HTTP__TOKEN": "long-enough-by-now"}).http.token is not None
     assert read(f"{text}enabled = false").http.enabled is False
@@ -139,7 +141,7 @@ def test_secret_files_are_named_with_their_keys(tmp_path: Path) -> None:
     }
 
 
-def test_files_that_everybody_can_read_are_recognised(tmp_path: Path) -> None:
+def test_files_that_all_users_can_read_are_recognised(tmp_path: Path) -> None:
     file = tmp_path / "pw"
     file.touch(mode=0o600)
     assert not readable_by_others(file)
@@ -153,13 +155,13 @@ def test_the_process_environment_is_read_when_none_is_given(monkeypatch: pytest.
     assert load_settings(tmp_path / "f.toml").node == "from-env"
 
 
-def test_a_credential_that_may_not_be_seen_is_told(monkeypatch: pytest.MonkeyPatch, complaints: Complaints, tmp_path: Path) -> None:
+def test_a_credential_without_permission_is_an_error(monkeypatch: pytest.MonkeyPatch, error_lines: ErrorLines, tmp_path: Path) -> None:
     def refuse(self: Path) -> bool:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "is_file", refuse)
-    (line,) = complaints(DOOR + "[http]\nenabled = false\n[mqtt]\npassword_file = 'none'", {"FERSTREAM_HTTP__TOKEN": "token"})
+    (line,) = error_lines(DOOR + "[http]\nenabled = false\n[mqtt]\npassword_file = 'none'", {"FERSTREAM_HTTP__TOKEN": "token"})
     assert line == "f.toml:7: mqtt.password_file: none cannot be read: No such file or directory"
-    lines = complaints(DOOR, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
-    assert len(lines) == 3
+    lines = error_lines(DOOR, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert len(lines) == 5
     assert all(line.endswith("cannot be read: Permission denied") for line in lines)

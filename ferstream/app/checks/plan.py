@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ferstream.app.checks.broker import BROKER_TIMEOUT_S, check_broker
 from ferstream.app.checks.cameras import advice, check_camera, timeout_s
-from ferstream.app.checks.finding import Finding, Verdict, failed, passed
+from ferstream.app.checks.finding import Finding, Verdict, failed, passed, warned
 from ferstream.app.checks.models import check_classifier, check_detector
 from ferstream.app.checks.places import check_http, check_outbox, check_secrets
 from ferstream.errors import ExitCode, SourceTimeoutError
@@ -35,7 +35,9 @@ def read_settings(file: Path | None, environ: Mapping[str, str] | None = None) -
         return None, [_wrong_setting(problem) for problem in exc.problems]
     where = str(loaded.file) if loaded.file else "no file: webcam 0 and the embedded broker"
     count = len(loaded.settings.cameras)
-    found = [passed("settings", f"{where}; {count} camera{'' if count == 1 else 's'}"), *check_secrets(loaded.settings)]
+    found = [passed("settings", f"{where}; {count} camera{'' if count == 1 else 's'}")]
+    found += [warned("settings", note, "move the key to its new place") for note in loaded.notes]
+    found += check_secrets(loaded.settings)
     try:
         return with_secrets(loaded.settings, environ), found
     except SettingsError:
