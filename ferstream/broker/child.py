@@ -1,11 +1,11 @@
 """The process of the embedded broker: ``python -m ferstream.broker.child CONFIG FRONT BACK``.
 
-rumqttd listens for MQTT 5 on port BACK. Port FRONT takes clients of both versions: it looks
-at their CONNECT, passes MQTT 5 through and translates 3.1.1. All on the loopback address.
+rumqttd listens for MQTT 5 on port BACK. Port FRONT accepts clients of both versions: it reads their CONNECT, forwards
+MQTT 5 as it is and translates 3.1.1. Both listen on the loopback address.
 
-The process ends when the pipe on its stdin closes, which the kernel does however the parent dies.
-Signals that reach the whole process group (Ctrl-C, systemd) are ignored: the parent's last events
-must still find a broker.
+The process ends when the pipe on its stdin closes, which the kernel does however the parent ends.
+Signals to the whole process group (Ctrl-C, systemd) are ignored: the broker must still accept the parent's last
+events.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Pump = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Front:
-    """Accepts clients and joins each to the broker."""
+    """Accepts clients and connects each to the broker."""
 
     def __init__(self, *, back_port: int) -> None:
         self._back_port = back_port
@@ -53,14 +53,14 @@ class Front:
         back_reader, back_writer = await asyncio.open_connection(HOST, self._back_port)
         out, back = (_pass, _pass) if level == _V5 else (_pump_to_v5, _pump_to_v311)
         back_writer.write(connect if level == _V5 else to_v5(connect))
-        ways = [asyncio.ensure_future(out(reader, back_writer)), asyncio.ensure_future(back(back_reader, writer))]
+        pumps = [asyncio.ensure_future(out(reader, back_writer)), asyncio.ensure_future(back(back_reader, writer))]
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
             back_writer.close()
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
 
 
 async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -87,7 +87,7 @@ def _end_with_parent() -> None:
 
 
 def main() -> None:
-    """Serve until the parent goes away."""
+    """Serve until the parent ends."""
     from iotcore import IotCoreBroker
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,9 +1,9 @@
 """The embedded MQTT broker (iotcore, which is rumqttd in a wheel) for ``mqtt.url = "embedded"``.
 
-For trying things out and for a box that needs no other broker. It listens on the loopback address
-only and keeps nothing over a restart. It runs in a child process that dies with us, and is started
-again on the same ports, by a thread that watches it, when it dies alone. Subscribers
-of MQTT 3.1.1 and 5 use one port, 1883; ferstream itself goes to rumqttd directly.
+For a first try and for a box that needs no other broker. It listens on the loopback address only and keeps nothing
+across a restart. It runs in a child process that ends with this process; a thread watches the child and starts it
+again on the same ports should it end alone. Subscribers of MQTT 3.1.1 and 5 use one port, 1883; ferstream
+itself connects to rumqttd directly.
 """
 
 from __future__ import annotations
@@ -53,14 +53,19 @@ dynamic_filters = true
 
 
 class EmbeddedBroker:
-    """A broker of our own on the loopback address."""
+    """An MQTT broker in a child process, on the loopback address."""
 
     def __init__(self, *, port: int = DEFAULT_PORT, backoff: Backoff | None = None) -> None:
-        """``port`` is wished for; when it is taken (or 0) a free one is used instead. ``backoff`` paces restarts."""
-        self._wish = port
+        """Prepare; ``start`` starts the process.
+
+        Args:
+            port: Port for subscribers; a free one is used if it is taken, or if it is 0.
+            backoff: Pauses between restarts.
+        """
+        self._wanted_port = port
         self._ports = (0, 0)
         self._backoff = backoff or Backoff(floor_s=0.5, cap_s=30.0)
-        self._lock = threading.Lock()  # a stop and the start of a process exclude each other
+        self._lock = threading.Lock()  # so that no process is started after a stop
         self._stopped = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread: threading.Thread | None = None
@@ -77,33 +82,33 @@ class EmbeddedBroker:
 
     @property
     def public_url(self) -> str:
-        """Address to tell people."""
+        """Address for subscribers, MQTT 3.1.1 and 5."""
         return f"mqtt://{HOST}:{self.port}"
 
     @property
     def running(self) -> bool:
-        """Whether the child process lives."""
+        """Whether the child process runs."""
         process = self._process
         return process is not None and process.poll() is None
 
     @property
     def pid(self) -> int | None:
-        """Its process; None when it was stopped."""
+        """Process id of the child; None when it is stopped."""
         process = self._process
         return None if process is None else process.pid
 
     def start(self) -> None:
-        """Start it and wait until both ports answer.
+        """Start the child and wait until both ports answer.
 
         Raises:
-            BrokerError: It does not come up.
+            BrokerError: It does not start.
         """
         if self._thread is not None:
             return
         self._stopped.clear()
         reason = ""
         for _ in range(_START_ATTEMPTS):  # a free port can be taken before the child binds it
-            self._ports = _pick_ports(self._wish)
+            self._ports = _pick_ports(self._wanted_port)
             try:
                 self._launch()
             except BrokerError as exc:
@@ -116,7 +121,7 @@ class EmbeddedBroker:
         raise BrokerError(f"the embedded broker did not start: {reason}")
 
     def stop(self) -> None:
-        """End it, also in the middle of a restart; more than once is fine."""
+        """End the child, also during a restart; more than one call is allowed."""
         with self._lock:
             self._stopped.set()
         self._end()
@@ -132,23 +137,23 @@ class EmbeddedBroker:
             status = process.wait()
             if self._stopped.is_set():
                 return
-            _LOG.error("the embedded broker ended (%s); it is started again on port %d", _ending(status), self.port)
+            _LOG.error("the embedded broker ended (%s); it is started again on port %d", _how_it_ended(status), self.port)
             self._backoff.succeeded(time.monotonic() - began)
             self._end()
             self._restart()
             process, began = self._process, time.monotonic()
 
     def _restart(self) -> None:
-        """Try until it is up again or stopped."""
-        told = ""
+        """Start the child again and again until it answers or ``stop`` is called."""
+        logged = ""
         while not self._backoff.wait(self._stopped):
             try:
                 self._launch()
             except (BrokerError, OSError) as exc:
                 self._end()
-                if str(exc) != told and not self._stopped.is_set():
-                    _LOG.error("the embedded broker did not start again: %s; trying on", exc)
-                told = str(exc)
+                if str(exc) != logged and not self._stopped.is_set():
+                    _LOG.error("the embedded broker did not start again: %s; retrying", exc)
+                logged = str(exc)
             else:
                 _LOG.info("the embedded broker is up again")
                 return
@@ -180,7 +185,7 @@ class EmbeddedBroker:
     def _spawn(self, command: list[str]) -> None:
         with self._lock:
             if self._stopped.is_set():
-                raise BrokerError("it was stopped")
+                raise BrokerError("the broker was stopped")
             nowhere = subprocess.DEVNULL
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere, start_new_session=True)
 
@@ -189,13 +194,13 @@ class EmbeddedBroker:
         pause = threading.Event()
         while not _answers(port):
             if not self.running:
-                raise BrokerError("its process ended at once")
+                raise BrokerError("the process ended at once")
             if time.monotonic() > deadline:
                 raise BrokerError(f"port {port} did not answer within {START_TIMEOUT_S:.0f} s")
             pause.wait(_POLL_S)
 
 
-def _ending(status: int) -> str:
+def _how_it_ended(status: int) -> str:
     return f"signal {-status}" if status < 0 else f"status {status}"
 
 
@@ -207,12 +212,12 @@ def _answers(port: int) -> bool:
         return False
 
 
-def _pick_ports(wish: int) -> tuple[int, int]:
-    """The wished port, if it is free, and a free one; else two free ones."""
+def _pick_ports(wanted: int) -> tuple[int, int]:
+    """Return the wanted port if it is free, else a free one; and a second free one."""
     with socket.socket() as first, socket.socket() as second:
         first.bind((HOST, 0))
         second.bind((HOST, 0))
-        front = wish if wish and _is_free(wish) else first.getsockname()[1]
+        front = wanted if wanted and _is_free(wanted) else first.getsockname()[1]
         return front, second.getsockname()[1]
 
 

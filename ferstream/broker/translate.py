@@ -1,4 +1,4 @@
-"""MQTT 3.1.1 clients on a broker that speaks MQTT 5: one packet in, one packet out.
+"""Translates packets between MQTT 3.1.1 clients and a broker that speaks MQTT 5: one packet in, one packet out.
 
 rumqttd drops a 3.1.1 subscriber as soon as a message carries MQTT 5 properties, so the embedded
 broker serves such clients through this translation. Packets are whole: fixed header included.
@@ -23,14 +23,14 @@ _FAILURE = 0x80
 
 
 class MalformedPacketError(Exception):
-    """The bytes are no MQTT packet that can be translated."""
+    """The bytes are not an MQTT packet that can be translated."""
 
 
 async def read_packet(reader: asyncio.StreamReader) -> bytes:
     """Read one whole packet.
 
     Raises:
-        MalformedPacketError: Its length is not one, or beyond ``MAX_PACKET_BYTES``.
+        MalformedPacketError: Its length is malformed or over ``MAX_PACKET_BYTES``.
         asyncio.IncompleteReadError: The stream ended.
     """
     head = await reader.readexactly(2)
@@ -45,22 +45,22 @@ async def read_packet(reader: asyncio.StreamReader) -> bytes:
 
 
 def protocol_level(connect: bytes) -> int:
-    """Protocol level of a CONNECT packet: 4 = 3.1.1, 5 = 5.
+    """Return the protocol level of a CONNECT packet: 4 = 3.1.1, 5 = 5.
 
     Raises:
-        MalformedPacketError: It is no CONNECT packet.
+        MalformedPacketError: It is not a CONNECT packet.
     """
     _, start = _varint(connect, 1)
     if connect[0] >> 4 != CONNECT or connect[start : start + 6] != b"\x00\x04MQTT" or len(connect) < start + 10:
-        raise MalformedPacketError("no CONNECT of MQTT 3.1.1 or 5")
+        raise MalformedPacketError("not a CONNECT of MQTT 3.1.1 or 5")
     return connect[start + 6]
 
 
 def to_v5(packet: bytes) -> bytes:
-    """A client's 3.1.1 packet as MQTT 5.
+    """Return a client's 3.1.1 packet as MQTT 5.
 
     Raises:
-        MalformedPacketError: It is cut off.
+        MalformedPacketError: It is truncated.
     """
     kind, (_, start) = packet[0] >> 4, _varint(packet, 1)
     body = packet[start:]
@@ -75,10 +75,10 @@ def to_v5(packet: bytes) -> bytes:
 
 
 def to_v311(packet: bytes) -> bytes | None:
-    """The broker's MQTT 5 packet as 3.1.1; None when the connection must end instead.
+    """Return the broker's MQTT 5 packet as 3.1.1; None when the connection must end instead.
 
     Raises:
-        MalformedPacketError: It is cut off.
+        MalformedPacketError: It is truncated.
     """
     kind, (_, start) = packet[0] >> 4, _varint(packet, 1)
     body = packet[start:]
@@ -137,7 +137,7 @@ def _after_properties(body: bytes, at: int) -> int:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """Value of the variable byte integer at ``at`` (section 1.5.5), and where it ends."""
+    """Return the variable byte integer at ``at`` (section 1.5.5), and where it ends."""
     value = 0
     for shift in range(4):
         if at + shift >= len(data):

@@ -1,4 +1,4 @@
-"""What a subscriber missed: gaps, doubles and disorder, from ``seq`` alone."""
+"""Finds what a reader of events missed: gaps, doubles and disorder, from ``seq`` alone."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ StreamKey = tuple[str, str, str]
 
 @dataclass(slots=True)
 class StreamReport:
-    """One numbered stream as received.
+    """The messages of one numbered stream, as they were received.
 
     Attributes:
-        first: Lowest number seen; earlier ones were before our time.
+        first: Lowest number seen; the reader may have started after earlier ones.
         last: Highest number seen.
         received: Messages, doubles included.
-        doubles: Messages seen before (at-least-once delivery makes some after a reconnect).
+        doubles: Messages seen before; delivery is at least once, so a reconnect makes some.
         late: Messages that came after a higher number, filling a gap.
         missing: Ranges (from, to), both included, in ascending order.
     """
@@ -41,7 +41,7 @@ class StreamReport:
         return sum(high - low + 1 for low, high in self.missing)
 
     def add(self, seq: int) -> None:
-        """Take the next message's number."""
+        """Count the next message, by its number."""
         self.received += 1
         if seq > self.last:
             if seq > self.last + 1:
@@ -66,9 +66,10 @@ class StreamReport:
 
 
 class GapFinder:
-    """Follows any number of streams."""
+    """Counts the messages of any number of streams."""
 
     def __init__(self) -> None:
+        """Start without streams."""
         self._streams: dict[StreamKey, StreamReport] = {}
         self._strange = 0
 
@@ -79,7 +80,7 @@ class GapFinder:
 
     @property
     def strange(self) -> int:
-        """Messages that were no ferstream events."""
+        """Messages that are not ferstream events."""
         return self._strange
 
     @property
@@ -93,7 +94,7 @@ class GapFinder:
         return sum(stream.late for stream in self._streams.values())
 
     def add(self, message: object) -> None:
-        """Take one decoded message."""
+        """Count one decoded message."""
         schema = message.get("schema") if isinstance(message, dict) else None
         if not isinstance(message, dict) or schema not in MODELS:
             self._strange += 1

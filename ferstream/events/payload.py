@@ -1,8 +1,8 @@
 """The wire format, schema version 1: what subscribers and readers of JSON lines may rely on.
 
-These models are the contract: the JSON Schema under docs/schema/ is generated from them, and
-readers validate with them. The hot path does not go through them (``encode.py`` builds the same
-bytes several times faster); property tests prove the two equal.
+These models are the contract: the JSON Schema under docs/schema/ is generated from them, and readers validate with
+them. Publishing does not use them, because ``encode.py`` makes the same bytes several times faster; property
+tests compare the two.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class ProbabilitiesPart(_Part):
 
 
 class EmotionPart(VerdictPart):
-    """What the face resembles in this frame, and over the recent life of its track."""
+    """The expression that the face resembles in this frame, and over the recent life of its track."""
 
     probabilities: ProbabilitiesPart | None
     """Null when the face was never classified."""
@@ -103,7 +103,7 @@ class LatencyPart(_Part):
 
 
 class ModelPart(_Part):
-    """The classifier that judged."""
+    """The classifier of the event."""
 
     name: str
     version: str
@@ -136,7 +136,7 @@ class FacePayload(_Payload):
 
 
 class TrackPayload(_Payload):
-    """A turn in the life of a track."""
+    """A track appeared, changed its smoothed label, or left."""
 
     schema_: Literal["ferstream.track/1"] = Field(alias="schema")
     captured_at: AwareDatetime
@@ -144,7 +144,7 @@ class TrackPayload(_Payload):
     frame: FramePart
     track: TrackPart
     change: TrackChange
-    """appeared, changed (the smoothed label is another one now) or left."""
+    """appeared, changed (the smoothed label is another than before) or left."""
     smoothed: VerdictPart
     """Verdict over the recent life of the track; for left, the last one."""
     previous_label: Label | None
@@ -157,7 +157,7 @@ class TrackPayload(_Payload):
 
 
 class SummaryPayload(_Payload):
-    """A camera's sums over an interval."""
+    """Counts of one camera over an interval."""
 
     schema_: Literal["ferstream.summary/1"] = Field(alias="schema")
     at: AwareDatetime
@@ -181,7 +181,7 @@ class StatePayload(_Payload):
     since: AwareDatetime
     """When this status began: UTC, milliseconds."""
     fps: Annotated[float, Field(ge=0)]
-    """Frames captured per second of late; 0 unless online."""
+    """Frames captured per second, measured lately; 0 unless online."""
 
 
 Payload = FacePayload | TrackPayload | SummaryPayload | StatePayload
@@ -201,7 +201,7 @@ def parse(text: bytes | str) -> Payload:
     """Validate one message of any schema.
 
     Raises:
-        ValueError: It is no JSON, has no known ``schema`` or does not fit it.
+        ValueError: It is not JSON, has no known ``schema`` or does not match it.
     """
     value: Any = json.loads(text)
     name = value.get("schema") if isinstance(value, dict) else None
@@ -211,7 +211,7 @@ def parse(text: bytes | str) -> Payload:
 
 
 def json_schema(name: str) -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of one schema id, as kept in docs/schema/."""
+    """Return the JSON Schema (draft 2020-12) of one schema id, as it is kept in docs/schema/."""
     short, version = name.removeprefix("ferstream.").split("/")
     schema = MODELS[name].model_json_schema(by_alias=True, mode="validation")
     head = {
