@@ -19,9 +19,10 @@ import numpy as np
 from ferstream.inference.bundle import KERAS_FILE, OPENVINO_BIN, OPENVINO_XML, load_bundle, write_bundle
 from ferstream.inference.openvino import OpenVinoClassifier
 from ferstream.training.data.readers import read_faces
-from ferstream.training.data.sample_faces import faces_for_export
-from ferstream.training.evaluation.evaluate import score, true_classes
+from ferstream.training.evaluation.evaluate import true_classes
+from ferstream.training.evaluation.scores import score
 from ferstream.training.export.convert import to_openvino_int8
+from ferstream.training.export.sample_faces import faces_for_export
 
 ROUNDS = 300
 

@@ -1,4 +1,4 @@
-"""``ferstream evaluate``: what a model scores on labelled faces, as numbers, JSON and pictures."""
+"""``ferstream evaluate``: the scores of a model on labelled faces, as a table, JSON and pictures."""
 
 from __future__ import annotations
 
@@ -9,32 +9,33 @@ import typer
 
 if TYPE_CHECKING:
     from ferstream.inference.bundle import Bundle
-    from ferstream.training.evaluation.evaluate import Evaluation, Scores
+    from ferstream.training.evaluation.evaluate import Evaluation
+    from ferstream.training.evaluation.scores import Scores
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913, PLR0917 (the options of the command)
     data: Path = typer.Option(..., "--data", help="fer2013.csv, a folder that holds it, or a folder of images <split>/<class>/*.png."),
     usage: str = typer.Option("PublicTest", "--usage", help="Training, PublicTest or PrivateTest."),
     model: str = typer.Option("emotion-edge", "--model", help="Name, name/version or folder of a bundle."),
-    labels: str = typer.Option("fer2013", "--labels", help="fer2013: the original labels; ferplus: the majority of FER+'s voters."),
+    labels: str = typer.Option("fer2013", "--labels", help="fer2013: the original labels; ferplus: the majority of FER+'s votes."),
     votes: Path | None = typer.Option(None, "--votes", help="FER+'s fer2013new.csv; default: the one beside the csv."),
-    json_file: Path | None = typer.Option(None, "--json", help="Write the numbers here."),
+    json_file: Path | None = typer.Option(None, "--json", help="Write the numbers into this file."),
     plots: Path | None = typer.Option(None, "--plots", help="Write the pictures into this folder."),
     backend: str = typer.Option("auto", "--backend", help="auto, openvino or keras."),
-    timing: bool = typer.Option(False, "--timing", help="Measure ms_per_face now instead of taking what the bundle records."),
+    timing: bool = typer.Option(False, "--timing", help="Measure ms_per_face now instead of using the value that the bundle records."),
 ) -> None:
     """Measure a model on one split of a set of faces.
 
-    The JSON of two runs is equal: ms_per_face is the bundle's own record unless --timing is given
-    or the bundle has none.
+    Two runs write equal JSON, because ms_per_face is read from the bundle. It is measured with --timing, or where the
+    bundle does not record it.
     """
     import json
 
+    from ferstream.cli.outputs import check_file, check_folder, writing
     from ferstream.inference.backends import open_classifier
     from ferstream.inference.bundle import load_bundle
     from ferstream.training.data.readers import read_faces
     from ferstream.training.evaluation.evaluate import evaluate as evaluate_faces
-    from ferstream.training.export.outputs import check_file, check_folder, writing
 
     _check_usage(usage)
     if json_file is not None:
@@ -89,7 +90,7 @@ def _print(result: Evaluation, numbers: dict[str, Any]) -> None:
     from rich.table import Table
 
     name = f"{numbers['model']['name']} {numbers['model']['version']}"
-    table = Table(title=f"{name} on {numbers['usage']}, truth: {numbers['truth']}")
+    table = Table(title=f"{name} on {numbers['usage']}, labels: {numbers['truth']}")
     for column in ("class", "faces", "precision", "recall", "F1"):
         table.add_column(column, justify="left" if column == "class" else "right")
     for label, row in numbers["per_class"].items():
@@ -114,9 +115,9 @@ def _cost_line(numbers: dict[str, Any]) -> str:
     from ferstream.training.evaluation.timing import COST, COST_ON, measured_on
 
     cost = ", ".join(f"{backend} {value:.2f}" for backend, value in numbers[COST].items())
-    here = numbers["ms_per_face_from"] == "this run"
-    where = "measured now" if here else "as recorded in the bundle, --timing measures here"
-    return f"ms a face on one core: {cost} ({where}; {measured_on(numbers[COST_ON])})"
+    measured_now = numbers["ms_per_face_from"] == "this run"
+    where = "measured now" if measured_now else "as recorded in the bundle; --timing measures it here"
+    return f"ms per face on one core: {cost} ({where}; {measured_on(numbers[COST_ON])})"
 
 
 def _draw(result: Evaluation, folder: Path, *, title: str) -> None:
@@ -124,8 +125,8 @@ def _draw(result: Evaluation, folder: Path, *, title: str) -> None:
     from ferstream.training.evaluation.calibration import reliability
     from ferstream.training.evaluation.error_gallery import draw_most_confused
 
-    plots.confusion_matrix(result.scores.confusion, folder / "confusion.png", title=title)
-    plots.reliability_diagram(reliability(result.probabilities, result.truth), folder / "reliability.png", title=title)
+    plots.draw_confusion_matrix(result.scores.confusion, folder / "confusion.png", title=title)
+    plots.draw_reliability(reliability(result.probabilities, result.truth), folder / "reliability.png", title=title)
     draw_most_confused(result, folder / "most_confused.png", title=title)
     for picture in ("confusion.png", "reliability.png", "most_confused.png"):
         typer.echo(f"picture: {folder / picture}")

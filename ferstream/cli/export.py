@@ -1,4 +1,4 @@
-"""``ferstream export``: a model bundle in other formats, each compared with Keras."""
+"""``ferstream export``: write a model bundle in other formats, and compare each with Keras."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import typer
 
 if TYPE_CHECKING:
     from ferstream.training.data.dataset import FaceSet
-    from ferstream.training.evaluation.serving import Measure
+    from ferstream.training.export.bundle_writer import Measure
     from ferstream.training.export.export import Exported
 
 
 def export(
     model: str = typer.Argument("emotion-edge", help="Name, name/version or folder of a model bundle."),
-    out: Path = typer.Option(Path("out/export"), "--out", "-o", metavar="DIR", help="Folder the exports go to."),
+    out: Path = typer.Option(Path("out/export"), "--out", "-o", metavar="DIR", help="Folder of the exported files."),
     formats: list[str] | None = typer.Option(
         None,
         "--format",
@@ -23,14 +23,14 @@ def export(
         help="openvino, openvino-int8, onnx, litert, savedmodel, json, picture, table; repeat. [default: all that can be made]",
     ),
     data: Path | None = typer.Option(
-        None, "--data", metavar="PATH", help="fer2013.csv or a folder of faces: to compare on and to calibrate INT8."
+        None, "--data", metavar="PATH", help="fer2013.csv or a folder of faces, to compare on and to calibrate INT8 on."
     ),
-    calibration: int = typer.Option(512, "--calibration", min=16, help="Faces that INT8 ranges come from."),
+    calibration: int = typer.Option(512, "--calibration", min=16, help="Faces to calibrate INT8 on."),
     faces: int = typer.Option(256, "--faces", min=1, help="Faces to compare on."),
 ) -> None:
-    """Write a bundle in other formats and print the largest difference of each to Keras on the same faces.
+    """Write a bundle in other formats, and print how much each one's probabilities differ from Keras's on the same faces.
 
-    Without --data the faces are variations of a sample portrait, and INT8, which needs real faces, is left out.
+    Without --data the faces are variations of a sample portrait, and INT8 is left out, because it needs real faces.
     """
     from ferstream.training.optional_deps import require
 
@@ -38,33 +38,33 @@ def export(
     from ferstream.training.keras_import import import_keras
 
     import_keras()
+    from ferstream.cli.outputs import check_folder, writing
     from ferstream.inference.bundle import load_bundle
     from ferstream.training.data.readers import read_faces
-    from ferstream.training.data.sample_faces import faces_for_export
     from ferstream.training.export.export import FORMATS, INT8, export_bundle
-    from ferstream.training.export.outputs import check_folder, writing
+    from ferstream.training.export.sample_faces import faces_for_export
 
     check_folder(out)
     bundle = load_bundle(model)
-    known = None if data is None else read_faces(data, want_votes=True)
-    compared, calibrating, source = faces_for_export(known, faces=faces, calibration=calibration)
+    labelled = None if data is None else read_faces(data, want_votes=True)
+    compared, calibrating, source = faces_for_export(labelled, faces=faces, calibration=calibration)
     wanted = formats or [form for form in FORMATS if form != INT8 or calibrating is not None]
     print(f"compared with Keras on {len(compared)} faces of {source}")
     with writing(out):
-        for done in export_bundle(bundle, out=out, formats=wanted, faces=compared, calibration=calibrating, measure=_measure(known)):
+        for done in export_bundle(bundle, out=out, formats=wanted, faces=compared, calibration=calibrating, measure=_measure(labelled)):
             print(_line(done))
 
 
-def _measure(known: FaceSet | None) -> Measure:
-    """Return what the INT8 bundle records: its cost, and its scores on a test split where the data has one."""
+def _measure(labelled: FaceSet | None) -> Measure:
+    """Return what measures the INT8 bundle: its cost, and its scores on a test split where the data has one."""
     from ferstream.training.evaluation.timing import cost
 
-    test = next((usage for usage in ("PublicTest", "PrivateTest") if known is not None and usage in known.usages), None)
-    if known is None or test is None:
+    test = next((usage for usage in ("PublicTest", "PrivateTest") if labelled is not None and usage in labelled.usages), None)
+    if labelled is None or test is None:
         return cost
-    from ferstream.training.fitting.session import measure
+    from ferstream.training.evaluation.bundle_metrics import bundle_metrics
 
-    return lambda draft: measure(draft, known, test)
+    return lambda draft: bundle_metrics(draft, labelled, test)
 
 
 def _line(done: Exported) -> str:

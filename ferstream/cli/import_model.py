@@ -1,4 +1,4 @@
-"""``ferstream import-model``: a bundle of an older project's network."""
+"""``ferstream import-model``: make a bundle from a network of another project."""
 
 from __future__ import annotations
 
@@ -11,19 +11,23 @@ def import_model(
     network: Path = typer.Argument(help="model.json (with --weights), .h5, .hdf5 or .keras. Pickles are refused."),
     name: str = typer.Option(..., "--name", help="Name of the new bundle, such as emotion-old."),
     labels: str = typer.Option(
-        "angry,disgust,fear,happy,sad,surprise,neutral", "--labels", help="Meaning of the network's outputs, in their order, by commas."
+        "angry,disgust,fear,happy,sad,surprise,neutral",
+        "--labels",
+        help="Labels of the network's outputs, in order, separated by commas.",
     ),
-    weights: Path | None = typer.Option(None, "--weights", metavar="FILE", help="The .h5 of the weights when NETWORK is a model.json."),
+    weights: Path | None = typer.Option(None, "--weights", metavar="FILE", help="The .h5 with the weights, where NETWORK is a model.json."),
     value_range: str | None = typer.Option(
-        None, "--range", help="What the network was fed: 0..255, 0..1 or -1..1. [default: 0..1 unless it scales inside]"
+        None,
+        "--range",
+        help="Input values of its training: 0..255, 0..1 or -1..1. [default: 0..1; 0..255 where it scales its input]",
     ),
     version: str = typer.Option("1.0.0", "--version", help="Version of the new bundle."),
-    out: Path = typer.Option(Path("models"), "--out", "-o", metavar="DIR", help="Folder of bundles; NAME/VERSION is made in it."),
+    out: Path = typer.Option(Path("models"), "--out", "-o", metavar="DIR", help="Folder of bundles; the new one is DIR/NAME/VERSION."),
     replace: bool = typer.Option(False, "--replace", help="Replace a bundle that is there."),
 ) -> None:
-    """Make a bundle of an older network: label order and scaling are folded into the model.
+    """Make a bundle from a network of another project. Label order, value range and size are adapted inside the model.
 
-    Check it with `ferstream evaluate --model DIR` before you trust it: a wrong label order or range still gives seven probabilities.
+    Evaluate it before use with `ferstream evaluate --model DIR`: with a wrong label order or range it still gives seven probabilities.
     """
     from ferstream.training.optional_deps import require
 
@@ -31,25 +35,16 @@ def import_model(
     from ferstream.training.keras_import import import_keras
 
     import_keras()
-    from ferstream.inference.bundle import check_target
-    from ferstream.training.evaluation.serving import save_bundle
     from ferstream.training.evaluation.timing import cost
+    from ferstream.training.export.bundle_writer import BundleTarget, save_bundle
     from ferstream.training.export.import_model import import_network
 
-    check_target(directory=out / name / version, name=name, version=version, replace=replace)
+    target = BundleTarget(directory=out / name / version, name=name, version=version, replace=replace)
+    target.check()
     imported = import_network(network, weights=weights, labels=labels.split(","), value_range=value_range)
     recipe = {"imported_from": network.name, "labels": labels, "notes": list(imported.notes)}
     card = _card(name, version, network, imported.notes)
-    bundle = save_bundle(
-        imported.served,
-        directory=out / name / version,
-        name=name,
-        version=version,
-        recipe=recipe,
-        card=card,
-        replace=replace,
-        measure=cost,
-    )
+    bundle = save_bundle(imported.served, target, recipe=recipe, card=card, measure=cost)
     for note in imported.notes:
         print(note)
     print(

@@ -1,4 +1,4 @@
-"""``ferstream predict``: faces and expressions of still pictures."""
+"""``ferstream predict``: the faces in still pictures and their expressions."""
 
 from __future__ import annotations
 
@@ -11,40 +11,38 @@ import typer
 
 if TYPE_CHECKING:
     from ferstream.inference.classifier import Classifier
-    from ferstream.stills.stills import Reading, StillReader
+    from ferstream.stills.analysis import PictureAnalyzer, PictureResult
 
 
-def predict(
+def predict(  # noqa: PLR0913, PLR0917 (the options of the command)
     images: list[Path] = typer.Argument(help="Pictures: JPEG, PNG, WebP, BMP, TIFF, GIF."),
     model: str = typer.Option("emotion-edge", "--model", help="Name, name/version or folder of a model bundle."),
-    detect: bool = typer.Option(True, "--detect/--no-detect", help="Find the faces, or take each picture as one face crop."),
+    detect: bool = typer.Option(True, "--detect/--no-detect", help="Find the faces, or use each picture as one face crop."),
     out: Path = typer.Option(Path(), "--out", "-o", metavar="DIR", help="Folder of the annotated pictures, NAME.faces.png."),
-    json_file: str | None = typer.Option(
-        None, "--json", metavar="FILE", help="Where the JSON goes; - is stdout. [default: DIR/faces.json]"
-    ),
+    json_file: str | None = typer.Option(None, "--json", metavar="FILE", help="File of the JSON; - is stdout. [default: DIR/faces.json]"),
     picture: bool = typer.Option(True, "--picture/--no-picture", help="Write annotated pictures, or only the JSON."),
-    score: float = typer.Option(0.7, "--score", min=0.0, max=1.0, help="Least confidence of the face detector."),
+    score: float = typer.Option(0.7, "--score", min=0.0, max=1.0, help="Lowest score of the face detector, 0..1."),
     min_face: float = typer.Option(16.0, "--min-face", min=1.0, metavar="PX", help="Smallest face, shorter side in pixels."),
     backend: str = typer.Option("auto", "--backend", help="auto, openvino or keras."),
 ) -> None:
-    """Find the faces of still pictures and what their expressions resemble.
+    """Find the faces in still pictures and classify their expressions.
 
-    Exit status: 0 also when there is no face, 3 when a picture cannot be read (the others are still done), 5 model, 8 when
-    the JSON or a picture cannot be written.
+    Exit status: 0 also without any face; 3 when a picture cannot be read (the others are analysed); 5 for a model error;
+    8 when the JSON or a picture cannot be written.
     """
     from ferstream.errors import ExitCode
 
     _check_outputs(out, json_file, picture=picture)
-    reader, classifier = _reader(model, backend, detect=detect, score=score, min_face=min_face)
-    readings, failed = _read_all(reader, images)
-    _write(readings, classifier, out=out, json_file=json_file, picture=picture)
+    analyzer, classifier = _open(model, backend, detect=detect, score=score, min_face=min_face)
+    results, failed = _analyze_all(analyzer, images)
+    _write(results, classifier, out=out, json_file=json_file, picture=picture)
     classifier.close()
     if failed:
         raise typer.Exit(int(ExitCode.SOURCE))
 
 
 def _check_outputs(out: Path, json_file: str | None, *, picture: bool) -> None:
-    from ferstream.training.export.outputs import check_file, check_folder
+    from ferstream.cli.outputs import check_file, check_folder
 
     if picture or json_file is None:
         check_folder(out)
@@ -52,60 +50,62 @@ def _check_outputs(out: Path, json_file: str | None, *, picture: bool) -> None:
         check_file(Path(str(json_file)))
 
 
-def _reader(model: str, backend: str, *, detect: bool, score: float, min_face: float) -> tuple[StillReader, Classifier]:
+def _open(model: str, backend: str, *, detect: bool, score: float, min_face: float) -> tuple[PictureAnalyzer, Classifier]:
     from ferstream.detection.weights import find_weights
     from ferstream.detection.yunet import Limits, YuNetModel
     from ferstream.inference.backends import open_classifier
     from ferstream.inference.bundle import load_bundle
-    from ferstream.stills.stills import StillReader
+    from ferstream.stills.analysis import PictureAnalyzer
 
     classifier = open_classifier(load_bundle(model), backend=backend)
     detector = YuNetModel(weights=find_weights()).new_detector(Limits(score=score, min_face_px=min_face)) if detect else None
-    return StillReader(detector=detector, classifier=classifier), classifier
+    return PictureAnalyzer(detector=detector, classifier=classifier), classifier
 
 
-def _read_all(reader: StillReader, images: list[Path]) -> tuple[list[Reading], int]:
+def _analyze_all(analyzer: PictureAnalyzer, images: list[Path]) -> tuple[list[PictureResult], int]:
+    """Return the results, and the number of pictures that could not be read."""
     from ferstream.errors import SourceError
 
-    readings, failed = [], 0
+    results, failed = [], 0
     for path in images:
         try:
-            readings.append(reader.read(path))
+            results.append(analyzer.analyze(path))
         except SourceError as exc:
             failed += 1
             print(f"ferstream: {exc}", file=sys.stderr)
-    return readings, failed
+    return results, failed
 
 
-def _write(readings: list[Reading], classifier: Classifier, *, out: Path, json_file: str | None, picture: bool) -> None:
-    from ferstream.stills.report import as_json, draw
-    from ferstream.training.export.outputs import writing
+def _write(results: list[PictureResult], classifier: Classifier, *, out: Path, json_file: str | None, picture: bool) -> None:
+    from ferstream.cli.outputs import writing
+    from ferstream.stills.drawing import draw
+    from ferstream.stills.report import as_json
 
-    text = json.dumps(as_json(readings, classifier), indent=2) + "\n"
+    text = json.dumps(as_json(results, classifier), indent=2) + "\n"
     if json_file == "-":
         sys.stdout.write(text)
     with writing(out):
         if json_file != "-":
             (out / "faces.json" if json_file is None else Path(json_file)).write_text(text, encoding="utf-8")
-        for reading, target in zip(readings, _targets(readings, out), strict=True):
-            print(_summary(reading) + (f" -> {draw(reading, target)}" if picture else ""), file=sys.stderr)
+        for result, target in zip(results, _targets(results, out), strict=True):
+            print(_summary(result) + (f" -> {draw(result, target)}" if picture else ""), file=sys.stderr)
 
 
-def _targets(readings: list[Reading], out: Path) -> list[Path]:
-    """Name the annotated pictures; two of the same name get numbers."""
+def _targets(results: list[PictureResult], out: Path) -> list[Path]:
+    """Return the paths of the annotated pictures; the second of one name is NAME-2.faces.png."""
     names: dict[str, int] = {}
     targets = []
-    for reading in readings:
-        stem = reading.path.stem
-        seen = names[stem] = names.get(stem, 0) + 1
-        targets.append(out / (f"{stem}.faces.png" if seen == 1 else f"{stem}-{seen}.faces.png"))
+    for result in results:
+        stem = result.path.stem
+        count = names[stem] = names.get(stem, 0) + 1
+        targets.append(out / (f"{stem}.faces.png" if count == 1 else f"{stem}-{count}.faces.png"))
     return targets
 
 
-def _summary(reading: Reading) -> str:
-    if not reading.faces:
-        return f"{reading.path}: no face found"
-    said = ", ".join(
-        f"{face.label} {face.confidence:.2f}" + (f" ({face.abstained.value})" if face.abstained else "") for face in reading.faces
+def _summary(result: PictureResult) -> str:
+    if not result.faces:
+        return f"{result.path}: no face found"
+    labels = ", ".join(
+        f"{face.label} {face.confidence:.2f}" + (f" ({face.abstained.value})" if face.abstained else "") for face in result.faces
     )
-    return f"{reading.path}: {len(reading.faces)} face{'s' if len(reading.faces) > 1 else ''}: {said}"
+    return f"{result.path}: {len(result.faces)} face{'s' if len(result.faces) > 1 else ''}: {labels}"

@@ -1,11 +1,11 @@
-"""``ferstream train``: a model from labelled faces; ``ferstream train data``: what these faces are."""
+"""``ferstream train``: train a model on labelled faces. ``ferstream train data``: report on a set of faces."""
 
 from __future__ import annotations
 
 import math
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,110 +13,87 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from ferstream.training.data.augment import Augmentation
+    from rich.table import Table
+
+    from ferstream.training.data.dataset import FaceSet
+    from ferstream.training.data.quality import Quality
+    from ferstream.training.data.selection import Selection
     from ferstream.training.fitting.history import EpochRecord
     from ferstream.training.fitting.recipe import Recipe
 
     OnStep = Callable[[int, int, int, float], None]
     OnEpoch = Callable[[EpochRecord], None]
 
-_NAMED = 3
-"""Unreadable files that are named."""
+_MAX_NAMED = 3
+"""Most unreadable files that are named."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
 _DATA_HELP = "fer2013.csv, a folder that holds it, or a folder of images train/<class>/*.png."
-_VOTES_HELP = "FER+'s fer2013new.csv; default: the one beside the csv. 'none' leaves it out."
+_VOTES_HELP = "FER+'s fer2013new.csv; default: the one beside the csv. 'none' uses no votes."
 
 
 @app.callback(invoke_without_command=True)
-def train(  # noqa: PLR0917 - each parameter is an option
+def train(  # noqa: PLR0913, PLR0917 (the options of the command)
     ctx: typer.Context,
     data: Path | None = typer.Option(None, "--data", help=_DATA_HELP),
     votes: str | None = typer.Option(None, "--votes", help=_VOTES_HELP),
     arch: str = typer.Option("edge", "--arch", help="edge, sequential4, sequential3 or mobilenet."),
-    out: Path = typer.Option(Path("runs/last"), "--out", help="Folder of the run; an interrupted run in it goes on."),
-    bundle: Path | None = typer.Option(None, "--bundle", help="Where the finished model goes; default: bundle/ in the run's folder."),
+    out: Path = typer.Option(Path("runs/last"), "--out", help="Folder of the run. An interrupted run in it is resumed."),
+    bundle: Path | None = typer.Option(None, "--bundle", help="Folder of the finished model; default: bundle/ in the run's folder."),
     name: str | None = typer.Option(None, "--name", help="Name of the model; default: emotion-<arch>."),
     model_version: str = typer.Option("1.0.0", "--model-version", help="Version of the model."),
     replace: bool = typer.Option(False, "--replace", help="Replace a bundle that is there."),
-    usage: str = typer.Option("PublicTest", "--validation", help="Split that chooses the best epoch and the temperature."),
+    usage: str = typer.Option("PublicTest", "--validation", help="Split that selects the best epoch and the temperature."),
     keep_faulty: bool = typer.Option(
-        False, "--keep-faulty", help="Train on blank, broken and repeated faces too; never on faces that are also in a test split."
+        False, "--keep-faulty", help="Train on blank, broken and repeated faces too, but never on faces that are also in a test split."
     ),
-    rows: int = typer.Option(0, "--rows", min=0, help="Only the first rows of each split, for a quick try; 0 = all."),
-    epochs: int | None = typer.Option(None, "--epochs", min=1),
-    batch: int | None = typer.Option(None, "--batch", min=1),
+    rows: int = typer.Option(0, "--rows", min=0, help="Use only the first rows of each split, for a quick trial; 0 = all."),
+    epochs: int | None = typer.Option(None, "--epochs", min=1, help="Passes over the training faces."),
+    batch: int | None = typer.Option(None, "--batch", min=1, help="Faces a step."),
     optimizer: str | None = typer.Option(None, "--optimizer", help="adam, adamw or sgd."),
-    learning_rate: float | None = typer.Option(None, "--learning-rate", help="Peak rate."),
-    weight_decay: float | None = typer.Option(None, "--weight-decay"),
+    learning_rate: float | None = typer.Option(None, "--learning-rate", help="Highest learning rate of the run."),
+    weight_decay: float | None = typer.Option(None, "--weight-decay", help="Weight decay of kernels; 0 = off."),
     schedule: str | None = typer.Option(None, "--schedule", help="cosine (with warm-up), plateau or constant."),
-    warmup_epochs: float | None = typer.Option(None, "--warmup-epochs"),
-    average: float | None = typer.Option(None, "--average", help="Decay of the weight average a step; 0 = off."),
-    label_weight: float | None = typer.Option(None, "--label-weight", help="Share of the original label beside FER+ votes, 0..1."),
+    warmup_epochs: float | None = typer.Option(None, "--warmup-epochs", help="Epochs of warm-up before the cosine."),
+    average: float | None = typer.Option(None, "--average", help="Decay of the weight average per step, 0..1; 0 = off."),
+    label_weight: float | None = typer.Option(None, "--label-weight", help="Weight of the original label beside FER+ votes, 0..1."),
     smoothing: float | None = typer.Option(None, "--smoothing", help="Label smoothing, 0..1."),
-    mixup: float | None = typer.Option(None, "--mixup", help="Parameter of the Beta distribution; 0 = off."),
+    mixup: float | None = typer.Option(None, "--mixup", help="Mixup: both parameters of the Beta distribution; 0 = off."),
     class_weights: bool | None = typer.Option(None, "--class-weights/--no-class-weights", help="Weigh rare classes more."),
     patience_epochs: int | None = typer.Option(None, "--patience", help="Epochs without a better score before stopping; 0 = never."),
     precision: str | None = typer.Option(None, "--precision", help="float32, mixed_bfloat16 (faster on newer CPUs) or mixed_float16."),
-    seed: int | None = typer.Option(None, "--seed"),
-    frozen_epochs: int | None = typer.Option(None, "--frozen-epochs", help="Epochs before a pretrained base trains too."),
-    fine_tune_scale: float | None = typer.Option(None, "--fine-tune-scale", help="Factor on the rate once the base trains too."),
-    weights: str | None = typer.Option(None, "--weights", help="mobilenet: a local weights file, imagenet (downloads) or none."),
-    init: str | None = typer.Option(None, "--init", help="A bundle of the same architecture to train further: name or folder."),
-    teacher: str | None = typer.Option(None, "--teacher", help="A bundle whose answers are taught beside the votes: name or folder."),
-    teacher_weight: float | None = typer.Option(None, "--teacher-weight", help="Share of the teacher's answers, 0..1."),
-    dropout: float | None = typer.Option(None, "--dropout", help="Dropout of the architecture."),
-    augment: bool = typer.Option(True, "--augment/--no-augment", help="All augmentation on or off."),
-    flip: bool | None = typer.Option(None, "--flip/--no-flip"),
-    rotate_deg: float | None = typer.Option(None, "--rotate", help="Degrees either way."),
-    shift_px: float | None = typer.Option(None, "--shift", help="Pixels either way."),
-    scale: float | None = typer.Option(None, "--scale", help="Share either way."),
-    contrast: float | None = typer.Option(None, "--contrast", help="Share either way."),
-    gamma: float | None = typer.Option(None, "--gamma", help="Doublings of the exponent either way."),
-    erase: float | None = typer.Option(None, "--erase", help="Probability of a covered rectangle."),
-    soften: float | None = typer.Option(None, "--soften", help="Probability of blur or fewer pixels."),
-    noise: float | None = typer.Option(None, "--noise", help="Probability of grain."),
+    seed: int | None = typer.Option(None, "--seed", help="Seed of weights, order and augmentation."),
+    frozen_epochs: int | None = typer.Option(None, "--frozen-epochs", help="Epochs in which a pretrained base is not trained."),
+    fine_tune_scale: float | None = typer.Option(
+        None, "--fine-tune-scale", help="Factor on the learning rate after the frozen epochs."
+    ),
+    weights: str | None = typer.Option(None, "--weights", help="mobilenet: a local weights file, imagenet (downloaded) or none."),
+    init: str | None = typer.Option(None, "--init", help="Bundle of the same architecture to start from: name or folder."),
+    teacher: str | None = typer.Option(None, "--teacher", help="Bundle whose probabilities are blended into the targets: name or folder."),
+    teacher_weight: float | None = typer.Option(None, "--teacher-weight", help="Weight of the teacher's probabilities, 0..1."),
+    dropout: float | None = typer.Option(None, "--dropout", help="Dropout of the architecture, 0..1."),
+    augment: bool = typer.Option(True, "--augment/--no-augment", help="Vary the training faces, or not."),
+    flip: bool | None = typer.Option(None, "--flip/--no-flip", help="Mirror half of the faces."),
+    rotate_deg: float | None = typer.Option(None, "--rotate", help="Largest rotation, degrees."),
+    shift_px: float | None = typer.Option(None, "--shift", help="Largest shift, pixels."),
+    scale: float | None = typer.Option(None, "--scale", help="Largest change of size, as a share."),
+    contrast: float | None = typer.Option(None, "--contrast", help="Largest change of contrast, as a share."),
+    gamma: float | None = typer.Option(None, "--gamma", help="Largest change of log2 of the gamma exponent."),
+    erase: float | None = typer.Option(None, "--erase", help="Probability that a rectangle is covered."),
+    soften: float | None = typer.Option(None, "--soften", help="Probability of a blur or of fewer pixels."),
+    noise: float | None = typer.Option(None, "--noise", help="Probability of noise."),
 ) -> None:
     """Train a model and write its bundle.
 
-    Each architecture brings its own recipe; every option changes one part of it. Kill it whenever
-    you like: the same command goes on after the last whole epoch.
+    Each architecture has a recipe of its own; each option changes one setting of it. The run may be killed at any time: the
+    same command resumes it after the last finished epoch.
     """
     if ctx.invoked_subcommand is not None:
         return
     if data is None:
         raise typer.BadParameter("say where the faces are", param_hint="--data")
-    given = dict(ctx.params)
-    recipe = _recipe(arch, given, _augmentation(augment=augment, given=given))
-    _import_keras()
-    from ferstream.training.fitting.session import Target, first_rows
-    from ferstream.training.fitting.session import train as train_bundle
-
-    faces = _read(data, votes)
-    if rows:
-        faces = first_rows(faces, rows)
-    target = Target(
-        directory=bundle or out / "bundle",
-        name=name or f"emotion-{arch}",
-        version=model_version,
-        command=shlex.join(["ferstream", *sys.argv[1:]]),
-        replace=replace or bundle is None,
-    )
-    _say_faults(faces, keep_faulty=keep_faulty)
-    with _progress(recipe.epochs) as (on_step, on_epoch):
-        made = train_bundle(
-            faces,
-            recipe=recipe,
-            folder=out,
-            target=target,
-            usage=usage,
-            keep_faulty=keep_faulty,
-            on_step=on_step,
-            on_epoch=on_epoch,
-        )
-    typer.echo(f"curves: {out / 'curves.png'}")
-    typer.echo(f"bundle: {made.directory}  (try: ferstream replay VIDEO --model {made.directory})")
+    _train(dict(ctx.params))
 
 
 @app.command("data")
@@ -125,21 +102,23 @@ def data_report(
     votes: str | None = typer.Option(None, "--votes", help=_VOTES_HELP),
     out: Path | None = typer.Option(None, "--out", help="Write classes.png, samples.png and report.json into this folder."),
 ) -> None:
-    """Report what is in a set of faces: counts, copies across splits, blank and broken pictures."""
+    """Report what a set of faces contains: counts, copies across splits, blank and broken pictures."""
     import json
 
     from rich.console import Console
 
-    from ferstream.training.evaluation.report import data_report as report_of
-    from ferstream.training.evaluation.report import write_pictures
-    from ferstream.training.export.outputs import check_folder, writing
+    from ferstream.cli.outputs import check_folder, writing
+    from ferstream.training.data.quality import inspect
+    from ferstream.training.data.report import data_report as report_of
+    from ferstream.training.data.report import write_pictures
 
     if out is not None:
         check_folder(out)
     faces = _read(path, votes)
-    report = report_of(faces)
+    quality = inspect(faces)
+    report = report_of(faces, quality)
     Console().print(_class_table(report))
-    _say_faults(faces)
+    _print_faults(faces, quality)
     if out is not None:
         with writing(out):
             (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
@@ -147,47 +126,60 @@ def data_report(
                 typer.echo(f"picture: {picture}")
 
 
-def _recipe(arch: str, given: dict[str, Any], augmentation: Augmentation | None) -> Recipe:
-    from dataclasses import fields, replace
+def _train(given: Mapping[str, Any]) -> None:
+    """Run ``train`` with the given options: everything that can be refused is checked before Keras is imported."""
+    from ferstream.cli.train_options import recipe_from
+    from ferstream.training.data.selection import check_batch
+    from ferstream.training.optional_deps import require
 
-    from ferstream.errors import DataError
-    from ferstream.training.fitting.recipe import RECIPES, Recipe
-
-    if arch not in RECIPES:
-        raise DataError(f"--arch {arch!r} is unknown; choose one of {', '.join(RECIPES)}")
-    known = {field.name for field in fields(Recipe)} - {"arch"}
-    changed = {key: value for key, value in given.items() if key in known and value is not None}
-    options = {key: given[key] for key in ("weights", "dropout") if given[key] is not None}
-    if options.get("weights") == "none" and given["frozen_epochs"] and not given["init"]:
-        raise DataError("--frozen-epochs: with --weights none there is nothing pretrained to keep; leave one of them out")
-    if "weights" in options and arch != "mobilenet":
-        raise DataError(f"--weights is for --arch mobilenet; {arch} starts from nothing")
-    return replace(RECIPES[arch], **changed, augmentation=augmentation, options=options)
+    recipe = recipe_from(given["arch"], given)
+    require("keras", command="ferstream train")
+    selection = _select(given)
+    _print_faults(selection.faces, selection.quality, keep_faulty=selection.keep_faulty)
+    check_batch(selection.training, recipe.batch)
+    _import_keras()
+    _run(selection, recipe, given)
 
 
-def _augmentation(*, augment: bool, given: dict[str, Any]) -> Augmentation | None:
-    from dataclasses import fields
+def _select(given: Mapping[str, Any]) -> Selection:
+    from ferstream.training.data.selection import first_rows, select
 
-    from ferstream.training.data.augment import Augmentation
-
-    if not augment:
-        return None
-    known = {field.name for field in fields(Augmentation)}
-    return Augmentation(**{key: value for key, value in given.items() if key in known and value is not None})
+    faces = _read(given["data"], given["votes"])
+    if given["rows"]:
+        faces = first_rows(faces, given["rows"])
+    return select(faces, usage=given["usage"], keep_faulty=given["keep_faulty"])
 
 
-def _read(path: Path, votes: str | None) -> Any:
+def _run(selection: Selection, recipe: Recipe, given: Mapping[str, Any]) -> None:
+    from ferstream.training.export.bundle_writer import BundleTarget
+    from ferstream.training.session import Progress
+    from ferstream.training.session import train as train_bundle
+
+    out: Path = given["out"]
+    target = BundleTarget(
+        directory=given["bundle"] or out / "bundle",
+        name=given["name"] or f"emotion-{recipe.arch}",
+        version=given["model_version"],
+        replace=given["replace"] or given["bundle"] is None,
+    )
+    command = shlex.join(["ferstream", *sys.argv[1:]])
+    with _progress_bar(recipe.epochs) as (on_step, on_epoch):
+        progress = Progress(on_step=on_step, on_epoch=on_epoch)
+        bundle = train_bundle(selection, recipe=recipe, folder=out, target=target, command=command, progress=progress)
+    typer.echo(f"curves: {out / 'curves.png'}")
+    typer.echo(f"bundle: {bundle.directory}  (try: ferstream replay VIDEO --model {bundle.directory})")
+
+
+def _read(path: Path, votes: str | None) -> FaceSet:
     from ferstream.training.data.readers import read_faces
 
+    typer.echo(f"reading {path}")
     if votes == "none":
         return read_faces(path)
     return read_faces(path, votes=Path(votes) if votes else None, want_votes=True)
 
 
-def _say_faults(faces: Any, *, keep_faulty: bool = False) -> None:
-    from ferstream.training.evaluation.quality import inspect
-
-    quality = inspect(faces)
+def _print_faults(faces: FaceSet, quality: Quality, *, keep_faulty: bool = False) -> None:
     counts = quality.counts()
     training = faces.usages == "Training"
     left_out = int((~quality.kept(keep_faulty=keep_faulty) & training).sum())
@@ -196,12 +188,12 @@ def _say_faults(faces: Any, *, keep_faulty: bool = False) -> None:
         f"{counts['leaked']} Training faces also in a test split, {counts['seen']} test faces also in Training"
     )
     if faces.unreadable:
-        more = f" and {len(faces.unreadable) - _NAMED} more" if len(faces.unreadable) > _NAMED else ""
-        typer.echo(f"skipped, cannot be decoded: {', '.join(faces.unreadable[:_NAMED])}{more}")
+        more = f" and {len(faces.unreadable) - _MAX_NAMED} more" if len(faces.unreadable) > _MAX_NAMED else ""
+        typer.echo(f"skipped, cannot be decoded: {', '.join(faces.unreadable[:_MAX_NAMED])}{more}")
     typer.echo(f"training uses {int(training.sum()) - left_out} of {int(training.sum())} faces; {left_out} are left out")
 
 
-def _class_table(report: dict[str, Any]) -> Any:
+def _class_table(report: dict[str, Any]) -> Table:
     from rich.table import Table
 
     table = Table(title=f"{report['source']}: {report['rows']} faces")
@@ -217,18 +209,17 @@ def _class_table(report: dict[str, Any]) -> Any:
 
 def _import_keras() -> None:
     from ferstream.errors import ModelError
+    from ferstream.training.keras_import import import_keras
 
     try:
-        from ferstream.training.keras_import import import_keras
-
         import_keras()
     except ImportError as error:
-        raise ModelError(f"training needs Keras and a backend ({error}); install ferstream[train]") from error
+        raise ModelError(f"ferstream train: Keras cannot be imported: {error}; it needs TensorFlow, JAX or torch beside it") from error
 
 
 @contextmanager
-def _progress(epochs: int) -> Iterator[tuple[OnStep, OnEpoch]]:
-    """Show a bar for the epoch at hand, and leave a line for each finished one."""
+def _progress_bar(epochs: int) -> Iterator[tuple[OnStep, OnEpoch]]:
+    """Show a bar for the running epoch, and print a line for each finished one."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("epoch {task.fields[epoch]}"), BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]:.3f}"))
@@ -236,15 +227,15 @@ def _progress(epochs: int) -> Iterator[tuple[OnStep, OnEpoch]]:
         task = bar.add_task("training", total=None, epoch=f"1/{epochs}", loss=0.0)
 
         def on_step(epoch: int, done: int, steps: int, loss: float) -> None:
-            now = f"{epoch + 1}/{epochs}" + (", asking the teacher" if math.isnan(loss) else "")
+            now = f"{epoch + 1}/{epochs}" + (", teacher" if math.isnan(loss) else "")
             bar.update(task, total=steps, completed=done, epoch=now, loss=loss)
 
         def on_epoch(record: EpochRecord) -> None:
-            voted = record.val_majority_accuracy
-            agreed = "" if voted is None else f", FER+ majority {100 * voted:.1f} %"
+            majority = record.val_majority_accuracy
+            on_majority = "" if majority is None else f", FER+ majority {100 * majority:.1f} %"
             bar.console.print(
                 f"epoch {record.epoch}/{epochs}: loss {record.loss:.3f}, validation loss {record.val_loss:.3f}, "
-                f"labels {100 * record.val_accuracy:.1f} %{agreed}, {record.seconds:.0f} s",
+                f"labels {100 * record.val_accuracy:.1f} %{on_majority}, {record.seconds:.0f} s",
                 highlight=False,
                 soft_wrap=True,
             )

@@ -1,4 +1,4 @@
-"""Importing Keras and its backend without the screen of notices that TensorFlow's C++ writes to stderr."""
+"""Import Keras without the notices that TensorFlow's C++ code writes to stderr."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ import tempfile
 
 
 def import_keras() -> None:
-    """Import Keras and wake its backend; what they print is shown only when the import fails."""
+    """Import Keras and initialise its backend.
+
+    The process's stderr (file descriptor 2) goes to a temporary file meanwhile; its text is written to the real stderr
+    only when the import fails.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
     kept = os.dup(2)

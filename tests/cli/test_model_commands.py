@@ -15,8 +15,8 @@ from ferstream.domain.emotion import LABELS
 from ferstream.errors import BundleError, ExitCode, ModelError, OutputError
 from ferstream.inference.bundle import Bundle, load_bundle
 from tests.support.bundles import random_crops, tiny_network, tiny_openvino_bundle
+from tests.support.face_sets import make_faces, write_csv
 from tests.support.pictures import portrait, portrait_path
-from tests.training.conftest import make_faces, write_csv
 
 
 def call(*words: object) -> Result:

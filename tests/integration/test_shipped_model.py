@@ -12,7 +12,7 @@ from ferstream.detection.weights import find_weights
 from ferstream.detection.yunet import Limits, YuNetModel
 from ferstream.inference.backends import open_classifier
 from ferstream.inference.bundle import Bundle, load_bundle
-from ferstream.stills.stills import StillReader
+from ferstream.stills.analysis import PictureAnalyzer
 from tests.support.bundles import random_crops
 from tests.support.pictures import portrait, portrait_path
 
@@ -52,8 +52,8 @@ def test_a_portrait_and_its_mirror_image_get_one_calm_or_friendly_label(shipped:
     mirrored = tmp_path / "mirrored.png"
     cv2.imwrite(str(mirrored), portrait()[:, ::-1])
     detector = YuNetModel(weights=find_weights()).new_detector(Limits())
-    reader = StillReader(detector=detector, classifier=open_classifier(shipped, backend="openvino"))
+    analyzer = PictureAnalyzer(detector=detector, classifier=open_classifier(shipped, backend="openvino"))
     for path in (portrait_path(), mirrored):
-        (face,) = reader.read(path).faces
+        (face,) = analyzer.analyze(path).faces
         assert face.label in {"happy", "neutral"}
         assert face.confidence > 0.4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +57,25 @@ def tiny_network(*, softmax: bool = False) -> Any:
     return keras.Sequential(layers, name="tiny_network")
 
 
+def in_precision(policy: str, build: Callable[[], Any]) -> Any:
+    """Build a Keras network under a dtype policy."""
+    import keras
+
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy(policy)
+    try:
+        return build()
+    finally:
+        keras.mixed_precision.set_global_policy(before)
+
+
 def tiny_full_bundle(directory: Path, *, name: str = "tiny-full", version: str = "1.0.0") -> Bundle:
     """Write a bundle with Keras and OpenVINO files of the same network."""
-    from ferstream.training.evaluation.serving import save_bundle, serving_model
+    from ferstream.training.export.bundle_writer import BundleTarget, save_bundle
+    from ferstream.training.export.serving import serving_model
 
-    return save_bundle(serving_model(tiny_network()), directory=directory / name / version, name=name, version=version)
+    target = BundleTarget(directory=directory / name / version, name=name, version=version)
+    return save_bundle(serving_model(tiny_network()), target)
 
 
 def keras_only(bundle: Bundle, directory: Path) -> Bundle:

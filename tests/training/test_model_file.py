@@ -13,7 +13,7 @@ import pytest
 keras = pytest.importorskip("keras", reason="the Keras extra is not installed")
 
 from ferstream.errors import ModelError
-from ferstream.training.export.model_file import read_network
+from ferstream.training.model_file import read_network
 from tests.support.old_models import keras2_json, keras2_layer, old_network, write_keras2_weights
 
 

@@ -1,1 +1,1 @@
-"""Labelled faces: reading, augmenting, batching."""
+"""Labelled faces: reading them, finding faulty ones, selecting splits, and making training batches."""

@@ -1,59 +1,58 @@
-"""Augmentation of 48x48 grey faces, in numpy and OpenCV: the same on every Keras backend.
+"""Augmentation of 48x48 grey faces in numpy and OpenCV, so that it is the same on every Keras backend.
 
-Costs about 40 us a face, a few per cent of a training step. Each batch gets its own generator,
-seeded by (seed, epoch, batch), so a resumed run sees what an uninterrupted one would.
+It costs about 40 us a face, a few per cent of a training step. The caller passes a random generator per batch,
+seeded by (seed, epoch, batch): a resumed run draws the same faces as an uninterrupted one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import cv2
 import numpy as np
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
 
 from ferstream.training.data.dataset import FACE_SIZE_PX
-from ferstream.training.ranges import SHARE, Range, check_ranges
 
 if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
-_RANGES = {
-    "rotate_deg": Range(0, 180),
-    "shift_px": Range(0, FACE_SIZE_PX),
-    "scale": Range(0, 1, below=True),
-    "gamma": Range(0, 8),
-    **dict.fromkeys(("contrast", "erase", "soften", "noise"), SHARE),
-}
 _CENTRE = (FACE_SIZE_PX - 1) / 2
 
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+"""A share or a probability, 0 to 1."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, config=ConfigDict(strict=True))
 class Augmentation:
-    """How strongly faces are varied; 0 turns a kind off.
+    """How strongly faces are varied. 0 turns a kind off. A value out of range raises pydantic's ``ValidationError``.
 
-    ``rotate_deg``, ``shift_px`` and ``scale`` are half ranges around none; ``contrast`` is the
-    half range of the gain and ``gamma`` of log2 of the exponent; ``erase``, ``soften`` (blur or
-    resampling from fewer pixels, as small live faces look) and ``noise`` are probabilities.
+    Attributes:
+        flip: Whether half of the faces are mirrored.
+        rotate_deg: Largest rotation in degrees, clockwise or counter-clockwise.
+        shift_px: Largest shift in pixels, along each axis.
+        scale: Largest relative change of size; 0.15 draws from 0.85 to 1.15.
+        contrast: Largest relative change of contrast; 0.3 draws from 0.7 to 1.3.
+        gamma: Largest change of log2 of the gamma exponent.
+        erase: Probability that a rectangle is covered.
+        soften: Probability of a blur, or of resampling from fewer pixels, which makes a face look like a small live one.
+        noise: Probability of Gaussian noise.
     """
 
     flip: bool = True
-    rotate_deg: float = 15.0
-    shift_px: float = 4.0
-    scale: float = 0.15
-    contrast: float = 0.3
-    gamma: float = 0.5
-    erase: float = 0.4
-    soften: float = 0.2
-    noise: float = 0.1
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        check_ranges(self, _RANGES)
+    rotate_deg: Annotated[float, Field(ge=0, le=180, allow_inf_nan=False)] = 15.0
+    shift_px: Annotated[float, Field(ge=0, le=FACE_SIZE_PX, allow_inf_nan=False)] = 4.0
+    scale: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = 0.15
+    contrast: Fraction = 0.3
+    gamma: Annotated[float, Field(ge=0, le=8, allow_inf_nan=False)] = 0.5
+    erase: Fraction = 0.4
+    soften: Fraction = 0.2
+    noise: Fraction = 0.1
 
     def __call__(self, faces: NDArray[np.uint8], random: Generator) -> NDArray[np.uint8]:
-        """Return varied copies of ``faces`` (N, 48, 48) uint8, each drawn on its own."""
+        """Return varied copies of ``faces`` (N, 48, 48) uint8; each face gets its own random values."""
         return np.stack([self._one(face, random) for face in faces])
 
     def _one(self, face: NDArray[np.uint8], random: Generator) -> NDArray[np.uint8]:
@@ -89,7 +88,7 @@ class Augmentation:
 
 
 def _soften(face: NDArray[np.uint8], random: Generator) -> NDArray[np.uint8]:
-    """Blur a face, or let it pass through fewer pixels."""
+    """Blur a face, or shrink and enlarge it."""
     if random.random() < 0.5:
         return np.asarray(cv2.GaussianBlur(face, (0, 0), random.uniform(0.4, 1.2)), np.uint8)
     size = int(random.integers(22, 44))
@@ -98,7 +97,7 @@ def _soften(face: NDArray[np.uint8], random: Generator) -> NDArray[np.uint8]:
 
 
 def _erase(face: NDArray[np.uint8], random: Generator) -> None:
-    """Cover a rectangle of 4 to 16 pixels a side with one grey, in place."""
+    """Fill a rectangle of 4 to 16 pixels a side with one grey value, in place."""
     height, width = random.integers(4, 17, 2)
     top = random.integers(0, FACE_SIZE_PX - height + 1)
     left = random.integers(0, FACE_SIZE_PX - width + 1)

@@ -1,4 +1,4 @@
-"""Training batches: shuffled, augmented and targeted, the same for a seed on every backend."""
+"""Training batches: shuffled and augmented faces with their targets, equal on every backend for one seed."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from ferstream.domain.emotion import LABELS
-from ferstream.errors import DataError
 from ferstream.training.data.augment import Augmentation
 from ferstream.training.data.dataset import FaceSet
-from ferstream.training.data.targets import soft_targets
-from ferstream.training.fitting.teacher import blend
+from ferstream.training.data.selection import check_batch
+from ferstream.training.data.targets import blend, soft_targets
 
 Batch = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]
+"""Faces (B, 48, 48, 1) uint8, targets (B, 7) float32, weights (B,) float32."""
 
 MAX_CLASS_WEIGHT = 5.0
 
 
 class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Batches of (faces (B, 48, 48, 1) uint8, targets (B, 7), weights (B,)), for ``epoch()`` or Keras's own ``fit``.
+    """Batches for ``epoch()`` or for Keras's own ``fit``.
 
-    What does not fill a batch is left out; the next epoch's order is another one.
+    Faces that do not fill the last batch are left out of that epoch; each epoch has another order.
     """
 
     def __init__(
@@ -39,32 +39,41 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         mixup: float = 0.0,
         class_weights: bool = False,
     ) -> None:
-        """Prepare targets and weights.
+        """Compute targets and weights.
+
+        Args:
+            faces: The training faces.
+            batch: Faces a batch.
+            seed: Of the order and the augmentation.
+            augmentation: How faces are varied; None leaves them unchanged.
+            label_weight: Weight of the original label beside FER+ votes, 0..1.
+            smoothing: Weight of the uniform distribution in the targets, 0..1.
+            mixup: Both parameters of the Beta distribution that mixup draws from; 0 turns mixup off.
+            class_weights: Whether faces of rare classes weigh more in the loss.
 
         Raises:
             DataError: There are fewer faces than one batch.
         """
         super().__init__()
-        if len(faces) < batch:
-            raise DataError(f"{faces.source}: {len(faces)} training faces do not fill one batch of {batch}")
+        check_batch(faces, batch)
         self._pixels = faces.pixels
         self._class_weights = class_weights
-        self._teach(soft_targets(faces, label_weight=label_weight, smoothing=smoothing))
+        self._set_targets(soft_targets(faces, label_weight=label_weight, smoothing=smoothing))
         self._batch = batch
         self._seed = seed
         self._augmentation = augmentation
         self._mixup = mixup
         self._epoch = 0
 
-    def blend_in(self, taught: NDArray[np.float32], weight: float) -> None:
-        """Let a teacher's targets (N, 7) have a share of ours.
+    def blend_in(self, teacher: NDArray[np.float32], weight: float) -> None:
+        """Blend a teacher's targets (N, 7) into the targets; ``weight`` 0..1 is the teacher's.
 
         Raises:
-            DataError: They are not of these faces.
+            DataError: There is not one row for each face.
         """
-        self._teach(blend(self._targets, taught, weight))
+        self._set_targets(blend(self._targets, teacher, weight))
 
-    def _teach(self, targets: NDArray[np.float32]) -> None:
+    def _set_targets(self, targets: NDArray[np.float32]) -> None:
         self._targets = targets
         self._weights = targets @ balance(targets) if self._class_weights else np.ones(len(targets), np.float32)
 
@@ -73,19 +82,19 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         return len(self._pixels) // self._batch
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
-        """Yield the batches of ``epoch``, 0-based; depends on the seed and the epoch alone."""
+        """Yield the batches of ``epoch`` (from 0). They depend on the seed and the epoch only."""
         self._epoch = epoch
         for index in range(len(self)):
             yield self[index]
 
     def __getitem__(self, index: int) -> Batch:
-        """Return one batch of the epoch at hand."""
+        """Return batch ``index`` of the current epoch."""
         order = np.random.default_rng((self._seed, self._epoch)).permutation(len(self._pixels))
         random = np.random.default_rng((self._seed, self._epoch, index + 1))
         return self._make(order[index * self._batch : (index + 1) * self._batch], random)
 
     def on_epoch_end(self) -> None:
-        """Go to the next epoch, when Keras's ``fit`` drives."""
+        """Go to the next epoch; called by Keras's ``fit``."""
         self._epoch += 1
 
     def _make(self, chosen: NDArray[np.int64], random: Generator) -> Batch:
@@ -101,14 +110,21 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
 def mix(
     faces: NDArray[np.uint8], targets: NDArray[np.float32], share: float, random: Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Blend each face and target with another of the batch (mixup, Zhang et al. 2018); ``share`` 0..1."""
+    """Blend each face and its target with those of another face of the batch (mixup, Zhang et al. 2018).
+
+    Args:
+        faces: (B, 48, 48) uint8.
+        targets: (B, 7) float32.
+        share: Weight of the face itself, 0..1.
+        random: Draws the partners.
+    """
     other = random.permutation(len(faces))
     mixed = share * faces.astype(np.float32) + (1.0 - share) * faces[other]
     return np.rint(mixed).astype(np.uint8), (share * targets + (1.0 - share) * targets[other]).astype(np.float32)
 
 
 def balance(targets: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return a weight (7,) a class, inverse to its share, mean 1 over the rows, at most ``MAX_CLASS_WEIGHT``."""
+    """Return class weights (7,) for targets (N, 7): inverse to the share of a class, mean 1 over the rows, at most ``MAX_CLASS_WEIGHT``."""
     share = targets.mean(axis=0)
     weights = np.minimum(1.0 / (len(LABELS) * np.maximum(share, 1e-6)), MAX_CLASS_WEIGHT)
     return np.asarray(weights / (weights @ share), np.float32)

@@ -1,4 +1,4 @@
-"""Labelled faces in memory: the one value that readers make and training and evaluation take."""
+"""Labelled faces in memory: what readers return, and what training and evaluation work on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 FACE_SIZE_PX = 48
 USAGES: tuple[str, ...] = ("Training", "PublicTest", "PrivateTest")
-"""The splits of FER2013, in the order of its file."""
+"""Names of the splits of FER2013, in the order of its file."""
 
 VOTE_NAMES: tuple[str, ...] = (
     "neutral",
@@ -33,12 +33,16 @@ VOTE_NAMES: tuple[str, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class FaceSet:
-    """Faces with what people said about them; every array has one entry a face.
+    """Faces with their labels. Every array has one entry a face.
 
-    ``pixels`` (N, 48, 48) uint8 grey 0..255; ``labels`` (N,) int64, an index into ``LABELS``;
-    ``usages`` (N,) str, one of ``USAGES``; ``rows`` (N,) int64, the 1-based line or file number
-    in ``source``; ``votes`` (N, 10) int64 in ``VOTE_NAMES`` order, or None. ``unreadable`` names the
-    files that could not be decoded and are not among the faces.
+    Attributes:
+        pixels: (N, 48, 48) uint8, grey, 0..255.
+        labels: (N,) int64, index into ``LABELS``.
+        usages: (N,) str, the split of each face, one of ``USAGES``.
+        rows: (N,) int64, line or file number in ``source``, from 1.
+        votes: (N, 10) int64, FER+ votes in ``VOTE_NAMES`` order; None without votes.
+        source: Path of the csv or folder, for messages.
+        unreadable: Files that could not be decoded. They are not among the faces.
     """
 
     pixels: NDArray[np.uint8]
@@ -50,17 +54,17 @@ class FaceSet:
     unreadable: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check that all arrays speak of the same faces."""
+        """Check that pixels and labels have the same length."""
         expected = (len(self.labels), FACE_SIZE_PX, FACE_SIZE_PX)
         if self.pixels.shape != expected or self.pixels.dtype != np.uint8:
             raise DataError(f"{self.source}: faces must be uint8 {expected}, got {self.pixels.dtype} {self.pixels.shape}")
 
     def __len__(self) -> int:
-        """Return how many faces there are."""
+        """Return the number of faces."""
         return len(self.labels)
 
     def where(self, mask: NDArray[np.bool_] | NDArray[np.int64]) -> FaceSet:
-        """Return the faces that ``mask`` (boolean (N,) or indices) picks, in its order."""
+        """Return the faces selected by ``mask``: boolean (N,), or indices in the wanted order."""
         picked = {
             field.name: getattr(self, field.name)[mask] for field in fields(self) if isinstance(getattr(self, field.name), np.ndarray)
         }
@@ -70,7 +74,7 @@ class FaceSet:
         """Return the faces of one split.
 
         Raises:
-            DataError: the split holds no face.
+            DataError: The split has no faces.
         """
         part = self.where(self.usages == usage)
         if len(part) == 0:

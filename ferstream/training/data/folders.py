@@ -1,4 +1,4 @@
-"""Folders of images, one folder a class: ``train/<class>/*.png``, the common re-export of FER2013, any size."""
+"""Reader for folders of images, one folder a class: ``train/<class>/*.png``, a common re-export of FER2013."""
 
 from __future__ import annotations
 
@@ -29,14 +29,15 @@ _SPELLINGS = {
 
 
 def read_folder(path: Path) -> FaceSet:
-    """Read ``<split>/<class>/<image>``; images of any size become 48x48 grey, nothing is found or cut out.
+    """Read ``<split>/<class>/<image>``. Each image is resized to 48x48 grey; no face is searched for in it.
 
-    train is Training. test is PublicTest; beside a val (valid, validation, publictest), which is PublicTest
-    then, it is PrivateTest, as privatetest is. Classes are ``LABELS`` or their usual other spellings. ``rows``
-    number the files in sorted order, from 1; files that cannot be decoded are left out and named.
+    Folder ``train`` becomes Training. ``val`` (or ``valid``, ``validation``, ``publictest``) becomes PublicTest. ``test``
+    becomes PrivateTest where there is such a validation folder, else PublicTest. ``privatetest`` becomes PrivateTest.
+    Classes are named as in ``LABELS`` or by a usual synonym. ``rows`` numbers the files in sorted order, from 1.
+    Files that cannot be decoded are left out and listed in ``unreadable``.
 
     Raises:
-        DataError: there are no class folders, a class is unknown, or no image can be decoded; names it.
+        DataError: There are no class folders, a class is unknown, or no image can be decoded.
     """
     folders = _folders(path)
     usage_of = _usages([folder.name.lower() for folder in folders])
@@ -47,14 +48,14 @@ def read_folder(path: Path) -> FaceSet:
     if not files:
         raise DataError(f"{path}: the class folders hold no image ({', '.join(sorted(IMAGE_SUFFIXES))})")
     faces = [read_image(file) for file, _, _ in files]
-    whole = [place for place, face in enumerate(faces) if face is not None]
-    if not whole:
+    decoded = [index for index, face in enumerate(faces) if face is not None]
+    if not decoded:
         raise DataError(f"{path}: none of its {len(files)} images can be decoded, the first is {files[0][0]}")
     return FaceSet(
         pixels=np.stack([face for face in faces if face is not None]),
-        labels=np.array([files[place][1] for place in whole], np.int64),
-        usages=np.array([files[place][2] for place in whole], np.str_),
-        rows=np.array(whole, np.int64) + 1,
+        labels=np.array([files[index][1] for index in decoded], np.int64),
+        usages=np.array([files[index][2] for index in decoded], np.str_),
+        rows=np.array(decoded, np.int64) + 1,
         votes=None,
         source=str(path),
         unreadable=tuple(str(file) for (file, _, _), face in zip(files, faces, strict=True) if face is None),
@@ -62,10 +63,10 @@ def read_folder(path: Path) -> FaceSet:
 
 
 def read_image(path: Path) -> npt.NDArray[np.uint8] | None:
-    """Read an image of any size as a (48, 48) uint8 grey face; None when it cannot be decoded."""
+    """Read an image of any size as (48, 48) uint8 grey; None when it cannot be decoded."""
     try:
         image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    except cv2.error:  # more pixels than OpenCV takes
+    except cv2.error:  # more pixels than OpenCV accepts
         return None
     if image is None:
         return None
@@ -77,7 +78,7 @@ def read_image(path: Path) -> npt.NDArray[np.uint8] | None:
 
 
 def _usages(names: list[str]) -> dict[str, str]:
-    """Return the split of each folder name; a test beside a validation split must not choose the best epoch."""
+    """Return the split of each folder name. A test folder beside a validation folder must not select the best epoch."""
     test = "PrivateTest" if any(name in _VALIDATION for name in names) else "PublicTest"
     return {
         **dict.fromkeys(_TRAINING, "Training"),
@@ -102,7 +103,7 @@ def _label(folder: Path) -> int:
     name = folder.name.lower()
     name = _SPELLINGS.get(name, name)
     if name not in LABELS:
-        raise DataError(f"{folder}: {folder.name!r} is no class; expected {', '.join(LABELS)}")
+        raise DataError(f"{folder}: {folder.name!r} is not a class; expected {', '.join(LABELS)}")
     return LABELS.index(name)
 
 

@@ -1,4 +1,4 @@
-"""Readers for the layouts people have: Kaggle's csv, FER+'s votes, folders of images."""
+"""Readers of labelled faces: Kaggle's ``fer2013.csv``, FER+'s votes, folders of images."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ CSV_COLUMNS = ("emotion", "pixels", "Usage")
 
 
 def read_faces(path: Path, *, votes: Path | None = None, want_votes: bool = False) -> FaceSet:
-    """Read a FER2013 csv or a folder of images, and join FER+'s votes where given.
+    """Read a FER2013 csv or a folder of images, and join FER+'s votes to a csv.
 
     Args:
         path: The csv, a folder that holds ``fer2013.csv``, or a folder of images.
         votes: FER+'s ``fer2013new.csv``.
-        want_votes: Take the ``fer2013new.csv`` beside the csv when ``votes`` is not given and it is there.
+        want_votes: Use the ``fer2013new.csv`` beside the csv, if there is one, when ``votes`` is None.
 
     Raises:
-        DataError: A file, column, row or folder is not as the layout says; names file and row.
+        DataError: A file, column, row or folder does not follow the layout. The message names file and row.
     """
     if path.is_dir() and (path / CSV_NAME).is_file():
         path = path / CSV_NAME
     if path.is_dir():
         if votes is not None:
-            raise DataError(f"{votes}: votes join a csv row for row; {path} is a folder of images")
+            raise DataError(f"{votes}: votes can be joined to a csv only; {path} is a folder of images")
         return read_folder(path)
     faces = read_csv(path)
     if votes is None and want_votes and path.with_name(VOTES_NAME).is_file():
@@ -46,10 +46,10 @@ def read_faces(path: Path, *, votes: Path | None = None, want_votes: bool = Fals
 
 
 def read_csv(path: Path) -> FaceSet:
-    """Read Kaggle's ``fer2013.csv``: columns emotion (0..6), pixels (2304 greys), Usage.
+    """Read Kaggle's ``fer2013.csv``: columns emotion (0..6), pixels (2304 grey values), Usage.
 
     Raises:
-        DataError: A column is missing or a row is wrong; names the file and the line.
+        DataError: A column is missing or a row is wrong. The message names file and line.
     """
     labels: list[int] = []
     usages: list[str] = []
@@ -74,12 +74,12 @@ def read_csv(path: Path) -> FaceSet:
 
 
 def join_votes(faces: FaceSet, path: Path) -> FaceSet:
-    """Add FER+'s votes to the rows of a csv, in the order of both files.
+    """Add FER+'s votes to the faces of a csv. Row n of one file belongs to row n of the other.
 
-    A csv that holds only some splits takes the rows of these splits from a complete votes file.
+    Where the csv has only some splits, the rows of these splits are taken from the votes.
 
     Raises:
-        DataError: The files do not belong together, or a row of the votes is wrong.
+        DataError: The files have different rows, or a row of the votes is wrong.
     """
     votes, usages = read_votes(path)
     if len(votes) != len(faces):
@@ -101,7 +101,7 @@ def read_votes(path: Path) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
     """Read FER+'s ``fer2013new.csv``: vote counts (N, 10) in ``VOTE_NAMES`` order, and the splits (N,).
 
     Raises:
-        DataError: A column is missing or a vote is no number; names the file and the line.
+        DataError: A column is missing or a vote is not a number. The message names file and line.
     """
     counts: list[list[int]] = []
     usages: list[str] = []
@@ -147,9 +147,9 @@ def _usage(text: str, where: str) -> str:
 
 
 def _pixels(text: str, where: str) -> NDArray[np.uint8]:
-    # The parser of fromstring is 5 times faster than int() a cell, but takes wrong text for an end: look first.
+    # np.fromstring is 5 times faster than int() per value, but stops silently at wrong text: check the text first.
     if not text.replace(" ", "").isdecimal() or not text.isascii():
-        raise DataError(f"{where}: pixels must be whole numbers 0..255 between blanks")
+        raise DataError(f"{where}: pixels must be whole numbers 0..255 separated by spaces")
     values = np.fromstring(text, np.int64, sep=" ")
     if len(values) != PIXELS_PER_FACE:
         raise DataError(f"{where}: a face has {PIXELS_PER_FACE} pixels, got {len(values)}")

@@ -1,4 +1,4 @@
-"""What a network is taught: FER2013's label, the FER+ votes as a distribution, or a blend."""
+"""Training targets: FER2013's label, the FER+ votes as a distribution, or a blend of both."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ferstream.domain.emotion import LABELS
+from ferstream.errors import DataError
 from ferstream.training.data.dataset import VOTE_NAMES
 
 if TYPE_CHECKING:
@@ -25,19 +26,20 @@ _VOTE_OF_LABEL = {
 }
 _COLUMNS = [VOTE_NAMES.index(_VOTE_OF_LABEL[label]) for label in LABELS]
 NO_MAJORITY = -1
+"""Stands for a class where no class has a majority of the votes."""
 
 
 def one_hot(labels: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return labels (N,) as (N, 7) float32 with one 1 a row."""
+    """Return labels (N,) as one-hot rows (N, 7) float32."""
     return np.eye(len(LABELS), dtype=np.float32)[labels]
 
 
 def vote_distribution(votes: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Turn FER+ votes (N, 10) into distributions (N, 7) float32 and a mask (N,) of usable rows.
+    """Turn FER+ votes (N, 10) into distributions (N, 7) float32 and a boolean mask (N,) of usable rows.
 
-    A single vote is taken for a slip and dropped (Barsoum et al. 2016, "Training Deep Networks
-    for Facial Expression Recognition with Crowd-Sourced Label Distribution"); contempt, unknown
-    and NF have no class here. A row left without votes is not usable and all zero.
+    A class with a single vote counts as a mistake of that voter and is dropped (Barsoum et al. 2016, "Training Deep
+    Networks for Facial Expression Recognition with Crowd-Sourced Label Distribution"). Votes for contempt, unknown and
+    NF (no face) are dropped too. A row without remaining votes is all zero and not usable.
     """
     counts = np.where(votes > 1, votes, 0)[:, _COLUMNS].astype(np.float32)
     total = counts.sum(axis=1, keepdims=True)
@@ -45,27 +47,37 @@ def vote_distribution(votes: NDArray[np.int64]) -> tuple[NDArray[np.float32], ND
 
 
 def majority(votes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the class (N,) that more than half of all ten voters chose, or ``NO_MAJORITY``.
+    """Return the class (N,) int64 that more than half of the ten voters chose, or ``NO_MAJORITY``.
 
-    Rows whose majority is contempt, unknown or "no face" have none of the seven classes.
+    A majority for contempt, unknown or NF (no face) gives ``NO_MAJORITY``.
     """
-    ours = votes[:, _COLUMNS]
-    best = ours.argmax(axis=1)
-    clear = 2 * ours.max(axis=1) > votes.sum(axis=1)
+    known = votes[:, _COLUMNS]
+    best = known.argmax(axis=1)
+    clear = 2 * known.max(axis=1) > votes.sum(axis=1)
     return np.where(clear, best, NO_MAJORITY)
 
 
 def soft_targets(faces: FaceSet, *, label_weight: float = 0.0, smoothing: float = 0.0) -> NDArray[np.float32]:
-    """Return what each face is taught as (N, 7) float32 distributions.
+    """Return the target of each face: distributions (N, 7) float32.
 
     Args:
-        faces: the faces; without votes the original label is all there is.
-        label_weight: share of the original label in a row that has votes, 0..1.
-        smoothing: share of the uniform distribution, 0..1.
+        faces: The faces. Without votes the target is the original label.
+        label_weight: Weight of the original label in a row with usable votes, 0..1.
+        smoothing: Weight of the uniform distribution, 0..1.
     """
     targets = one_hot(faces.labels)
     if faces.votes is not None:
         voted, usable = vote_distribution(faces.votes)
-        blend = label_weight * targets + (1.0 - label_weight) * voted
-        targets = np.where(usable[:, None], blend, targets)
+        targets = np.where(usable[:, None], label_weight * targets + (1.0 - label_weight) * voted, targets)
     return ((1.0 - smoothing) * targets + smoothing / len(LABELS)).astype(np.float32)
+
+
+def blend(targets: NDArray[np.float32], teacher: NDArray[np.float32], weight: float) -> NDArray[np.float32]:
+    """Return ``weight`` x ``teacher`` + (1 - ``weight``) x ``targets``, all (N, 7) float32.
+
+    Raises:
+        DataError: The arrays have different shapes.
+    """
+    if targets.shape != teacher.shape:
+        raise DataError(f"the teacher's targets have shape {teacher.shape}, expected {targets.shape}")
+    return np.asarray((1.0 - weight) * targets + weight * teacher, np.float32)

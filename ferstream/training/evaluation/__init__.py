@@ -1,1 +1,1 @@
-"""How good a network is, in numbers and plots."""
+"""Measuring a finished classifier: scores, calibration, cost per face, and pictures of the results."""

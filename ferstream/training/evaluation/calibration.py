@@ -1,4 +1,4 @@
-"""How far probabilities can be believed: expected calibration error, and the temperature that lowers it."""
+"""Calibration of probabilities: the expected calibration error, and the temperature that lowers it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ _STEPS = 60
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """Faces by confidence, in equal bins of 0..1; each array (BINS,); empty bins hold 0."""
+    """Faces by confidence, in ``BINS`` equal bins of 0..1. Empty bins hold 0.
+
+    Attributes:
+        confidence: (BINS,) float64, mean probability of the answers.
+        accuracy: (BINS,) float64, share of right answers.
+        share: (BINS,) float64, share of all faces that are in the bin.
+    """
 
     confidence: npt.NDArray[np.float64]
     accuracy: npt.NDArray[np.float64]
@@ -24,12 +30,17 @@ class Reliability:
 
     @property
     def error(self) -> float:
-        """Expected calibration error, 0..1: the mean gap, weighted by faces (Naeini et al. 2015)."""
+        """Expected calibration error, 0..1: the mean difference of confidence and accuracy, weighted by faces (Naeini et al. 2015)."""
         return float((self.share * np.abs(self.confidence - self.accuracy)).sum())
 
 
 def reliability(probabilities: npt.NDArray[np.floating], labels: npt.NDArray[np.int64]) -> Reliability:
-    """Bin faces by the probability (N, 7) of their best class and compare with how often it was right."""
+    """Bin faces by the probability of their answer.
+
+    Args:
+        probabilities: (N, 7).
+        labels: (N,) true classes.
+    """
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = (probabilities.argmax(axis=1) == labels).astype(np.float64)
     index = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
@@ -49,9 +60,13 @@ def log_loss(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], te
 
 
 def fit_temperature(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.int64]) -> float:
-    """Return the temperature, 0.2..5, of least log loss (Guo et al. 2017), by golden-section search.
+    """Return the temperature, 0.2..5, with the lowest log loss (Guo et al. 2017), by golden-section search.
 
-    The loss has one minimum in the temperature, so the section always holds it.
+    The log loss has a single minimum in the temperature, which is what the search needs.
+
+    Args:
+        logits: (N, 7).
+        labels: (N,) true classes.
     """
     low, high = _LOG_RANGE
     for _ in range(_STEPS):

@@ -1,4 +1,4 @@
-"""The faces a classifier is surest about and wrong: where labels, data or network deserve a look."""
+"""The wrong answers with the highest probability. They show wrong labels, bad pictures, and what the network confuses."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ import numpy as np
 import numpy.typing as npt
 
 from ferstream.domain.emotion import LABELS
-from ferstream.training.evaluation import plots
+from ferstream.training import figures
 from ferstream.training.evaluation.evaluate import Evaluation
 
-FACES = 40
+MAX_FACES = 40
 COLUMNS = 10
 
 
-def most_confused(result: Evaluation, count: int = FACES) -> npt.NDArray[np.int64]:
-    """Return indices of wrongly answered faces, the surest wrong answer first, at most ``count``."""
+def most_confused(result: Evaluation, count: int = MAX_FACES) -> npt.NDArray[np.int64]:
+    """Return the indices of at most ``count`` wrongly answered faces, highest probability of the wrong answer first."""
     answers = result.probabilities.argmax(axis=1)
     wrong = np.flatnonzero(answers != result.truth)
-    sureness = result.probabilities[wrong, answers[wrong]]
-    return wrong[np.argsort(-sureness, kind="stable")][:count]
+    confidence = result.probabilities[wrong, answers[wrong]]
+    return wrong[np.argsort(-confidence, kind="stable")][:count]
 
 
 def draw_most_confused(result: Evaluation, path: Path, *, title: str) -> None:
-    """Draw these faces with truth, answer, its probability and the row they come from."""
+    """Draw these faces, each with its true class, the answer, the answer's probability and the row of the data."""
     chosen = most_confused(result)
     answers = result.probabilities.argmax(axis=1)
     captions = [
-        f"{LABELS[result.truth[i]]}: {LABELS[answers[i]]}\n{100 * result.probabilities[i, answers[i]]:.0f} %  row {result.judged.rows[i]}"
+        f"{LABELS[result.truth[i]]}: {LABELS[answers[i]]}\n{100 * result.probabilities[i, answers[i]]:.0f} %  row {result.faces.rows[i]}"
         for i in chosen
     ]
-    plots.face_sheet(result.judged.pixels[chosen], captions, path, columns=COLUMNS, title=f"{title}: surest wrong answers (truth: answer)")
+    title = f"{title}: wrong answers by probability (true class: answer)"
+    figures.draw_face_sheet(result.faces.pixels[chosen], captions, path, columns=COLUMNS, title=title)

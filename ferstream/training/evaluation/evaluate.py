@@ -1,4 +1,4 @@
-"""Measuring a classifier on labelled faces: the numbers of a model card, the same on every run."""
+"""Evaluate a classifier on one split of labelled faces. The numbers are the same on every run."""
 
 from __future__ import annotations
 
@@ -12,105 +12,45 @@ import numpy.typing as npt
 from ferstream.domain.emotion import LABELS
 from ferstream.errors import DataError
 from ferstream.training.data.dataset import FaceSet
+from ferstream.training.data.quality import pixel_keys
 from ferstream.training.data.targets import NO_MAJORITY, majority
-from ferstream.training.evaluation.calibration import log_loss, reliability
-from ferstream.training.evaluation.quality import pixel_keys
+from ferstream.training.evaluation.scores import Scores, score
 
 TRUTHS: tuple[str, ...] = ("fer2013", "ferplus")
-"""What a face counts as: its original label, or what more than half of ten FER+ voters chose."""
-
-_DIGITS = 6
-_LEAST = 1e-12
+"""What the true class of a face is: its original label, or the class that more than half of ten FER+ voters chose."""
 
 Classify = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """Numbers of one set of faces; rates are 0..1, ``confusion[truth, answer]`` counts faces."""
-
-    loss: float
-    ece: float
-    confusion: npt.NDArray[np.int64]
-
-    @property
-    def rows(self) -> int:
-        """Faces that were judged."""
-        return int(self.confusion.sum())
-
-    @property
-    def accuracy(self) -> float:
-        """Share of right answers."""
-        return float(np.trace(self.confusion) / max(1, self.rows))
-
-    @property
-    def recall(self) -> npt.NDArray[np.float64]:
-        """Share (7,) of each class's faces that were found; 0 for an absent class."""
-        return np.asarray(np.diag(self.confusion) / np.maximum(1, self.confusion.sum(axis=1)))
-
-    @property
-    def precision(self) -> npt.NDArray[np.float64]:
-        """Share (7,) of each answer that was right; 0 for an answer never given."""
-        return np.asarray(np.diag(self.confusion) / np.maximum(1, self.confusion.sum(axis=0)))
-
-    @property
-    def f1(self) -> npt.NDArray[np.float64]:
-        """Harmonic mean (7,) of precision and recall."""
-        both = self.precision + self.recall
-        return np.asarray(2 * self.precision * self.recall / np.where(both > 0, both, 1.0))
-
-    def _over_present(self, values: npt.NDArray[np.float64]) -> float:
-        present = self.confusion.sum(axis=1) > 0
-        return float(values[present].mean()) if present.any() else 0.0
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the numbers under the names the command line documents, rounded to 6 digits."""
-        return {
-            "rows": self.rows,
-            "loss": round(self.loss, _DIGITS),
-            "accuracy": round(self.accuracy, _DIGITS),
-            "balanced_accuracy": round(self._over_present(self.recall), _DIGITS),
-            "macro_f1": round(self._over_present(self.f1), _DIGITS),
-            "ece": round(self.ece, _DIGITS),
-        }
-
-    def per_class(self) -> dict[str, dict[str, float]]:
-        """Return precision, recall, f1 and faces of each class."""
-        return {
-            label: {
-                "rows": int(self.confusion[i].sum()),
-                "precision": round(float(self.precision[i]), _DIGITS),
-                "recall": round(float(self.recall[i]), _DIGITS),
-                "f1": round(float(self.f1[i]), _DIGITS),
-            }
-            for i, label in enumerate(LABELS)
-        }
+"""From faces (n, 48, 48) uint8 to probabilities (n, 7) float32."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A classifier's answers to a set of faces, with their scores.
+    """A classifier's answers to a set of faces, and their scores.
 
-    ``judged`` are the faces that have a truth, ``truth`` (N,) and ``probabilities`` (N, 7) belong to
-    them; ``unseen`` are the scores without faces whose pixels are also in Training, None when there is no
-    Training to compare with.
+    Attributes:
+        faces: The N faces that have a true class.
+        truth: (N,) int64, their true classes.
+        probabilities: (N, 7) float32, the classifier's answers.
+        scores: Scores of all N faces.
+        unseen: Scores of the faces whose pixels are not in Training; None without Training faces to compare with.
+        without_majority: Number of faces of the split that have no true class.
     """
 
-    judged: FaceSet
+    faces: FaceSet
     truth: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float32]
     scores: Scores
     unseen: Scores | None
-    left_out: int
+    without_majority: int
 
     def as_json(self) -> dict[str, Any]:
-        """Return every number, keys in a fixed order."""
-        everything = self.scores.as_json()
-        without = dict.fromkeys(everything) if self.unseen is None else self.unseen.as_json()
+        """Return every number, with keys in a fixed order."""
+        on_all = self.scores.as_json()
+        on_unseen = dict.fromkeys(on_all) if self.unseen is None else self.unseen.as_json()
         return {
-            **everything,
-            **{f"{key}_dedup": value for key, value in without.items()},
-            "rows_without_majority": self.left_out,
+            **on_all,
+            **{f"{key}_dedup": value for key, value in on_unseen.items()},
+            "rows_without_majority": self.without_majority,
             "per_class": self.scores.per_class(),
             "confusion": self.scores.confusion.tolist(),
             "labels": list(LABELS),
@@ -118,48 +58,40 @@ class Evaluation:
 
 
 def evaluate(classify: Classify, faces: FaceSet, *, usage: str, truth: str = "fer2013") -> Evaluation:
-    """Ask a classifier about every face of a split and score its answers.
+    """Classify every face of a split that has a true class, and score the answers.
 
     Args:
-        classify: (n, 48, 48) uint8 to (n, 7) float32 probabilities.
-        faces: All splits, so that faces that also occur in Training can be told.
-        usage: The split to judge.
-        truth: ``fer2013`` or ``ferplus``; the latter judges only rows with a majority.
+        classify: The classifier.
+        faces: All splits, so that faces that are also in Training can be found.
+        usage: The split to evaluate.
+        truth: ``fer2013`` or ``ferplus``. With ``ferplus`` only faces with a FER+ majority are classified.
 
     Raises:
-        DataError: The split is empty, or ``ferplus`` is asked for and there are no votes.
+        DataError: The split is empty, or ``ferplus`` is given and there are no votes.
     """
-    part = faces.of_usage(usage)
-    answers = true_classes(part, truth)
-    has_truth = answers != NO_MAJORITY
+    split = faces.of_usage(usage)
+    classes = true_classes(split, truth)
+    has_truth = classes != NO_MAJORITY
     if not has_truth.any():
         raise DataError(f"{faces.source}: no row of {usage} has a FER+ majority")
-    judged, answers = part.where(has_truth), answers[has_truth]
-    probabilities = classify(judged.pixels)
-    unseen = _unseen(judged, faces, usage)
+    scored, classes = split.where(has_truth), classes[has_truth]
+    probabilities = classify(scored.pixels)
+    unseen = _unseen(scored, faces, usage)
     return Evaluation(
-        judged=judged,
-        truth=answers,
+        faces=scored,
+        truth=classes,
         probabilities=probabilities,
-        scores=score(probabilities, answers),
-        unseen=None if unseen is None else score(probabilities[unseen], answers[unseen]),
-        left_out=int((~has_truth).sum()),
+        scores=score(probabilities, classes),
+        unseen=None if unseen is None else score(probabilities[unseen], classes[unseen]),
+        without_majority=int((~has_truth).sum()),
     )
 
 
-def _unseen(judged: FaceSet, faces: FaceSet, usage: str) -> npt.NDArray[np.bool_] | None:
-    """Tell which faces are not also in Training, (N,); None when there is no Training, or it is what is judged."""
-    training = faces.pixels[faces.usages == "Training"]
-    if usage == "Training" or not len(training):
-        return None
-    return ~np.isin(pixel_keys(judged.pixels), pixel_keys(training))
-
-
 def true_classes(faces: FaceSet, truth: str) -> npt.NDArray[np.int64]:
-    """Return what each face counts as, (N,), or ``NO_MAJORITY``.
+    """Return the true class of each face (N,) int64, or ``NO_MAJORITY``.
 
     Raises:
-        DataError: The truth is unknown, or FER+ is asked for without votes.
+        DataError: ``truth`` is unknown, or ``ferplus`` is given and there are no votes.
     """
     if truth not in TRUTHS:
         raise DataError(f"labels {truth!r} are unknown; choose one of {', '.join(TRUTHS)}")
@@ -170,13 +102,9 @@ def true_classes(faces: FaceSet, truth: str) -> npt.NDArray[np.int64]:
     return majority(faces.votes)
 
 
-def score(probabilities: npt.NDArray[np.float32], truth: npt.NDArray[np.int64]) -> Scores:
-    """Score probabilities (N, 7) against true classes (N,)."""
-    confusion = np.zeros((len(LABELS), len(LABELS)), np.int64)
-    np.add.at(confusion, (truth, probabilities.argmax(axis=1)), 1)
-    logits = np.log(np.maximum(probabilities.astype(np.float64), _LEAST))
-    return Scores(
-        loss=log_loss(logits, truth) if len(truth) else 0.0,
-        ece=reliability(probabilities, truth).error,
-        confusion=confusion,
-    )
+def _unseen(scored: FaceSet, faces: FaceSet, usage: str) -> npt.NDArray[np.bool_] | None:
+    """Return a mask (N,) of the faces that are not also in Training; None without Training, or if that is the split itself."""
+    training = faces.pixels[faces.usages == "Training"]
+    if usage == "Training" or not len(training):
+        return None
+    return ~np.isin(pixel_keys(scored.pixels), pixel_keys(training))

@@ -1,1 +1,1 @@
-"""From a trained network to a bundle that can be served."""
+"""Model files: the form that is served, bundles, other formats, and networks imported from other projects."""

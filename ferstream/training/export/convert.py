@@ -1,4 +1,4 @@
-"""A served Keras model in other formats: OpenVINO IR (FP16, INT8), ONNX, LiteRT, SavedModel, JSON."""
+"""Convert a served Keras model to OpenVINO IR (FP16, INT8), ONNX, LiteRT, SavedModel and JSON."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 def to_openvino(served: keras.Model, path: Path) -> Path:
-    """Write OpenVINO IR with FP16 weights at ``path`` (.xml) and beside it (.bin).
+    """Write OpenVINO IR with FP16 weights: ``path`` (.xml) and the .bin beside it.
 
     Raises:
-        ModelError: OpenVINO does not know an operation of the model.
+        ModelError: OpenVINO does not support an operation of the model.
     """
     if keras.backend.backend() != "tensorflow":
         return _on_tensorflow(served, path)
@@ -34,12 +34,12 @@ def to_openvino(served: keras.Model, path: Path) -> Path:
 
 
 def to_openvino_int8(served: keras.Model, path: Path, faces: Crops) -> Path:
-    """Write INT8 OpenVINO IR, quantised by NNCF after training.
+    """Write INT8 OpenVINO IR, quantised by NNCF (post-training quantisation).
 
     Args:
         served: The model.
         path: Target, .xml.
-        faces: (n, 48, 48) uint8 that ranges are calibrated on, some hundreds of varied faces.
+        faces: (n, 48, 48) uint8, some hundreds of varied faces to calibrate the ranges on.
     """
     import nncf
     import openvino
@@ -60,7 +60,10 @@ def to_openvino_int8(served: keras.Model, path: Path, faces: Crops) -> Path:
 
 
 def _before_features(model: openvino.Model) -> list[str]:
-    """Name the operations up to and with the first convolution: in 8 bits the normalisation of the picture alone costs a whole point."""
+    """Return the names of the operations up to the first convolution, which stay in floating point.
+
+    The normalisation of the picture in 8 bits alone cost one point of accuracy (docs/adr/0010-inference-backends.md).
+    """
     names = []
     for operation in model.get_ordered_ops():
         names.append(operation.get_friendly_name())
@@ -76,7 +79,7 @@ def to_savedmodel(served: keras.Model, path: Path) -> Path:
 
 
 def to_onnx(served: keras.Model, path: Path) -> Path:
-    """Write ONNX with a free batch size."""
+    """Write ONNX with a dynamic batch size."""
     _export(served, path, "onnx")
     return path
 
@@ -88,18 +91,18 @@ def to_litert(served: keras.Model, path: Path) -> Path:
 
 
 def to_json(served: keras.Model, path: Path) -> Path:
-    """Write the architecture alone as the JSON string ``keras.models.model_from_json`` reads."""
+    """Write the architecture without weights, as JSON that ``keras.models.model_from_json`` reads."""
     path.write_text(str(served.to_json(indent=1)) + "\n", encoding="utf-8")
     return path
 
 
 def openvino_model(served: keras.Model) -> openvino.Model:
-    """Return the model in OpenVINO's memory, through a SavedModel.
+    """Convert to an OpenVINO model in memory, by way of a SavedModel.
 
     Raises:
-        ModelError: OpenVINO does not know an operation of the model.
+        ModelError: OpenVINO does not support an operation of the model.
     """
-    # Not openvino.convert_model: that name is missing when the service's lean import came first.
+    # Not openvino.convert_model: that name is missing where ferstream.inference.openvino was imported first.
     from openvino.tools.ovc import convert_model
 
     with tempfile.TemporaryDirectory(prefix="ferstream-export-") as scratch:
@@ -114,7 +117,7 @@ def openvino_model(served: keras.Model) -> openvino.Model:
 
 
 def _on_tensorflow(served: keras.Model, path: Path) -> Path:
-    """Convert in a process of its own where Keras runs on TensorFlow: OpenVINO reads nothing that Keras writes on JAX or torch."""
+    """Convert in a second process with Keras on TensorFlow, because OpenVINO cannot read what Keras writes on JAX or torch."""
     with tempfile.TemporaryDirectory(prefix="ferstream-export-") as scratch:
         saved = Path(scratch) / "model.keras"
         served.save(saved)
@@ -129,7 +132,7 @@ def _on_tensorflow(served: keras.Model, path: Path) -> Path:
 
 
 def _export(served: keras.Model, path: Path, form: str) -> None:
-    # Exporters refuse a model that was loaded and never called.
+    # Exporters fail on a loaded model that was never called.
     served(np.zeros((1, CROP_PX, CROP_PX, 1), np.uint8), training=False)
     try:
         served.export(str(path), format=form, verbose=False)

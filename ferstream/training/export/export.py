@@ -1,7 +1,7 @@
-"""Exporting a bundle to other formats, each proven against Keras on faces.
+"""Export a bundle to other formats, and compare each with Keras.
 
-Every export is loaded by the runtime it is meant for and asked about the same faces as the Keras
-model; the largest difference of any probability and the share of equal labels are reported.
+Each exported file is run by its own runtime on the same faces as the Keras model. The largest difference of a
+probability and the share of equal labels are reported.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ import numpy as np
 from ferstream.errors import ModelError
 from ferstream.inference.bundle import KERAS_FILE, OPENVINO_BIN, OPENVINO_XML, Bundle
 from ferstream.inference.classifier import Crops, Probabilities
-from ferstream.training.evaluation.serving import Measure, write_measured
 from ferstream.training.evaluation.timing import cost
 from ferstream.training.export import convert, export_check
+from ferstream.training.export.bundle_writer import BundleTarget, Measure, write_measured
 from ferstream.training.export.layer_table import draw_architecture, write_layer_table
+
+Run = Callable[[Path, Crops], Probabilities]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,9 @@ class Exported:
     Attributes:
         form: Name of the format.
         path: File or folder.
-        size_bytes: Its size on disk, with files beside it that belong to it.
-        largest_difference: Of any probability to Keras's, 0..1; None where nothing can be run.
-        same_label: Share of faces whose best label is Keras's, 0..1; None likewise.
+        size_bytes: Size on disk, with the .bin of an .xml.
+        largest_difference: Of a probability to Keras's, 0..1; None for a format that cannot be run.
+        same_label: Share of faces with the same label as with Keras, 0..1; None likewise.
     """
 
     form: str
@@ -43,44 +45,57 @@ class Exported:
     same_label: float | None = None
 
 
-Run = Callable[[Path, Crops], Probabilities]
-
-
 @dataclass(frozen=True, slots=True)
-class _Format:
+class Writer:
+    """How one format is written and run.
+
+    Attributes:
+        file_name: Name of the file or folder.
+        write: Writes the served model to a path; returns the path.
+        run: Runs the file on faces (n, 48, 48) uint8; None for a format that cannot be run.
+    """
+
     file_name: str
     write: Callable[[keras.Model, Path], Path]
     run: Run | None
 
 
-_FORMATS: Mapping[str, _Format] = MappingProxyType(
+WRITERS: Mapping[str, Writer] = MappingProxyType(
     {
-        "openvino": _Format("openvino.xml", convert.to_openvino, export_check.run_openvino),
-        "onnx": _Format("model.onnx", convert.to_onnx, export_check.run_onnx),
-        "litert": _Format("model.tflite", convert.to_litert, export_check.run_litert),
-        "savedmodel": _Format("saved_model", convert.to_savedmodel, export_check.run_savedmodel),
-        "json": _Format("model.json", convert.to_json, None),
-        "picture": _Format("architecture.png", draw_architecture, None),
-        "table": _Format("layers.md", write_layer_table, None),
+        "openvino": Writer("openvino.xml", convert.to_openvino, export_check.run_openvino),
+        "onnx": Writer("model.onnx", convert.to_onnx, export_check.run_onnx),
+        "litert": Writer("model.tflite", convert.to_litert, export_check.run_litert),
+        "savedmodel": Writer("saved_model", convert.to_savedmodel, export_check.run_savedmodel),
+        "json": Writer("model.json", convert.to_json, None),
+        "picture": Writer("architecture.png", draw_architecture, None),
+        "table": Writer("layers.md", write_layer_table, None),
     }
 )
 INT8 = "openvino-int8"
-FORMATS: tuple[str, ...] = ("openvino", INT8, *tuple(_FORMATS)[1:])
-"""Every format ``export_bundle`` knows, in the order it writes them."""
+FORMATS: tuple[str, ...] = ("openvino", INT8, *tuple(WRITERS)[1:])
+"""Every format of ``export_bundle``, in the order they are written."""
 
 
 def export_bundle(
-    bundle: Bundle, *, out: Path, formats: Sequence[str], faces: Crops, calibration: Crops | None = None, measure: Measure = cost
+    bundle: Bundle,
+    *,
+    out: Path,
+    formats: Sequence[str],
+    faces: Crops,
+    calibration: Crops | None = None,
+    measure: Measure = cost,
+    writers: Mapping[str, Writer] = WRITERS,
 ) -> Iterator[Exported]:
-    """Write each format into a folder and compare it with Keras; yields as each one is done.
+    """Write each format into a folder and compare it with Keras; yield each one when it is done.
 
     Args:
-        bundle: A bundle that carries ``model.keras``.
+        bundle: A bundle with a ``model.keras``.
         out: Folder, made when missing.
         formats: Some of ``FORMATS``.
         faces: (n, 48, 48) uint8 to compare on.
-        calibration: (n, 48, 48) uint8 real faces that INT8 ranges come from; needed for ``openvino-int8``.
-        measure: Gives the metrics that the INT8 bundle records.
+        calibration: (n, 48, 48) uint8 real faces to calibrate the INT8 ranges on; needed for ``openvino-int8``.
+        measure: Returns the metrics that the INT8 bundle records.
+        writers: How each format other than ``openvino-int8`` is written and run.
 
     Raises:
         ModelError: A format is unknown, or cannot be written here.
@@ -94,48 +109,50 @@ def export_bundle(
     expected = export_check.run_keras(served, faces)
     for form in formats:
         if form == INT8:
-            yield _compared(form, _write_int8(bundle, served, out, calibration, measure), export_check.run_openvino, faces, expected)
+            yield _compare(form, _write_int8(bundle, served, out, calibration, measure), export_check.run_openvino, faces, expected)
             continue
-        rule = _FORMATS[form]
-        yield _compared(form, rule.write(served, out / rule.file_name), rule.run, faces, expected)
+        writer = writers[form]
+        yield _compare(form, writer.write(served, out / writer.file_name), writer.run, faces, expected)
 
 
 def _write_int8(bundle: Bundle, served: keras.Model, out: Path, calibration: Crops | None, measure: Measure) -> Path:
-    """Write a bundle of its own, ``<name>-int8/<version>``: it is another model, with numbers of its own."""
+    """Write the INT8 model as a bundle ``<name>-int8/<version>``, because it has scores and a cost of its own."""
     if calibration is None or not len(calibration):
         raise ModelError(
             "format openvino-int8: needs real faces to calibrate on; give --data with FER2013 or your own faces, or leave this format out"
         )
-    said = bundle.manifest
-    name = f"{said.name}-int8"
+    source = bundle.manifest
+    name = f"{source.name}-int8"
+    target = BundleTarget(directory=out / name / source.version, name=name, version=source.version, replace=True)
+    card = (
+        f"# {target.name} {target.version}\n\n`{source.name}` {source.version} in 8 bits "
+        f"(NNCF, quantised after training, calibrated on {len(calibration)} faces).\n"
+    )
     with tempfile.TemporaryDirectory(prefix="ferstream-int8-") as scratch:
         xml = convert.to_openvino_int8(served, Path(scratch) / OPENVINO_XML, calibration)
         written = write_measured(
-            measure,
-            directory=out / name / said.version,
+            target,
+            measure=measure,
+            card=card,
             files={OPENVINO_XML: xml, OPENVINO_BIN: xml.with_suffix(".bin")},
-            card=f"# {name} {said.version}\n\n`{said.name}` {said.version} in 8 bits (NNCF, after training, {len(calibration)} faces).\n",
-            replace=True,
-            name=name,
-            version=said.version,
-            alignment=said.alignment,
-            temperature=said.temperature,
-            recipe={"quantised_from": f"{said.name}/{said.version}", "calibration_faces": len(calibration)},
+            alignment=source.alignment,
+            temperature=source.temperature,
+            recipe={"quantised_from": f"{source.name}/{source.version}", "calibration_faces": len(calibration)},
         )
     return written.file(OPENVINO_XML)
 
 
-def _compared(form: str, path: Path, run: Run | None, faces: Crops, expected: Probabilities) -> Exported:
+def _compare(form: str, path: Path, run: Run | None, faces: Crops, expected: Probabilities) -> Exported:
     size = _size_on_disk(path)
     if run is None:
         return Exported(form=form, path=path, size_bytes=size)
-    given = run(path, faces)
+    rows = run(path, faces)
     return Exported(
         form=form,
         path=path,
         size_bytes=size,
-        largest_difference=float(np.abs(given - expected).max()),
-        same_label=float((given.argmax(1) == expected.argmax(1)).mean()),
+        largest_difference=float(np.abs(rows - expected).max()),
+        same_label=float((rows.argmax(1) == expected.argmax(1)).mean()),
     )
 
 
@@ -143,5 +160,5 @@ def _size_on_disk(path: Path) -> int:
     if path.is_dir():
         return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     weights = path.with_suffix(".bin")
-    beside = weights.stat().st_size if path.suffix == ".xml" and weights.is_file() else 0
-    return path.stat().st_size + beside
+    weights_size = weights.stat().st_size if path.suffix == ".xml" and weights.is_file() else 0
+    return path.stat().st_size + weights_size

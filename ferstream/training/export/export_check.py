@@ -1,4 +1,4 @@
-"""Running an exported file in the runtime it is meant for, to compare it: (n, 48, 48) uint8 in, (n, 7) float32 out."""
+"""Run an exported file in its own runtime, to compare it with Keras: faces (n, 48, 48) uint8 in, probabilities (n, 7) float32 out."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _CHUNK = 256
 
 
 def run_keras(served: keras.Model, faces: Crops) -> Probabilities:
-    """Call the Keras model in pieces that fit in memory."""
+    """Run the Keras model in chunks that fit in memory."""
     return _in_chunks(lambda part: keras.ops.convert_to_numpy(served(part, training=False)), faces)
 
 
 def run_openvino(path: Path, faces: Crops) -> Probabilities:
-    """Run OpenVINO IR (.xml) on the CPU in the precision service uses, one face at a time."""
+    """Run OpenVINO IR (.xml) on the CPU, in the precision that the daemon uses, one face at a time."""
     import openvino
 
     core = openvino.Core()
@@ -40,11 +40,11 @@ def run_onnx(path: Path, faces: Crops) -> Probabilities:
 
 
 def run_litert(path: Path, faces: Crops) -> Probabilities:
-    """Run a LiteRT file, one face at a time, on the interpreter inside TensorFlow."""
+    """Run a LiteRT file in TensorFlow's interpreter, one face at a time."""
     import tensorflow as tf
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it announces its move to another package
+        warnings.simplefilter("ignore")  # a notice that the interpreter moves to another package
         interpreter = tf.lite.Interpreter(model_path=str(path))
     interpreter.allocate_tensors()
     given, result = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]

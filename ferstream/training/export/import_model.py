@@ -1,4 +1,4 @@
-"""Taking an older project's network into a bundle: its label order, range, size and channels are folded into the served model."""
+"""Import a network of another project: its label order, value range, picture size and channels are adapted inside the served model."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import keras
 from ferstream.domain.emotion import LABELS
 from ferstream.errors import ModelError
 from ferstream.inference.classifier import CROP_PX
-from ferstream.training.evaluation.serving import last_activation, serving_model
-from ferstream.training.export.model_file import read_network
+from ferstream.training.export.serving import last_activation, serving_model
+from ferstream.training.model_file import read_network
 
 RANGES: dict[str, tuple[float, float]] = {"0..255": (1.0, 0.0), "0..1": (1 / 255, 0.0), "-1..1": (1 / 127.5, -1.0)}
-"""What a network was fed: scale and offset from 0..255."""
+"""Value ranges of the input that a network was trained with: scale and offset from 0..255."""
 
 _ALIASES = {
     "anger": "angry",
@@ -32,11 +32,11 @@ _ALIASES = {
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What was read and how it will be fed.
+    """An imported network.
 
     Attributes:
         served: The model in the served form.
-        notes: What was decided, a line each, for people.
+        notes: One line for each adaptation, for people.
     """
 
     served: keras.Model
@@ -44,16 +44,16 @@ class Imported:
 
 
 def import_network(path: Path, *, weights: Path | None = None, labels: Sequence[str] = LABELS, value_range: str | None = None) -> Imported:
-    """Read an older network and wrap it into the served form.
+    """Read a network of another project and wrap it into the served form.
 
     Args:
         path: ``.json`` (with ``weights``), ``.h5``, ``.hdf5`` or ``.keras``.
-        weights: The ``.h5`` of the weights when ``path`` is the architecture.
-        labels: Meaning of its outputs, in their order; usual synonyms are understood.
-        value_range: A key of ``RANGES``; None: ``0..255`` when it scales inside, else ``0..1``.
+        weights: The ``.h5`` with the weights, where ``path`` is a ``.json``.
+        labels: The label of each output, in order; usual synonyms are accepted.
+        value_range: A key of ``RANGES``; None: ``0..255`` where the network scales its input itself, else ``0..1``.
 
     Raises:
-        ModelError: The file is refused, unreadable, or has other inputs or outputs; the message says what to do.
+        ModelError: The file is refused or cannot be read, or its inputs or outputs cannot be adapted.
     """
     order = label_order(labels)
     if value_range is not None and value_range not in RANGES:
@@ -65,21 +65,21 @@ def import_network(path: Path, *, weights: Path | None = None, labels: Sequence[
             f"{path}: has {adapted.output_shape[-1]} outputs, ferstream's labels are {len(LABELS)}; train it again with these labels"
         )
     in_order = order == list(range(len(LABELS)))
-    moved = "outputs are in ferstream's label order" if in_order else "outputs were reordered to " + ", ".join(LABELS)
+    reordered = "outputs are in ferstream's label order" if in_order else "outputs were reordered to " + ", ".join(LABELS)
     served = serving_model(adapted, order=None if in_order else order)
-    return Imported(served=served, notes=(*notes, *_about_outputs(network), moved))
+    return Imported(served=served, notes=(*notes, *_about_outputs(network), reordered))
 
 
 def label_order(labels: Sequence[str]) -> list[int]:
-    """Return for each of ``LABELS`` the position it has in ``labels``.
+    """Return the index in ``labels`` of each of ``LABELS``.
 
     Raises:
-        ModelError: A label is unknown, missing or doubled.
+        ModelError: A label is unknown, missing or given twice.
     """
     names = [_ALIASES.get(name.strip().lower(), name.strip().lower()) for name in labels]
     unknown = [name for name in names if name not in LABELS]
     if unknown:
-        raise ModelError(f"label {unknown[0]!r} is unknown; give the model's own order of {', '.join(LABELS)}")
+        raise ModelError(f"label {unknown[0]!r} is unknown; give {', '.join(LABELS)} in the order of the model's outputs")
     if sorted(names) != sorted(LABELS):
         missing = ", ".join(name for name in LABELS if name not in names) or "none"
         raise ModelError(f"labels: expected each of {', '.join(LABELS)} once, got {', '.join(names)} (missing: {missing})")
@@ -92,29 +92,29 @@ def _scales_inside(network: keras.Model) -> bool:
 
 
 def _about_outputs(network: keras.Model) -> tuple[str, ...]:
-    """Say what is made of outputs that are neither logits nor a softmax."""
+    """Return a note where the outputs are neither logits nor a softmax."""
     ends_in = last_activation(network)
     if ends_in == "sigmoid":
-        return ("its outputs are seven sigmoids: taken as probabilities and scaled to sum 1",)
-    return () if ends_in in {"linear", "softmax"} else (f"it ends in {ends_in}: its outputs are taken for logits",)
+        return ("outputs are seven sigmoids: used as probabilities, scaled to sum 1",)
+    return () if ends_in in {"linear", "softmax"} else (f"the network ends in {ends_in}: its outputs are used as logits",)
 
 
 def _adapted(network: keras.Model, path: Path, value_range: str | None) -> tuple[keras.Model, tuple[str, ...]]:
-    """Put grey 48x48 0..255 in front of whatever the network takes."""
+    """Put layers in front of the network that turn grey 48x48 0..255 into its own input."""
     shape = tuple(network.input_shape) if isinstance(network.input_shape, tuple) else ()
     if len(shape) != 4 or None in shape[1:] or shape[3] not in {1, 3}:
-        raise ModelError(f"{path}: takes {network.input_shape}, expected one picture (None, height, width, 1 or 3), channels last")
+        raise ModelError(f"{path}: input shape {network.input_shape}, expected (None, height, width, 1 or 3), channels last")
     height, width, channels = shape[1:]
-    guessed = value_range is None and not _scales_inside(network)  # one that scales inside takes bytes: that is seen
+    guessed = value_range is None and not _scales_inside(network)  # a network that scales its input takes 0..255
     value_range = value_range or ("0..1" if guessed else "0..255")
     scale, offset = RANGES[value_range]
     given = keras.Input((CROP_PX, CROP_PX, 1), name="grey")
     value = keras.layers.Rescaling(scale, offset, name="to_its_range")(given)
-    notes = [f"it is fed {value_range}" + (" (guessed; --range corrects it)" if guessed else "")]
+    notes = [f"input range {value_range}" + (" (assumed; correct it with --range)" if guessed else "")]
     if (height, width) != (CROP_PX, CROP_PX):
         value = keras.layers.Resizing(height, width, interpolation="bilinear", name="to_its_size")(value)
-        notes.append(f"crops are resized to {width}x{height} inside the model")
+        notes.append(f"faces are resized to {width}x{height} inside the model")
     if channels == 3:
         value = keras.layers.Concatenate(name="to_three_channels")([value, value, value])
-        notes.append("grey is repeated on three channels")
+        notes.append("grey is repeated in three channels")
     return keras.Model(given, network(value), name=network.name), tuple(notes)

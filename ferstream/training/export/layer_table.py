@@ -1,4 +1,8 @@
-"""The architecture for people: a table of layers, and the same table as a picture with the skip connections drawn."""
+"""The architecture for people: a Markdown table of the layers, and a picture of it with the skip connections.
+
+``model.summary()`` and ``plot_model`` are not used: the first has no numbered rows to refer to, the second needs Graphviz
+(docs/adr/0032-layer-table.md).
+"""
 
 from __future__ import annotations
 
@@ -30,14 +34,14 @@ _FAINT = "#555555"
 
 @dataclass(frozen=True, slots=True)
 class LayerRow:
-    """One layer.
+    """One layer of a network.
 
     Attributes:
-        name: Its name.
-        kind: Its class.
-        shape: Output without the batch, such as ``48 x 48 x 32``.
+        name: Name of the layer.
+        kind: Name of its class.
+        shape: Output shape without the batch, such as ``48 x 48 x 32``.
         parameters: Number of weights.
-        inputs: Numbers of the rows it reads from.
+        inputs: Numbers of the rows that it reads from.
     """
 
     name: str
@@ -48,9 +52,9 @@ class LayerRow:
 
 
 def layer_rows(model: keras.Model) -> list[LayerRow]:
-    """Return a row per layer in topological order, models inside the model laid open."""
+    """Return one row for each layer in topological order, with the layers of models inside the model."""
     rows: list[LayerRow] = []
-    _collect(model, rows, {})
+    _collect(model, rows, ())
     return rows
 
 
@@ -67,7 +71,7 @@ def write_layer_table(model: keras.Model, path: Path) -> Path:
 
 
 def draw_architecture(model: keras.Model, path: Path) -> Path:
-    """Draw the table as a PNG: one row per layer, coloured by kind, an arc for each connection that skips rows."""
+    """Draw the table as a PNG: one row for each layer, coloured by kind, and an arc for each connection that skips rows."""
     from matplotlib.figure import Figure
 
     rows = layer_rows(model)
@@ -87,36 +91,54 @@ def draw_architecture(model: keras.Model, path: Path) -> Path:
     return path
 
 
-def _collect(model: keras.Model, rows: list[LayerRow], numbers: dict[int, int]) -> int:
-    """Append the rows of a model; ``numbers`` maps the identity of each tensor to the row that made it; returns the last row."""
-    for operation in _graph(model).operations:
-        inputs = tuple(numbers[id(tensor)] for tensor in _input_tensors(operation) if id(tensor) in numbers)
-        if isinstance(operation, keras.Model):
-            inner = dict(zip((id(tensor) for tensor in _graph(operation).inputs), inputs, strict=False))
-            last = _collect(operation, rows, inner)
-        elif isinstance(operation, keras.layers.InputLayer) and id(operation.output) in numbers:
+def _collect(model: keras.Model, rows: list[LayerRow], inputs: tuple[int, ...]) -> int:
+    """Append the rows of a model and of the models inside it.
+
+    Args:
+        model: Functional or Sequential.
+        rows: Receives the rows.
+        inputs: Rows that the model's inputs come from; empty for the outermost model.
+
+    Returns:
+        The number of the last row.
+    """
+    made_by: dict[str, int] = {}
+    for operation, names in _operations(model):
+        reads = tuple(made_by[name] for name in names)
+        if isinstance(operation, keras.layers.InputLayer) and inputs:
+            made_by[operation.name] = inputs[min(len(made_by), len(inputs) - 1)]
             continue
-        else:
-            rows.append(_row(operation, inputs))
-            last = len(rows) - 1
-        for tensor in _output_tensors(operation):
-            numbers[id(tensor)] = last
+        if isinstance(operation, keras.Model):
+            made_by[operation.name] = _collect(operation, rows, reads)
+            continue
+        rows.append(_row(operation, reads or inputs))
+        made_by[operation.name] = len(rows) - 1
     return len(rows) - 1
 
 
-def _graph(model: keras.Model) -> Any:
-    """Return what holds the graph: a Sequential keeps it in a model of its own."""
-    return model._functional if isinstance(model, keras.Sequential) else model
+def _operations(model: keras.Model) -> Iterator[tuple[Any, list[str]]]:
+    """Yield each operation of a model, in topological order, with the names of the operations that it reads from."""
+    if isinstance(model, keras.Sequential):
+        before: list[str] = []
+        for layer in model.layers:
+            yield layer, before
+            before = [layer.name]
+        return
+    by_name = {operation.name: operation for operation in model.operations}
+    for config in model.get_config()["layers"]:
+        yield by_name[config["name"]], list(dict.fromkeys(_sources(config["inbound_nodes"])))
 
 
-def _input_tensors(operation: Any) -> Iterator[Any]:
-    for node in operation._inbound_nodes:
-        yield from node.input_tensors
-
-
-def _output_tensors(operation: Any) -> Iterator[Any]:
-    for node in operation._inbound_nodes:
-        yield from node.output_tensors
+def _sources(value: Any) -> Iterator[str]:
+    """Yield the operation names of every ``keras_history`` in the configuration of an operation's calls."""
+    if isinstance(value, dict):
+        if "keras_history" in value:
+            yield str(value["keras_history"][0])
+        else:
+            yield from _sources(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _sources(item)
 
 
 def _row(operation: Any, inputs: tuple[int, ...]) -> LayerRow:

@@ -1,1 +1,1 @@
-"""Training a network."""
+"""Fitting a network to labelled faces: architectures, recipes, the training loop and its checkpoints."""

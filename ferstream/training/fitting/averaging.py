@@ -1,4 +1,4 @@
-"""An exponential average of the weights over the last steps: steadier than any single step's weights."""
+"""Exponential moving average of a network's weights, which validates better than the weights of a single step."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ if TYPE_CHECKING:
 
 
 class WeightAverage:
-    """Averages all weights, batch-norm statistics included, on the host, on any backend.
+    """Averages all weights, batch-norm statistics included, as numpy arrays, so that it works on any backend.
 
-    With ``decay`` d the average after step t is d x average + (1 - d) x weights, with d ramped up
-    from 0 as (1 + t) / (10 + t), so that the random start is soon forgotten (Polyak & Juditsky 1992).
+    With ``decay`` d the average after step t is d x average + (1 - d) x weights (Polyak & Juditsky 1992). d is at most
+    (1 + t) / (10 + t), so that the initial weights have no influence after some steps.
     """
 
     def __init__(self, *, decay: float, every: int = 4) -> None:
-        """Average with ``decay`` a step, 0..1, doing the work ``every`` few steps."""
+        """Average with ``decay`` a step, 0..1; update only in every ``every``-th step, which costs less time."""
         self._decay = decay
         self._every = every
         self._average: list[NDArray[np.float32]] = []
 
     @property
     def weights(self) -> list[NDArray[np.float32]]:
-        """The average, in the order of ``model.get_weights()``; empty before the first update."""
+        """The averaged weights, in the order of ``model.get_weights()``; empty before the first update."""
         return self._average
 
     def restore(self, weights: Sequence[NDArray[np.float32]]) -> None:
-        """Go on from a checkpoint's average."""
+        """Take over the average of a checkpoint."""
         self._average = [np.array(weight, np.float32) for weight in weights]
 
     def update(self, model: keras.Model, step: int) -> None:
-        """Take in the weights after ``step``, 0-based."""
+        """Update the average with the model's weights after ``step`` (from 0)."""
         if step % self._every:
             return
         current = model.get_weights()
@@ -50,11 +50,11 @@ class WeightAverage:
 
     @contextmanager
     def applied(self, model: keras.Model) -> Iterator[None]:
-        """Run the block with the averaged weights in ``model``, then put the trained ones back."""
+        """Set the averaged weights in ``model`` for the length of the block; restore the trained weights at its end."""
         if not self._average:
             yield
             return
-        # Copies: on torch get_weights() gives views, and setting weights writes into them.
+        # Copies: on torch get_weights() returns views, and set_weights() would write into them.
         trained = [np.array(weight) for weight in model.get_weights()]
         model.set_weights(self._average)
         try:

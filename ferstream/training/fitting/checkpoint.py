@@ -1,4 +1,4 @@
-"""Checkpoints that a kill or a full disk cannot break: written beside, flushed, then renamed."""
+"""Checkpoints that a kill or a full disk cannot damage: written to a second file, flushed, then renamed."""
 
 from __future__ import annotations
 
@@ -19,30 +19,35 @@ _META = "meta"
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """All that a run needs to go on: groups of arrays by name, and JSON facts about the run."""
+    """The state of a run.
+
+    Attributes:
+        arrays: Lists of arrays by name, such as the weights.
+        meta: Values that JSON can hold, such as the recipe.
+    """
 
     arrays: dict[str, list[npt.NDArray[Any]]]
     meta: dict[str, Any]
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Write ``checkpoint`` so that ``path`` holds either the old or the new one, never a part.
+    """Write ``checkpoint``. At any moment ``path`` is either the complete old file or the complete new one.
 
     Raises:
-        DataError: the disk is full or the folder cannot be written; the last one is intact.
+        DataError: The disk is full or the folder cannot be written. The old file is intact.
     """
-    beside = path.with_name(path.name + ".part")
+    unfinished = path.with_name(path.name + ".part")
     named = {f"{group}/{i:05d}": array for group, arrays in checkpoint.arrays.items() for i, array in enumerate(arrays)}
     named[_META] = np.frombuffer(json.dumps(checkpoint.meta).encode(), np.uint8)
     try:
-        with beside.open("wb") as file:
+        with unfinished.open("wb") as file:
             np.savez(file, allow_pickle=False, **named)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        unfinished.replace(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
-        kept = f"; the last good checkpoint {path} is intact" if path.exists() else ""
+        unfinished.unlink(missing_ok=True)
+        kept = f"; the checkpoint before, {path}, is intact" if path.exists() else ""
         raise DataError(f"{path}: the checkpoint could not be written: {error.strerror or error}{kept}") from error
 
 
@@ -50,15 +55,15 @@ def load(path: Path) -> Checkpoint:
     """Read a checkpoint.
 
     Raises:
-        DataError: it is missing or not one of ours.
+        DataError: The file is missing, damaged, or not a checkpoint of ferstream.
     """
     try:
-        # Opened here: np.load leaves a file it cannot read open.
+        # Opened here, because np.load does not close a file that it cannot read.
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             meta = json.loads(file[_META].tobytes())
             arrays: dict[str, list[npt.NDArray[Any]]] = {}
             for name in sorted(set(file.files) - {_META}):
                 arrays.setdefault(name.partition("/")[0], []).append(file[name])
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: this is no checkpoint of ferstream: {error}") from error
+        raise DataError(f"{path}: not a checkpoint of ferstream: {error}") from error
     return Checkpoint(arrays=arrays, meta=meta)

@@ -1,7 +1,8 @@
 """The training loop: one recipe on any Keras backend, resumable after a kill at any moment.
 
-``train_on_batch`` instead of ``fit``: every step is a place where weights can be read on the host,
-so averaging, checkpoints and the step-wise learning rate are the same on TensorFlow, JAX and torch.
+It calls ``train_on_batch`` instead of ``fit``, because weights can then be read as numpy arrays after every step on
+TensorFlow, JAX and torch alike. The weight average, the checkpoints and the learning rate per step need that
+(docs/adr/0031-training-loop.md).
 """
 
 from __future__ import annotations
@@ -18,29 +19,32 @@ import keras
 import numpy as np
 
 from ferstream.errors import DataError
-from ferstream.training.architectures import BASE, build
 from ferstream.training.data.batches import TrainingBatches
 from ferstream.training.data.dataset import FaceSet
-from ferstream.training.evaluation.scoring import validate
 from ferstream.training.fitting import checkpoint as checkpoints
+from ferstream.training.fitting.architectures import BASE, build
 from ferstream.training.fitting.averaging import WeightAverage
 from ferstream.training.fitting.checkpoint import Checkpoint
-from ferstream.training.fitting.history import EpochRecord, best_epoch
-from ferstream.training.fitting.initial_weights import start_from
+from ferstream.training.fitting.history import EpochRecord, best_epoch, epochs_without_progress
+from ferstream.training.fitting.initial_weights import load_initial_weights
 from ferstream.training.fitting.recipe import Recipe
 from ferstream.training.fitting.resume_check import DATA, check_same_data, check_same_recipe, data_digests
 from ferstream.training.fitting.schedule import Cosine, Plateau
 from ferstream.training.fitting.teacher import teacher_targets
+from ferstream.training.fitting.validation import validate
 
 LAST = "last.npz"
+"""Checkpoint of the last finished epoch; a run resumes from it."""
 BEST = "best.npz"
+"""Weights of the best epoch."""
 
 OnStep = Callable[[int, int, int, float], None]
 OnEpoch = Callable[[list[EpochRecord]], None]
+Build = Callable[[Recipe], keras.Model]
 
 
 class Fit:
-    """One training run in a folder: make it, ``run()`` it; an interrupted one goes on where it was."""
+    """One training run in a folder. ``run()`` starts it, or resumes it from the folder's checkpoint."""
 
     def __init__(
         self,
@@ -51,19 +55,25 @@ class Fit:
         folder: Path,
         on_step: OnStep = lambda *_: None,
         on_epoch: OnEpoch = lambda _: None,
+        build_network: Build = build,
     ) -> None:
-        """Build the network.
+        """Build the network and the training batches.
 
         Args:
-            recipe: What to do.
+            recipe: The settings of the run.
             training: The faces to learn from.
             validation: The faces that choose the best epoch.
-            folder: Where checkpoints go; made when missing.
-            on_step: Called with epoch (0-based), steps done, steps in all and the running loss; NaN while a teacher is asked first.
-            on_epoch: Called with the history after each epoch's checkpoint is on disk.
+            folder: Folder of the checkpoints; made when missing.
+            on_step: Called after each step with the epoch (from 0), steps done, steps of the epoch, and the mean loss so far.
+                While the teacher classifies the faces the loss is NaN and the steps are its chunks.
+            on_epoch: Called with the history after each epoch, once its checkpoint is on disk.
+            build_network: Builds the network of a recipe.
+
+        Raises:
+            DataError: There are fewer training faces than one batch, or ``recipe.init`` has another architecture.
         """
         self._recipe = recipe
-        self._data = data_digests(training, validation)
+        self._digests = data_digests(training, validation)
         self._training, self._validation = training, validation
         self._folder = folder
         self._on_step = on_step
@@ -78,65 +88,68 @@ class Fit:
             mixup=recipe.mixup,
             class_weights=recipe.class_weights,
         )
-        self.network = build(recipe)
+        self.network = build_network(recipe)
         if recipe.init:
-            start_from(self.network, recipe.init)
+            load_initial_weights(self.network, recipe.init)
         self.history: list[EpochRecord] = []
         self._average = WeightAverage(decay=recipe.average) if recipe.average else None
         self._plateau = Plateau(rate=recipe.learning_rate)
-        self._tuning: bool | None = None
+        steps = len(self._batches)
+        self._cosine = Cosine(peak=recipe.learning_rate, total_steps=recipe.epochs * steps, warmup_steps=int(recipe.warmup_epochs * steps))
+        self._trains_base: bool | None = None
 
     def run(self) -> keras.Model:
-        """Train to the last epoch or until patience ends; return the network with its best weights.
+        """Train to the last epoch, or until patience ends the run; return the network with the weights of the best epoch.
 
         Raises:
-            DataError: A checkpoint in the folder is of another recipe or of other faces, one cannot be written, or the loss diverged.
+            DataError: A checkpoint in the folder has another recipe or other faces, a checkpoint cannot be written, or the
+                loss is not finite.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         self._resume()
-        if self._recipe.teacher and not self._finished():
-            self._ask(self._recipe.teacher)  # which takes a while: not before the checkpoint was accepted
-        while not self._finished():
-            self._epoch(len(self.history))
+        if self._recipe.teacher and not self._is_finished():
+            self._blend_teacher(self._recipe.teacher)  # takes minutes: only after the checkpoint was accepted
+        while not self._is_finished():
+            self._run_epoch(len(self.history))
         best = checkpoints.load(self._folder / BEST)
-        check_same_data(self._folder / BEST, best.meta, self._data)
+        check_same_data(self._folder / BEST, best.meta, self._digests)
         self.network.set_weights(best.arrays["weights"])
         return self.network
 
-    def _enter(self, *, tuning: bool) -> None:
-        """Compile for training the head alone, or (``tuning``) the whole network; the optimizer starts afresh."""
-        if self._tuning == tuning:
+    def _compile(self, *, train_base: bool) -> None:
+        """Compile the network to train the pretrained base or not. A new optimizer starts without state."""
+        if self._trains_base == train_base:
             return
-        self._tuning = tuning
+        self._trains_base = train_base
         for layer in self.network.layers:
             if layer.name == BASE:
-                layer.trainable = tuning
+                layer.trainable = train_base
         self.network.compile(
-            optimizer=_optimizer(self._recipe),
+            optimizer=_new_optimizer(self._recipe),
             loss=keras.losses.CategoricalCrossentropy(from_logits=True),
             metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
-            jit_compile=keras.backend.backend() == "jax",  # JAX runs op by op without; the others were measured faster so
+            jit_compile=keras.backend.backend() == "jax",  # without it JAX is slow; TensorFlow and torch are faster without
         )
-        # What compile made of it: mixed_float16 wraps the optimizer, and only a built one can take a checkpoint's state.
+        # network.optimizer, not the one above: mixed_float16 wraps it. Only a built optimizer can take a checkpoint's state.
         self.network.optimizer.build(self.network.trainable_variables)
 
-    def _rate(self, step: int) -> float:
-        recipe, steps = self._recipe, len(self._batches)
-        scale = recipe.fine_tune_scale if self._tuning and recipe.frozen_epochs else 1.0
+    def _learning_rate(self, step: int) -> float:
+        recipe = self._recipe
+        scale = recipe.fine_tune_scale if self._trains_base and recipe.frozen_epochs else 1.0
         if recipe.schedule == "plateau":
             return scale * self._plateau.rate
         if recipe.schedule == "constant":
             return scale * recipe.learning_rate
-        return scale * Cosine(recipe.learning_rate, recipe.epochs * steps, int(recipe.warmup_epochs * steps)).at(step)
+        return scale * self._cosine.at(step)
 
-    def _epoch(self, epoch: int) -> None:
-        self._enter(tuning=epoch >= self._recipe.frozen_epochs)
-        # Dropout on torch draws from the process's generator: seed it, or a resumed run sees other noise.
+    def _run_epoch(self, epoch: int) -> None:
+        self._compile(train_base=epoch >= self._recipe.frozen_epochs)
+        # Dropout on torch draws from the process's generator: without a new seed a resumed run would draw other values.
         keras.utils.set_random_seed(self._recipe.seed + epoch)
         started, first, rate = time.monotonic(), epoch * len(self._batches), 0.0
         sums = np.zeros(2)
         for index, (faces, targets, weights) in enumerate(self._batches.epoch(epoch)):
-            rate = self._rate(first + index)
+            rate = self._learning_rate(first + index)
             self.network.optimizer.learning_rate = rate
             logs = self.network.train_on_batch(faces, targets, sample_weight=weights, return_dict=True)
             self.network.reset_metrics()
@@ -147,9 +160,9 @@ class Fit:
         loss, accuracy = (float(value) / len(self._batches) for value in sums)
         if not math.isfinite(loss):
             raise DataError(f"epoch {epoch + 1}: the loss is {loss}; try a lower learning rate")
-        self._finish(epoch, loss, accuracy, rate, started)
+        self._end_epoch(epoch, loss, accuracy, rate, started)
 
-    def _finish(self, epoch: int, loss: float, accuracy: float, rate: float, started: float) -> None:
+    def _end_epoch(self, epoch: int, loss: float, accuracy: float, rate: float, started: float) -> None:
         with self._averaged():
             scores = validate(self.network, self._validation, label_weight=self._recipe.label_weight)
             weights = [np.array(weight) for weight in self.network.get_weights()]
@@ -166,49 +179,47 @@ class Fit:
                 seconds=round(time.monotonic() - started, 2),
             )
         )
-        # The best weights first: a kill in between repeats the epoch and writes them again.
+        # The best weights first: after a kill between the two files the epoch is repeated and both are written again.
         if best_epoch(self.history) == epoch:
-            facts = {"recipe": asdict(self._recipe), DATA: self._data, "epoch": epoch + 1}
-            checkpoints.save(self._folder / BEST, Checkpoint({"weights": weights}, facts))
-        self._save()
+            meta = {"recipe": asdict(self._recipe), DATA: self._digests, "epoch": epoch + 1}
+            checkpoints.save(self._folder / BEST, Checkpoint({"weights": weights}, meta))
+        self._save_last()
         self._on_epoch(self.history)
 
     def _averaged(self) -> AbstractContextManager[None]:
         return self._average.applied(self.network) if self._average is not None else nullcontext()
 
-    def _ask(self, teacher: str) -> None:
+    def _blend_teacher(self, teacher: str) -> None:
         epoch = len(self.history)
-        taught = teacher_targets(teacher, self._training.pixels, on_asked=lambda done, of: self._on_step(epoch, done, of, math.nan))
-        self._batches.blend_in(taught, self._recipe.teacher_weight)
+        targets = teacher_targets(teacher, self._training.pixels, on_chunk=lambda done, total: self._on_step(epoch, done, total, math.nan))
+        self._batches.blend_in(targets, self._recipe.teacher_weight)
 
-    def _finished(self) -> bool:
-        return len(self.history) >= self._recipe.epochs or self._out_of_patience()
-
-    def _out_of_patience(self) -> bool:
+    def _is_finished(self) -> bool:
         patience = self._recipe.patience_epochs
-        return bool(patience and self.history and len(self.history) - 1 - best_epoch(self.history) >= patience)
+        return len(self.history) >= self._recipe.epochs or bool(patience and epochs_without_progress(self.history) >= patience)
 
-    def _save(self) -> None:
+    def _save_last(self) -> None:
         arrays = {"model": _values(self.network.variables), "optimizer": _values(self.network.optimizer.variables)}
         if self._average is not None:
             arrays["average"] = list(self._average.weights)
         meta = {
             "recipe": asdict(self._recipe),
-            DATA: self._data,
+            DATA: self._digests,
             "history": [asdict(record) for record in self.history],
             "plateau": asdict(self._plateau),
-            "tuning": self._tuning,
+            "tuning": self._trains_base,
         }
         checkpoints.save(self._folder / LAST, Checkpoint(arrays, meta))
 
     def _resume(self) -> None:
+        """Restore the state of the last finished epoch, if there is a checkpoint."""
         path = self._folder / LAST
         if not path.exists():
             return
         saved = checkpoints.load(path)
         check_same_recipe(path, saved.meta.get("recipe", {}), self._recipe)
-        check_same_data(path, saved.meta, self._data)
-        self._enter(tuning=bool(saved.meta.get("tuning", True)))
+        check_same_data(path, saved.meta, self._digests)
+        self._compile(train_base=bool(saved.meta.get("tuning", True)))
         _assign(path, self.network.variables, saved.arrays["model"])
         _assign(path, self.network.optimizer.variables, saved.arrays["optimizer"])
         if self._average is not None:
@@ -217,7 +228,7 @@ class Fit:
         self.history = [EpochRecord(**record) for record in saved.meta["history"]]
 
 
-def _optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
+def _new_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
     decay = recipe.weight_decay or None
     optimizer: keras.optimizers.Optimizer
     if recipe.optimizer == "sgd":
@@ -237,6 +248,6 @@ def _values(variables: list[Any]) -> list[Any]:
 def _assign(path: Path, variables: list[Any], values: list[Any]) -> None:
     shapes = [tuple(variable.shape) for variable in variables]
     if shapes != [value.shape for value in values]:
-        raise DataError(f"{path}: the arrays do not fit the network; the checkpoint is of another version; choose another --out")
+        raise DataError(f"{path}: the arrays do not fit the network; the checkpoint has another version; choose another --out")
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)

@@ -1,26 +1,23 @@
-"""What each epoch did, kept in ``history.json`` beside the checkpoints."""
+"""The numbers of each epoch, and what follows from them: the best epoch, and how long the score has not improved."""
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-
-HISTORY = "history.json"
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class EpochRecord:
-    """What one epoch did: a row of ``history.json``.
+    """The numbers of one epoch: a row of ``history.json``.
 
     Attributes:
-        epoch: 1-based.
+        epoch: Number of the epoch, from 1.
         loss: Mean cross entropy over the augmented training faces.
-        accuracy: Share of them whose target's best class was found, 0..1.
-        val_loss: Cross entropy on the validation faces, against what is taught.
-        val_accuracy: Agreement with their original labels, 0..1.
-        val_majority_accuracy: Agreement with the FER+ majority, where there is one; None without votes.
+        accuracy: Share of the training faces whose answer is the largest class of the target, 0..1.
+        val_loss: Cross entropy of the validation faces against their targets.
+        val_accuracy: Share of the validation faces answered with their original label, 0..1.
+        val_majority_accuracy: Share of the validation faces with a FER+ majority answered with it, 0..1; None without votes.
         learning_rate: Of the last step.
         seconds: Wall time.
     """
@@ -36,19 +33,22 @@ class EpochRecord:
 
     @property
     def score(self) -> float:
-        """What the best epoch is best in: agreement with the labels that were taught."""
+        """The accuracy that selects the best epoch: against the FER+ majority, or the original labels without votes."""
         return self.val_accuracy if self.val_majority_accuracy is None else self.val_majority_accuracy
 
 
 def best_epoch(history: Sequence[EpochRecord]) -> int:
-    """Return the index of the first epoch with the highest score."""
-    return max(range(len(history)), key=lambda index: (history[index].score, -index))
+    """Return the index of the epoch with the highest score; of equal scores the one with the lowest validation loss."""
+    return max(range(len(history)), key=lambda index: (history[index].score, -_comparable(history[index].val_loss), -index))
 
 
-def write_history(folder: Path, history: Sequence[EpochRecord]) -> Path:
-    """Write ``history.json`` in one step; half a file is never seen."""
-    path = folder / HISTORY
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(json.dumps([asdict(record) for record in history], indent=1) + "\n", encoding="utf-8")
-    beside.replace(path)
-    return path
+def epochs_without_progress(history: Sequence[EpochRecord]) -> int:
+    """Return how many epochs have passed since the score last rose; 0 for an empty history."""
+    if not history:
+        return 0
+    scores = [record.score for record in history]
+    return len(scores) - 1 - scores.index(max(scores))
+
+
+def _comparable(loss: float) -> float:
+    return math.inf if math.isnan(loss) else loss

@@ -1,92 +1,94 @@
-"""What a training run computes, apart from the data: one value, kept in every checkpoint and bundle."""
+"""Recipes: every setting that decides what a training run computes, apart from the faces."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from dataclasses import field
+from typing import Annotated, Any, Literal
 
-from ferstream.errors import DataError
-from ferstream.training.data.augment import Augmentation
-from ferstream.training.ranges import NOT_NEGATIVE, POSITIVE, SHARE, Range, check_range, check_ranges
+from pydantic import ConfigDict, Field, TypeAdapter, field_validator
+from pydantic.dataclasses import dataclass
+
+from ferstream.training.data.augment import Augmentation, Fraction
 
 Optimizer = Literal["adam", "adamw", "sgd"]
 Schedule = Literal["cosine", "plateau", "constant"]
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0)]
 
-@dataclass(frozen=True, slots=True)
+_DROPOUT = TypeAdapter(Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)])
+
+
+@dataclass(frozen=True, slots=True, config=ConfigDict(strict=True))
 class Recipe:
-    """Everything that decides what a run computes, apart from the data.
+    """The settings of a training run; kept in each checkpoint and bundle.
+
+    A value out of range raises pydantic's ``ValidationError``.
 
     Attributes:
         arch: A name in ``ARCHITECTURES``.
         epochs: Passes over the training faces.
         batch: Faces a step.
-        optimizer: adam, adamw (decoupled decay) or sgd (Nesterov momentum 0.9).
-        learning_rate: Peak rate.
-        weight_decay: Of kernels only, never of norms and biases.
-        schedule: cosine with warm-up, plateau (halved when the validation loss stalls) or constant.
-        warmup_epochs: Linear warm-up of the cosine.
-        average: Decay a step of the weight average, 0..1; 0 is off.
-        label_weight: Share of the original label beside FER+ votes, 0..1.
-        smoothing: Share of the uniform distribution in the targets, 0..1.
-        mixup: Both parameters of the Beta distribution; 0 is off.
-        class_weights: Whether rare classes weigh more.
-        patience_epochs: Epochs without a better score before the run ends; 0 is never.
+        optimizer: adam, adamw (decoupled weight decay) or sgd (Nesterov momentum 0.9).
+        learning_rate: Highest learning rate of the run.
+        weight_decay: Applied to kernels only, not to norms and biases.
+        schedule: cosine (with warm-up), plateau (halved when the validation loss stalls) or constant.
+        warmup_epochs: Epochs of linear warm-up before the cosine.
+        average: Decay of the weight average a step, 0..1; 0 turns averaging off.
+        label_weight: Weight of the original label beside FER+ votes, 0..1.
+        smoothing: Weight of the uniform distribution in the targets, 0..1.
+        mixup: Both parameters of the Beta distribution that mixup draws from; 0 turns mixup off.
+        class_weights: Whether faces of rare classes weigh more in the loss.
+        patience_epochs: Epochs without a better score after which the run ends; 0 runs all epochs.
         precision: A Keras dtype policy.
-        seed: Of weights, order and augmentation.
-        frozen_epochs: Epochs in which a pretrained base stays as it is; 0 when ``options`` says that it has no weights
-            (``weights`` none) and ``init`` gives none.
-        fine_tune_scale: What the learning rate is multiplied by once the base trains too.
-        init: A bundle whose weights are the start: name, name/version or folder; empty is none, the seed's weights.
-        teacher: A bundle whose answers are targets too, see ``teacher.py``; empty is none.
-        teacher_weight: Share of the teacher's answers in the targets, 0..1.
-        augmentation: How faces are varied; None is off.
-        options: Arguments of the architecture.
+        seed: Of the weights, the order of the faces and the augmentation.
+        frozen_epochs: Epochs in which a pretrained base is not trained. Set to 0 where the base has random weights:
+            ``options`` has ``weights`` = none and ``init`` is empty.
+        fine_tune_scale: Factor on the learning rate once the base is trained too.
+        init: Bundle whose weights the run starts from: name, name/version or folder. Empty: random weights.
+        teacher: Bundle whose probabilities are blended into the targets, see ``teacher.py``. Empty: no teacher.
+        teacher_weight: Weight of the teacher's probabilities in the targets, 0..1.
+        augmentation: How faces are varied; None turns augmentation off.
+        options: Arguments of the architecture: ``dropout``, ``weights``.
     """
 
     arch: str = "edge"
-    epochs: int = 40
-    batch: int = 128
+    epochs: Annotated[int, Field(gt=0)] = 40
+    batch: Annotated[int, Field(gt=0)] = 128
     optimizer: Optimizer = "adamw"
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.02
+    learning_rate: Positive = 2e-3
+    weight_decay: NotNegative = 0.02
     schedule: Schedule = "cosine"
-    warmup_epochs: float = 2.0
-    average: float = 0.998
-    label_weight: float = 0.0
-    smoothing: float = 0.0
-    mixup: float = 0.0
+    warmup_epochs: NotNegative = 2.0
+    average: Fraction = 0.998
+    label_weight: Fraction = 0.0
+    smoothing: Fraction = 0.0
+    mixup: NotNegative = 0.0
     class_weights: bool = False
-    patience_epochs: int = 0
+    patience_epochs: Count = 0
     precision: Precision = "float32"
-    seed: int = 1
-    frozen_epochs: int = 0
-    fine_tune_scale: float = 0.1
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
+    frozen_epochs: Count = 0
+    fine_tune_scale: Positive = 0.1
     init: str = ""
     teacher: str = ""
-    teacher_weight: float = 0.5
+    teacher_weight: Fraction = 0.5
     augmentation: Augmentation | None = field(default_factory=Augmentation)
     options: dict[str, Any] = field(default_factory=dict)
 
+    @field_validator("options")
+    @classmethod
+    def _check_dropout(cls, options: dict[str, Any]) -> dict[str, Any]:
+        if "dropout" in options:
+            _DROPOUT.validate_python(options["dropout"])
+        return options
+
     def __post_init__(self) -> None:
-        """Check ranges and names."""
-        for name, kinds in (("optimizer", Optimizer), ("schedule", Schedule), ("precision", Precision)):
-            if getattr(self, name) not in get_args(kinds):
-                raise DataError(f"{name} must be one of {', '.join(get_args(kinds))}, got {getattr(self, name)!r}")
-        check_ranges(self, _RANGES)
-        if "dropout" in self.options:
-            check_range("dropout", self.options["dropout"], Range(0, 1, below=True))
+        """Train a base with random weights from the first epoch on."""
         if self.options.get("weights") == "none" and not self.init:
-            object.__setattr__(self, "frozen_epochs", 0)  # a random base has nothing to keep
-
-
-_RANGES = {
-    **dict.fromkeys(("epochs", "batch", "learning_rate", "fine_tune_scale"), POSITIVE),
-    **dict.fromkeys(("weight_decay", "warmup_epochs", "mixup", "patience_epochs", "frozen_epochs"), NOT_NEGATIVE),
-    **dict.fromkeys(("average", "label_weight", "smoothing", "teacher_weight"), SHARE),
-    "seed": Range(0, 2**31 - 1),
-}
+            object.__setattr__(self, "frozen_epochs", 0)
 
 
 RECIPES: dict[str, Recipe] = {
@@ -101,4 +103,4 @@ RECIPES: dict[str, Recipe] = {
         arch="mobilenet", epochs=20, batch=64, optimizer="adam", learning_rate=1e-3, weight_decay=0.0, frozen_epochs=5, average=0.0
     ),
 }
-"""What ``ferstream train --arch NAME`` does unless told otherwise."""
+"""The default recipe of each architecture, used by ``ferstream train --arch NAME``."""

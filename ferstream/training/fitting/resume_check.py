@@ -1,4 +1,4 @@
-"""What ties a run's folder to its recipe and its faces: going on with others is refused, never mixed in."""
+"""Check that a checkpoint belongs to this run: the same recipe and the same faces."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ferstream.training.data.dataset import FaceSet
 from ferstream.training.fitting.recipe import Recipe
 
 DATA = "data"
-"""Key of the faces' digests in a checkpoint's facts."""
+"""Key of the digests of the faces in a checkpoint's ``meta``."""
 
 
 def data_digests(training: FaceSet, validation: FaceSet) -> dict[str, str]:
-    """Return what tells these faces from others: digests of pixels, labels and votes, and the split that validates."""
+    """Return what identifies the faces of a run: digests of pixels, labels and votes, and the name of the validation split."""
     return {
         "training faces": _digest(training),
         "validation faces": _digest(validation),
@@ -26,40 +26,48 @@ def data_digests(training: FaceSet, validation: FaceSet) -> dict[str, str]:
     }
 
 
-def check_same_data(path: Path, saved: dict[str, Any], ours: dict[str, str]) -> None:
-    """Refuse to go on with other faces: the folder's weights would be published as a model of these.
+def check_same_data(path: Path, saved: dict[str, Any], digests: dict[str, str]) -> None:
+    """Refuse to resume from a checkpoint that was trained on other faces.
+
+    The run would otherwise write a bundle whose weights come from the old faces and whose scores come from the new ones.
 
     Args:
         path: The checkpoint.
-        saved: Its facts.
-        ours: ``data_digests`` of this run.
+        saved: Its ``meta``.
+        digests: ``data_digests`` of this run.
 
     Raises:
-        DataError: The checkpoint is of other faces, or does not say of which.
+        DataError: The checkpoint has other digests, or none.
     """
-    theirs = saved.get(DATA)
-    if not isinstance(theirs, dict):
-        raise DataError(f"{path.parent}: its checkpoint does not say of which faces it is; choose another --out")
-    other = [what for what in ours if theirs.get(what) != ours[what]]
-    if other:
-        raise DataError(f"{path.parent}: the run was started with other {' and '.join(other)}; choose another --out")
+    before = saved.get(DATA)
+    if not isinstance(before, dict):
+        raise DataError(f"{path.parent}: the checkpoint does not record its faces; choose another --out")
+    changed = [what for what in digests if before.get(what) != digests[what]]
+    if changed:
+        raise DataError(f"{path.parent}: the run was started with other {' and '.join(changed)}; choose another --out")
 
 
 def check_same_recipe(path: Path, saved: dict[str, Any], recipe: Recipe) -> None:
-    """Refuse to go on with other settings than a run was started with.
+    """Refuse to resume with other settings than the run was started with.
+
+    ``patience_epochs`` may change, and ``epochs`` too where the schedule does not depend on it.
+
+    Args:
+        path: The checkpoint.
+        saved: Its recipe; settings that it lacks have their defaults.
+        recipe: The recipe of this run.
 
     Raises:
-        DataError: The checkpoint is of another architecture or recipe; more epochs are fine where the
-            schedule does not depend on their number.
+        DataError: The architecture or another setting differs.
     """
-    ours = asdict(recipe)
-    theirs = asdict(Recipe()) | saved
-    if theirs["arch"] != ours["arch"]:
-        raise DataError(f"{path}: a checkpoint of the architecture {theirs['arch']!r}, not {ours['arch']!r}; choose another --out")
-    free = {"epochs", "patience_epochs"} if recipe.schedule != "cosine" else {"patience_epochs"}
-    for key in sorted(set(ours) - free):
-        if theirs.get(key) != ours[key]:
-            raise DataError(f"{path}: the run was started with {key} = {theirs.get(key)!r}, not {ours[key]!r}; choose another --out")
+    now = asdict(recipe)
+    before = asdict(Recipe()) | saved
+    if before["arch"] != now["arch"]:
+        raise DataError(f"{path}: the checkpoint has the architecture {before['arch']!r}, not {now['arch']!r}; choose another --out")
+    may_change = {"epochs", "patience_epochs"} if recipe.schedule != "cosine" else {"patience_epochs"}
+    for key in sorted(set(now) - may_change):
+        if before.get(key) != now[key]:
+            raise DataError(f"{path}: the run was started with {key} = {before.get(key)!r}, not {now[key]!r}; choose another --out")
 
 
 def _digest(faces: FaceSet) -> str:

@@ -1,0 +1,152 @@
+"""Train a model from labelled faces to a bundle: fit the network, calibrate it, measure it, write it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from ferstream.errors import DataError
+from ferstream.inference.bundle import Bundle
+from ferstream.training.data.dataset import FaceSet
+from ferstream.training.data.selection import Selection
+from ferstream.training.data.targets import NO_MAJORITY
+from ferstream.training.evaluation.bundle_metrics import bundle_metrics
+from ferstream.training.evaluation.calibration import fit_temperature
+from ferstream.training.evaluation.evaluate import true_classes
+from ferstream.training.export.bundle_writer import BundleTarget, Measure, save_bundle
+from ferstream.training.export.serving import serving_model
+from ferstream.training.fitting.architectures import build
+from ferstream.training.fitting.fit import Build, Fit, OnStep
+from ferstream.training.fitting.history import EpochRecord, best_epoch
+from ferstream.training.fitting.recipe import Recipe
+from ferstream.training.fitting.run_files import log_tensorboard, write_run_files
+from ferstream.training.fitting.validation import predict_logits
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Functions that are called while a run goes on.
+
+    Attributes:
+        on_step: Called with epoch (from 0), steps done, steps of the epoch, and the mean loss so far; see ``Fit``.
+        on_epoch: Called with each epoch's numbers, once its files are written.
+    """
+
+    on_step: OnStep = lambda *_: None
+    on_epoch: Callable[[EpochRecord], None] = lambda _: None
+
+
+def train(
+    selection: Selection,
+    *,
+    recipe: Recipe,
+    folder: Path,
+    target: BundleTarget,
+    command: str = "",
+    progress: Progress = Progress(),
+    build_network: Build = build,
+    measure: Callable[[Bundle, FaceSet, str], dict[str, Any]] = bundle_metrics,
+) -> Bundle:
+    """Train in ``folder`` and write the bundle. The same call resumes an interrupted run after its last finished epoch.
+
+    Args:
+        selection: The faces.
+        recipe: The settings of the run.
+        folder: Receives checkpoints, ``history.json``, ``curves.png`` and TensorBoard files.
+        target: The bundle to write.
+        command: The command line, for the bundle's recipe and card.
+        progress: Called during the run.
+        build_network: Builds the network of a recipe.
+        measure: Returns the metrics that the bundle records, from a draft of it, all faces and the validation split.
+
+    Raises:
+        DataError: The faces or a checkpoint do not fit the run, or the folder cannot be written.
+        BundleError: The target exists and is not to be replaced, or its name or version is not valid.
+    """
+    target.check()
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def after_epoch(history: list[EpochRecord]) -> None:
+        with _writing(folder):
+            write_run_files(folder, history)
+            log_tensorboard(folder, history[-1])
+        progress.on_epoch(history[-1])
+
+    fit = Fit(
+        recipe=recipe,
+        training=selection.training,
+        validation=selection.validation,
+        folder=folder,
+        on_step=progress.on_step,
+        on_epoch=after_epoch,
+        build_network=build_network,
+    )
+    network = fit.run()
+    with _writing(folder):  # once more, for a run that was killed between its last checkpoint and these files
+        write_run_files(folder, fit.history)
+    provenance = _provenance(selection, recipe, command, fit.history)
+    return _write_bundle(network, selection, target, provenance, measure=lambda draft: measure(draft, selection.faces, selection.usage))
+
+
+def calibrate(network: keras.Model, faces: FaceSet) -> float:
+    """Return the temperature that fits ``faces``: to FER+ majorities where there are votes, else to the original labels."""
+    truth = true_classes(faces, "fer2013" if faces.votes is None else "ferplus")
+    has_truth = truth != NO_MAJORITY
+    if not has_truth.any():
+        return 1.0
+    return fit_temperature(predict_logits(network, faces.pixels[has_truth]), truth[has_truth])
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Translate an error of the file system into one line. The checkpoint of the last epoch is on disk by then."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written: {error.strerror or error}; checkpoints in it are intact") from error
+
+
+def _provenance(selection: Selection, recipe: Recipe, command: str, history: list[EpochRecord]) -> dict[str, Any]:
+    """Return how a model was made, as its manifest records it."""
+    return {
+        "arch": recipe.arch,
+        "command": command,
+        "best_epoch": history[best_epoch(history)].epoch,
+        "keras_backend": keras.backend.backend(),
+        "settings": asdict(recipe),
+        "faces": {
+            "training": len(selection.training),
+            selection.usage: len(selection.validation),
+            "faulty_kept": selection.keep_faulty,
+        },
+    }
+
+
+def _write_bundle(
+    network: keras.Model, selection: Selection, target: BundleTarget, provenance: dict[str, Any], *, measure: Measure
+) -> Bundle:
+    temperature = calibrate(network, selection.validation)
+    return save_bundle(
+        serving_model(network, logits=True, temperature=temperature),
+        target,
+        temperature=temperature,
+        card=_card(target, provenance),
+        recipe=provenance,
+        measure=measure,
+    )
+
+
+def _card(target: BundleTarget, provenance: dict[str, Any]) -> str:
+    """Return a first ``CARD.md``, to be completed by people."""
+    return (
+        f"# {target.name} {target.version}\n\n"
+        f"Architecture `{provenance['arch']}`, best epoch {provenance['best_epoch']}. Made by:\n\n```\n{provenance['command']}\n```\n\n"
+        "Numbers: `metrics` in `manifest.json`; settings: `recipe` there. Measure again with `ferstream evaluate`.\n"
+        "To be added: what the model is for, on which faces it fails, and the licence of its training data.\n"
+    )
