@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from ferstream.cli.train import app
 from ferstream.errors import DataError, OutputError
+from ferstream.training.data.selection import Selection
 from tests.support.face_sets import make_faces, write_csv
 
 TINY_RUN = ["--arch", "sequential3", "--epochs", "2", "--batch", "16", "--no-augment"]
@@ -29,7 +30,7 @@ def invoke(*arguments: object) -> str:
 
 
 @pytest.mark.timeout(600)
-def test_a_process_that_is_killed_goes_on_and_ends_in_a_bundle(tmp_path: Path) -> None:
+def test_a_killed_process_is_resumed_and_ends_in_a_bundle(tmp_path: Path) -> None:
     pytest.importorskip("keras")
     write_csv(tmp_path, make_faces(32, 14))
     command = [sys.executable, "-m", "ferstream", "train", "--data", str(tmp_path), "--out", str(tmp_path / "run"), *TINY_RUN]
@@ -64,12 +65,12 @@ def test_the_data_report_counts_and_draws(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "report").iterdir()} == {"report.json", "classes.png", "samples.png"}
 
 
-def test_unreadable_pictures_are_counted_and_named(tmp_path: Path) -> None:
+def test_unreadable_pictures_are_counted_and_the_first_are_named(tmp_path: Path) -> None:
     folder = tmp_path / "train" / "happy"
     folder.mkdir(parents=True)
     cv2.imwrite(str(folder / "z.png"), make_faces(1, 0).pixels[0])
     for number in range(4):
-        (folder / f"{number}.jpg").write_text("no picture")
+        (folder / f"{number}.jpg").write_text("not a picture")
 
     output = invoke("data", tmp_path)
 
@@ -77,7 +78,7 @@ def test_unreadable_pictures_are_counted_and_named(tmp_path: Path) -> None:
     assert re.search(r"skipped, cannot be decoded: \S+0\.jpg, \S+1\.jpg, \S+2\.jpg and 1 more", output)
 
 
-def test_a_report_folder_that_cannot_be_made_is_told_before_the_data_is_read(tmp_path: Path) -> None:
+def test_a_report_folder_that_cannot_be_made_is_an_error_before_the_data_is_read(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
     with pytest.raises(OutputError, match=r"file.report: cannot be written"):
@@ -88,57 +89,77 @@ def test_a_report_folder_that_cannot_be_made_is_told_before_the_data_is_read(tmp
     ("arguments", "says"),
     [
         (["--arch", "vgg"], "--arch 'vgg' is unknown; choose one of edge, sequential4, sequential3, mobilenet"),
-        (["--weights", "none"], "--weights is for --arch mobilenet"),
-        (["--label-weight", "2"], "label_weight must be 0..1"),
-        (["--dropout", "1.5"], "dropout must be 0..1"),
-        (["--learning-rate", "nan"], "learning_rate must be above 0"),
-        (["--scale", "1"], "scale must be 0..1 without 1"),
-        (["--seed", "-1"], "seed must be 0"),
+        (["--weights", "none"], "--weights is for --arch mobilenet; edge has no pretrained weights"),
+        (["--label-weight", "2"], "--label-weight should be less than or equal to 1, got 2"),
+        (["--dropout", "1.5"], "--dropout should be less than 1, got 1.5"),
+        (["--learning-rate", "nan"], "--learning-rate should be a finite number, got nan"),
+        (["--scale", "1"], "--scale should be less than 1, got 1"),
+        (["--rotate", "200"], "--rotate should be less than or equal to 180"),
+        (["--patience", "-1", "--mixup", "-1"], "--mixup should be .*; --patience should be"),
+        (["--seed", "-1"], "--seed should be greater than or equal to 0"),
         (["--arch", "mobilenet", "--weights", "none", "--frozen-epochs", "2"], "--frozen-epochs: with --weights none"),
     ],
 )
-def test_a_wrong_option_is_named(arguments: list[str], says: str) -> None:
+def test_a_wrong_option_is_an_error_that_names_it(arguments: list[str], says: str) -> None:
     with pytest.raises(DataError, match=says):
         invoke("--data", "nowhere.csv", *arguments)
 
 
-def test_without_data_it_says_what_is_missing() -> None:
+def test_train_without_data_names_the_missing_option() -> None:
     result = CliRunner().invoke(app, [])
 
     assert result.exit_code == 2
     assert "--data" in result.output
 
 
-def test_options_become_a_recipe_and_no_augment_switches_it_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_options_reach_the_training_session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("keras")
-    from ferstream.training.fitting import session
+    from ferstream.training import session
 
     asked: dict[str, Any] = {}
 
-    class Enough(Exception):
-        pass
+    class Called(Exception):
+        """Ends the command where training would begin."""
 
-    def train(faces: Any, **options: Any) -> None:
-        asked.update(options, faces=faces)
-        raise Enough
+    def train(selection: Selection, **options: Any) -> None:
+        asked.update(options, selection=selection)
+        raise Called
 
     monkeypatch.setattr(session, "train", train)
     monkeypatch.setattr(sys, "argv", ["ferstream", "train", "--data", "my faces", "--out", "a;b"])
     written = make_faces(14, 7)
     written.pixels[10] = 0  # beyond the first rows
     write_csv(tmp_path, written)
-    changed = ["--epochs", "3", "--rotate", "5", "--no-flip", "--rows", "4", "--keep-faulty"]
-    for arguments in (changed, ["--no-augment", "--arch", "sequential4", "--votes", "none"]):
+    changed = ["--batch", "2", "--epochs", "3", "--rotate", "5", "--no-flip", "--rows", "4", "--keep-faulty"]
+    for arguments in (changed, ["--no-augment", "--arch", "sequential4", "--votes", "none", "--batch", "13"]):
         done = CliRunner().invoke(app, ["--data", str(tmp_path), "--out", str(tmp_path / "run"), *arguments])
-        assert isinstance(done.exception, Enough)
+        assert isinstance(done.exception, Called)
         assert ("0 blank" if arguments is changed else "1 blank") in done.output
-        assert asked["keep_faulty"] == (arguments is changed)
-        assert asked["target"].command == "ferstream train --data 'my faces' --out 'a;b'"
+        assert asked["selection"].keep_faulty == (arguments is changed)
+        assert asked["command"] == "ferstream train --data 'my faces' --out 'a;b'"
         if arguments is changed:
             recipe = asked["recipe"]
             assert (recipe.epochs, recipe.augmentation.rotate_deg, recipe.augmentation.flip) == (3, 5.0, False)
-            assert len(asked["faces"]) == 8
-            assert asked["faces"].votes is not None
+            assert len(asked["selection"].faces) == 8
+            assert asked["selection"].faces.votes is not None
     assert (asked["recipe"].arch, asked["recipe"].augmentation, asked["recipe"].learning_rate) == ("sequential4", None, 5e-4)
-    assert asked["faces"].votes is None
+    assert asked["selection"].faces.votes is None
     assert asked["target"].directory == tmp_path / "run" / "bundle"
+
+
+def test_fewer_faces_than_a_batch_are_an_error_before_keras_is_imported(tmp_path: Path) -> None:
+    pytest.importorskip("keras")
+    write_csv(tmp_path, make_faces(32, 14))
+    program = "from ferstream.cli.train import app; import sys; sys.modules['tensorflow'] = None; app(sys.argv[1:], standalone_mode=False)"
+
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--data", str(tmp_path), "--rows", "20", "--out", str(tmp_path / "run")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+    assert "20 training faces are fewer than one batch of 128; give a smaller --batch" in done.stderr
+    assert done.stdout.startswith(f"reading {tmp_path}")
+    assert not (tmp_path / "run").exists()

@@ -1,4 +1,4 @@
-"""A stranger's model file: refused before any of its code runs, or named as damaged."""
+"""A model file of unknown origin: refused before any of its code runs, or reported as damaged."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ def network() -> Any:
 
 
 class Trap:
-    """Unpickling this would write a file."""
+    """An object that writes a file when it is unpickled."""
 
     def __reduce__(self) -> tuple[Any, tuple[str]]:
         return eval, ("open('trapped', 'w').close()",)
 
 
-class TestStrangersCode:
+class TestFilesWithCode:
     @pytest.fixture(autouse=True)
     def _in_an_empty_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
 
     @pytest.mark.parametrize("name", ["model.pkl", "model.pickle", "model.joblib", "model.h5", "model.keras"])
-    def test_a_pickle_is_refused_by_any_name(self, tmp_path: Path, name: str) -> None:
+    def test_a_pickle_is_refused_under_any_name(self, tmp_path: Path, name: str) -> None:
         path = tmp_path / name
         path.write_bytes(pickle.dumps(Trap()))
-        with pytest.raises(ModelError, match=r"pickled model, and unpickling runs whatever code .* refused.*\.keras"):
+        with pytest.raises(ModelError, match=r"pickled model, and unpickling runs any code .* refused.*\.keras"):
             read_network(path)
         assert not Path("trapped").exists()
 
@@ -56,7 +56,7 @@ class TestStrangersCode:
             read_network(tmp_path / "model.json", tmp_path / "weights.h5")
 
     @pytest.mark.parametrize("name", [["x"], {"a": 1}, 7])
-    def test_a_class_name_that_is_no_name_is_refused(self, tmp_path: Path, name: Any) -> None:
+    def test_a_class_name_that_is_not_text_is_refused(self, tmp_path: Path, name: Any) -> None:
         (tmp_path / "model.json").write_text(json.dumps({"class_name": name, "config": {}}))
         with pytest.raises(ModelError, match=r"a class_name is .*, not a name"):
             read_network(tmp_path / "model.json", tmp_path / "model.json")
@@ -81,7 +81,7 @@ class TestStrangersCode:
         config = json.loads(network.to_json())
         config["config"]["layers"][1]["module"] = module
         (tmp_path / "model.json").write_text(json.dumps(config))
-        with pytest.raises(ModelError, match=f"needs {module}.Conv2D, code that is not part of Keras"):
+        with pytest.raises(ModelError, match=f"needs {module}.Conv2D, which is not part of Keras"):
             read_network(tmp_path / "model.json", tmp_path / "model.json")
 
 
@@ -94,18 +94,18 @@ class TestDamaged:
     @pytest.mark.filterwarnings("ignore")
     def test_weights_alone_need_their_architecture(self, network: Any, tmp_path: Path) -> None:
         write_keras2_weights(tmp_path / "weights.h5", network)
-        with pytest.raises(ModelError, match="weights without an architecture"):
+        with pytest.raises(ModelError, match="has weights but no architecture"):
             read_network(tmp_path / "weights.h5")
 
     @pytest.mark.parametrize("name", ["model.json", "model.h5", "model.keras"])
     @pytest.mark.parametrize("data", [b"", b"{", b"not a model", b"[1]", b"{}", b"PK\x03\x04"])
-    def test_what_is_no_model_is_refused_in_one_line(self, tmp_path: Path, name: str, data: bytes) -> None:
+    def test_a_file_that_is_not_a_model_is_an_error_of_one_line(self, tmp_path: Path, name: str, data: bytes) -> None:
         (tmp_path / name).write_bytes(data)
         with pytest.raises(ModelError, match="is not ") as caught:
             read_network(tmp_path / name, tmp_path / name)
         assert "\n" not in str(caught.value)
 
-    def test_a_missing_file_and_a_folder_are_named(self, tmp_path: Path) -> None:
+    def test_a_missing_file_and_a_folder_are_errors(self, tmp_path: Path) -> None:
         with pytest.raises(ModelError, match="does not exist"):
             read_network(tmp_path / "none.h5")
         with pytest.raises(ModelError, match="is a folder"):

@@ -1,0 +1,65 @@
+"""Pictures of every format are read upright; other files are errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from ferstream.errors import SourceError, SourceFormatError
+from ferstream.stills.pictures import Picture, read_picture
+from tests.support.pictures import jpeg_with_orientation, portrait
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "bmp", "webp", "tiff"])
+def test_a_usual_format_is_read(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"p.{ending}"
+    cv2.imwrite(str(path), portrait())
+
+    picture = read_picture(path)
+
+    assert np.abs(picture.astype(int) - portrait()).mean() < 4
+
+
+def test_grey_alpha_and_sixteen_bits_become_bgr_bytes(tmp_path: Path) -> None:
+    grey = cv2.cvtColor(portrait(), cv2.COLOR_BGR2GRAY)
+    for name, picture in {
+        "grey": grey,
+        "alpha": cv2.cvtColor(portrait(), cv2.COLOR_BGR2BGRA),
+        "deep": grey.astype(np.uint16) * 257,
+    }.items():
+        path = tmp_path / f"{name}.png"
+        cv2.imwrite(str(path), picture)
+        read = read_picture(path)
+        assert read.shape == (600, 512, 3), name
+        assert read.dtype == np.uint8, name
+
+
+@pytest.mark.parametrize(
+    ("orientation", "stored"),
+    [(3, lambda p: p[::-1, ::-1]), (6, lambda p: p.transpose(1, 0, 2)[::-1]), (8, lambda p: p.transpose(1, 0, 2)[:, ::-1])],
+)
+def test_a_phones_orientation_is_respected(tmp_path: Path, orientation: int, stored: Callable[[Picture], Picture]) -> None:
+    path = jpeg_with_orientation(tmp_path / "phone.jpg", np.ascontiguousarray(stored(portrait())), orientation)
+    picture = read_picture(path)
+    assert picture.shape == (600, 512, 3)
+    assert np.abs(picture.astype(int) - portrait()).mean() < 6
+
+
+@pytest.mark.parametrize(
+    ("data", "message"), [(b"", "is empty"), (b"hello", "is not a picture"), (b"\xff\xd8\xff\xe0" + bytes(50), "is not a picture")]
+)
+def test_a_file_that_is_not_a_picture_is_an_error(tmp_path: Path, data: bytes, message: str) -> None:
+    (tmp_path / "x.jpg").write_bytes(data)
+    with pytest.raises(SourceFormatError, match=rf"x\.jpg: {message}"):
+        read_picture(tmp_path / "x.jpg")
+
+
+def test_missing_files_and_folders_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"none\.jpg: cannot be read: No such file"):
+        read_picture(tmp_path / "none.jpg")
+    with pytest.raises(SourceError, match="is a folder; give its pictures"):
+        read_picture(tmp_path)
