@@ -29,9 +29,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 (the options of the command)
     Two runs write equal JSON, because ms_per_face is read from the bundle. It is measured with --timing, or where the
     bundle does not record it.
     """
-    import json
-
-    from ferstream.cli.outputs import check_file, check_folder, writing
+    from ferstream.cli.outputs import check_file, check_folder
     from ferstream.inference.backends import open_classifier
     from ferstream.inference.bundle import load_bundle
     from ferstream.training.data.readers import read_faces
@@ -59,13 +57,23 @@ def evaluate(  # noqa: PLR0913, PLR0917 (the options of the command)
         **_cost(bundle, timing=timing),
     }
     _print(result, numbers)
+    _write(result, numbers, json_file=json_file, plots=plots)
+
+
+def _write(result: Evaluation, numbers: dict[str, Any], *, json_file: Path | None, plots: Path | None) -> None:
+    """Write the JSON and the pictures that were asked for."""
+    import json
+
+    from ferstream.cli.outputs import writing
+
     if json_file is not None:
         with writing(json_file):
             json_file.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
         typer.echo(f"numbers: {json_file}")
     if plots is not None:
+        model = numbers["model"]
         with writing(plots):
-            _draw(result, plots, title=f"{bundle.manifest.name} {bundle.manifest.version}, {usage}, {labels}")
+            _draw(result, plots, title=f"{model['name']} {model['version']}, {numbers['usage']}, {numbers['truth']}")
 
 
 def _check_usage(usage: str) -> None:
