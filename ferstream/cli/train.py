@@ -65,9 +65,7 @@ def train(  # noqa: PLR0913, PLR0917 (the options of the command)
     precision: str | None = typer.Option(None, "--precision", help="float32, mixed_bfloat16 (faster on newer CPUs) or mixed_float16."),
     seed: int | None = typer.Option(None, "--seed", help="Seed of weights, order and augmentation."),
     frozen_epochs: int | None = typer.Option(None, "--frozen-epochs", help="Epochs in which a pretrained base is not trained."),
-    fine_tune_scale: float | None = typer.Option(
-        None, "--fine-tune-scale", help="Factor on the learning rate after the frozen epochs."
-    ),
+    fine_tune_scale: float | None = typer.Option(None, "--fine-tune-scale", help="Factor on the learning rate after the frozen epochs."),
     weights: str | None = typer.Option(None, "--weights", help="mobilenet: a local weights file, imagenet (downloaded) or none."),
     init: str | None = typer.Option(None, "--init", help="Bundle of the same architecture to start from: name or folder."),
     teacher: str | None = typer.Option(None, "--teacher", help="Bundle whose probabilities are blended into the targets: name or folder."),
