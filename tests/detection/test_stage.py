@@ -114,7 +114,7 @@ class TestInOrder:
         workers = [handler(ScriptedLooker(), counters=run.counters) for _ in range(2)]
         stage = stage_of(workers, InOrder(emit=lambda item: None, lanes=lanes), run)
         stage.start()
-        wait_until(lambda: len(lanes._not_empty._waiters) == 2)  # type: ignore[attr-defined]
+        wait_until(lambda: lanes.waiting_readers == 2)
         lanes.close()
         assert stage.join(PATIENCE_S)
         assert not any(thread.is_alive() for thread in stage.threads)

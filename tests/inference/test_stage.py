@@ -313,7 +313,7 @@ class TestStopWhileBlocked:
             source.put(tracked_frame(index))
         source.close()
         stage.start()
-        wait_until(lambda: len(target) == 1 and bool(target._lane._not_full._waiters))  # type: ignore[attr-defined]
+        wait_until(lambda: target.blocked_writers == 1)
         waiting = Task(lambda: stage.join(PATIENCE_S))
         assert len(target.abandon()) == 1
         assert waiting.result()
