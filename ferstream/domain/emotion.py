@@ -46,7 +46,7 @@ class Emotion:
         verdict: Label of this frame alone.
         smoothed: Label of the track, averaged over its last frames.
         probabilities: One entry per label in ``LABELS`` order, summing to 1; None when the face was not classified.
-        abstained: Why ``verdict`` is ``UNKNOWN``; None when it is not, or when the face was not classified.
+        abstained: Why ``verdict`` is ``UNKNOWN``; None when it is a label.
     """
 
     verdict: Verdict

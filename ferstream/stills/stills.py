@@ -14,11 +14,11 @@ from ferstream.detection.decode import ALIGN_PX, suppress
 from ferstream.detection.detector import Detector
 from ferstream.detection.prepare import FacePreparer
 from ferstream.domain.emotion import LABELS, UNKNOWN, Abstained
-from ferstream.domain.face import Box, Face
+from ferstream.domain.face import FACE_SIZE_PX, Box, Face
 from ferstream.domain.frame import Frame, FrameInfo, Luma
 from ferstream.errors import SourceError, SourceFormatError
 from ferstream.inference.alignment import ALIGNMENTS
-from ferstream.inference.classifier import CROP_PX, Classifier
+from ferstream.inference.classifier import Classifier
 
 Picture = npt.NDArray[np.uint8]
 """(h, w, 3) uint8 BGR, upright."""
@@ -130,8 +130,8 @@ class StillReader:
 
     def _whole(self, picture: Picture) -> tuple[FaceReading, ...]:
         grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
-        shrinks = min(grey.shape) > CROP_PX
-        crop = cv2.resize(grey, (CROP_PX, CROP_PX), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+        shrinks = min(grey.shape) > FACE_SIZE_PX
+        crop = cv2.resize(grey, (FACE_SIZE_PX, FACE_SIZE_PX), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
         return self._classified([(None, np.asarray(crop, np.uint8), None)])
 
     def _found(self, picture: Picture, detector: Detector) -> tuple[FaceReading, ...]:

@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from ferstream.detection.detector import Detector
-from ferstream.detection.weights import find_weights
-from ferstream.detection.yunet import Limits, YuNetModel
+from ferstream.detection.detector import Detector, DetectorLimits
+from ferstream.detection.factory import load_detector
 from ferstream.domain.emotion import LABELS, Abstained
 from ferstream.domain.face import Box, Face
 from ferstream.errors import SourceError, SourceFormatError
@@ -28,7 +27,7 @@ Picture = npt.NDArray[np.uint8]
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
-    return YuNetModel(weights=find_weights()).new_detector(Limits(min_face_px=8))
+    return load_detector().new_detector(DetectorLimits(min_face_px=8))
 
 
 @pytest.fixture

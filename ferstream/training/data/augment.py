@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from ferstream.training.data.dataset import FACE_SIZE_PX
+from ferstream.domain.face import FACE_SIZE_PX
 from ferstream.training.ranges import SHARE, Range, check_ranges
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from typing import Any
 
 import keras
 
+from ferstream.domain.face import FACE_SIZE_PX
 from ferstream.errors import ModelError
 from ferstream.inference.alignment import FER2013_5PT
 from ferstream.inference.bundle import KERAS_FILE, OPENVINO_BIN, OPENVINO_XML, Bundle, write_bundle
-from ferstream.inference.classifier import CROP_PX
 from ferstream.training.export.convert import to_openvino
 
 Measure = Callable[[Bundle], Mapping[str, Any]]
@@ -48,7 +48,7 @@ def serving_model(
     """
     _check_shapes(network)
     plain = _in_float32(network)
-    given = keras.Input((CROP_PX, CROP_PX, 1), dtype="uint8", name="crops")
+    given = keras.Input((FACE_SIZE_PX, FACE_SIZE_PX, 1), dtype="uint8", name="crops")
     grey = keras.layers.Rescaling(1.0, dtype="float32", name="as_float")(given)
     logits = last_activation(plain) not in _PROBABILITIES if logits is None else logits
     scores = _scores(plain, grey, logits=logits)
@@ -154,7 +154,7 @@ def _scores(network: keras.Model, grey: Any, *, logits: bool) -> Any:
 
 def _check_shapes(network: keras.Model) -> None:
     given, result = tuple(network.input_shape), tuple(network.output_shape)
-    if given[1:] != (CROP_PX, CROP_PX, 1) or len(result) != 2 or result[1] is None:
+    if given[1:] != (FACE_SIZE_PX, FACE_SIZE_PX, 1) or len(result) != 2 or result[1] is None:
         msg = f"network {network.name}: takes {given} and gives {result}, expected (None, 48, 48, 1) and (None, classes)"
         raise ModelError(msg)
 

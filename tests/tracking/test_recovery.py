@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from ferstream.tracking.reunion import ReunionLimits, reunite
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ferstream.domain.face import Box
-from ferstream.tracking.reunion import ReunionLimits, reunite
 
 LIMITS = ReunionLimits(max_distance=0.75, max_growth=1.5)
 HERE = Box(100, 100, 40, 40)
