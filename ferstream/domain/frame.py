@@ -88,8 +88,8 @@ DETECTION_MULTIPLE = 32
 def detection_size(width: int, height: int, target: int) -> tuple[int, int]:
     """Return the size of ``Frame.detection_image`` for a picture, so that the detector needs neither padding nor a second resize.
 
-    The longer side is scaled to ``target`` but never enlarged, and the aspect is kept. Both sides are then rounded
-    to multiples of 32 (at least 32), so that x and y are scaled by slightly different factors.
+    The longer side becomes ``target``, or stays as it is if it is shorter, rounded to a multiple of 32. The other
+    side keeps the aspect and is rounded too, so x and y are scaled by slightly different factors.
 
     Args:
         width: Displayed width of the source picture in pixels.
