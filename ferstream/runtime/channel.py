@@ -8,15 +8,14 @@ sentinel objects. Any thread may call any method.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Generic, TypeVar
 
 from ferstream.errors import ClosedError
+from ferstream.runtime.lane_queue import LaneQueue, Readers
 
 T = TypeVar("T")
 
@@ -30,77 +29,10 @@ class Overflow(Enum):
     """The oldest waiting item is dropped, so readers get the newest (live cameras)."""
 
 
-class _Readers:
-    """The lock that all lanes of one ``Lanes`` share, and the condition its readers wait on."""
-
-    __slots__ = ("lock", "not_empty", "waiting")
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.not_empty = threading.Condition(self.lock)
-        self.waiting = 0
-
-
-@dataclass(slots=True, eq=False)
-class _Queue(Generic[T]):
-    """State of one lane; every access is under ``readers.lock``.
-
-    Attributes:
-        readers: Lock and condition of the reading side.
-        key: Name of the lane.
-        capacity: Most items that wait.
-        overflow: What ``put`` does when ``items`` is full.
-        keep: Items that ``DROP_OLDEST`` drops only when there are no others.
-        not_full: Notified when an item was taken and when the lane is closed.
-        items: The waiting items, oldest first.
-        closed: Whether ``put`` is refused.
-        blocked: Threads that wait on ``not_full``.
-    """
-
-    readers: _Readers
-    key: str
-    capacity: int
-    overflow: Overflow
-    keep: Callable[[T], bool] | None
-    not_full: threading.Condition
-    items: deque[T] = field(default_factory=deque)
-    closed: bool = False
-    blocked: int = 0
-
-    def is_full(self) -> bool:
-        return len(self.items) >= self.capacity
-
-    def drop_oldest(self) -> T:
-        place = 0
-        if self.keep is not None:
-            place = next((place for place, item in enumerate(self.items) if not self.keep(item)), 0)
-        item = self.items[place]
-        del self.items[place]
-        return item
-
-    def close(self) -> None:
-        self.closed = True
-        self.not_full.notify_all()
-        self.readers.not_empty.notify_all()
-
-    def abandon(self) -> list[T]:
-        rest = list(self.items)
-        self.items.clear()
-        self.close()
-        return rest
-
-    def wait_not_full(self, timeout_s: float | None = None) -> None:
-        self.blocked += 1
-        try:
-            self.not_full.wait(timeout_s)
-        finally:
-            self.blocked -= 1
-
-
 class Lane(Generic[T]):
     """The producer's end of one queue in ``Lanes``; made by ``Lanes.open``."""
 
-    def __init__(self, queue: _Queue[T], on_drop: Callable[[T], None] | None) -> None:
+    def __init__(self, queue: LaneQueue[T], on_drop: Callable[[T], None] | None) -> None:
         self.key, self.capacity = queue.key, queue.capacity
         self._queue, self._lock, self._not_empty = queue, queue.readers.lock, queue.readers.not_empty
         self._on_drop = on_drop
@@ -121,7 +53,7 @@ class Lane(Generic[T]):
         dropped: list[T] = []
         with self._lock:
             while not queue.closed and queue.is_full():
-                if queue.overflow is Overflow.DROP_OLDEST:
+                if queue.drops:
                     dropped.append(queue.drop_oldest())
                 else:
                     queue.wait_not_full()
@@ -170,9 +102,9 @@ class Lanes(Generic[T]):
     """Many bounded lanes with one reading side; readers are any number of threads."""
 
     def __init__(self) -> None:
-        self._readers = _Readers()
+        self._readers = Readers()
         self._lock, self._not_empty = self._readers.lock, self._readers.not_empty
-        self._queues: dict[str, _Queue[T]] = {}
+        self._queues: dict[str, LaneQueue[T]] = {}
         self._taken: dict[str, int] = {}
         self._round_robin: deque[str] = deque()
         self._sealed = False
@@ -201,7 +133,7 @@ class Lanes(Generic[T]):
         """
         if capacity < 1:
             raise ValueError(f"want capacity >= 1, got {capacity}")
-        queue = _Queue(self._readers, key, capacity, overflow, keep, threading.Condition(self._lock))
+        queue = LaneQueue(self._readers, key, capacity=capacity, drops=overflow is Overflow.DROP_OLDEST, keep=keep)
         with self._lock:
             if self._sealed:
                 raise ClosedError("no lane can be added to closed lanes")
@@ -240,16 +172,9 @@ class Lanes(Generic[T]):
                 left_s = None if deadline is None else deadline - time.monotonic()
                 if left_s is not None and left_s <= 0:
                     raise TimeoutError
-                self._wait_not_empty(left_s)
+                self._readers.wait_not_empty(left_s)
 
-    def _wait_not_empty(self, timeout_s: float | None) -> None:
-        self._readers.waiting += 1
-        try:
-            self._not_empty.wait(timeout_s)
-        finally:
-            self._readers.waiting -= 1
-
-    def _next_ready(self) -> _Queue[T] | None:
+    def _next_ready(self) -> LaneQueue[T] | None:
         for key in list(self._round_robin):
             queue = self._queues[key]
             if queue.items:
@@ -258,7 +183,7 @@ class Lanes(Generic[T]):
                 self._remove(queue)
         return None
 
-    def _pop(self, queue: _Queue[T]) -> tuple[str, int, T]:
+    def _pop(self, queue: LaneQueue[T]) -> tuple[str, int, T]:
         item = queue.items.popleft()
         number = self._taken.get(queue.key, 0)
         self._taken[queue.key] = number + 1
@@ -267,7 +192,7 @@ class Lanes(Generic[T]):
         self._round_robin.append(queue.key)
         return queue.key, number, item
 
-    def _remove(self, queue: _Queue[T]) -> None:
+    def _remove(self, queue: LaneQueue[T]) -> None:
         del self._queues[queue.key]
         self._round_robin.remove(queue.key)
 

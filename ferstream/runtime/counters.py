@@ -54,6 +54,8 @@ class HistogramValue:
 
 
 class _Histogram:
+    """A histogram that is counted; the caller holds the lock."""
+
     __slots__ = ("bounds", "counts", "sum")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
