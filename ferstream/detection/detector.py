@@ -50,7 +50,7 @@ class Detector(Protocol):
 
         Raises:
             ValueError: ``picture`` is not (h, w, 3) uint8.
-            ModelError: The device failed, or the detector is closed.
+            ModelError: The detector is closed, or the device cannot prepare the model for this size.
         """
         ...
 

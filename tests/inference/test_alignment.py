@@ -21,8 +21,8 @@ Points = list[Point]
 
 def moved(scale: float, degrees: float, x: float, y: float) -> Points:
     """The canonical points of a face with this scale, roll in degrees and centre in a picture."""
-    turn = complex(scale * math.cos(math.radians(degrees)), scale * math.sin(math.radians(degrees)))
-    points = [complex(px - 23.5, py - 23.5) * turn + complex(x, y) for px, py in CANONICAL]
+    rotation = complex(scale * math.cos(math.radians(degrees)), scale * math.sin(math.radians(degrees)))
+    points = [complex(px - 23.5, py - 23.5) * rotation + complex(x, y) for px, py in CANONICAL]
     return [(point.real, point.imag) for point in points]
 
 

@@ -131,7 +131,7 @@ class TestClosing:
         channel.close()
         assert channel.abandon() == []
 
-    def test_nobody_is_counted_as_waiting_after_a_wait(self) -> None:
+    def test_no_thread_is_counted_as_waiting_after_a_wait(self) -> None:
         channel: Channel[int] = Channel(capacity=1)
         with pytest.raises(TimeoutError):
             channel.get(0.001)
