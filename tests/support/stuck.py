@@ -11,7 +11,7 @@ from ferstream.errors import ModelError
 from ferstream.inference.batch_classifier import BatchClassifier
 
 
-def hang(self: BatchClassifier, crops: Any) -> Any:
+def hang_for_good(self: BatchClassifier, crops: Any) -> Any:
     """Never return, like a native call whose device was lost."""
     threading.Event().wait()
 
@@ -25,5 +25,5 @@ if __name__ == "__main__":
     fails = sys.argv[1] == "fail"
     if fails:
         del sys.argv[1]
-    BatchClassifier.__call__ = fail if fails else hang  # type: ignore[method-assign]
+    BatchClassifier.__call__ = fail if fails else hang_for_good  # type: ignore[method-assign]
     main()
