@@ -22,8 +22,8 @@ import numpy.typing as npt
 
 from ferstream.app.replay import camera_name
 from ferstream.capture.recording import FileSource
-from ferstream.detection.weights import find_weights
-from ferstream.detection.yunet import Limits, YuNet, YuNetModel
+from ferstream.detection.detector import Detector, DetectorLimits
+from ferstream.detection.factory import load_detector
 from ferstream.domain.emotion import LABELS
 from ferstream.domain.face import Box, Face
 from ferstream.domain.frame import Luma
@@ -72,14 +72,14 @@ def enlarged(face: Crop) -> Crop:
     return np.asarray(cv2.copyMakeBorder(large, BORDER_PX, BORDER_PX, BORDER_PX, BORDER_PX, cv2.BORDER_REPLICATE), np.uint8)
 
 
-def best_face(detector: YuNet, face: Crop) -> tuple[Crop, Face | None]:
+def best_face(detector: Detector, face: Crop) -> tuple[Crop, Face | None]:
     """The enlarged picture and its surest face."""
     grey = enlarged(face)
     found = detector.detect(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR).astype(np.uint8), width=SIDE_PX, height=SIDE_PX)
     return grey, found[0] if found else None
 
 
-def landmarks_of(detector: YuNet, faces: Crop) -> Points:
+def landmarks_of(detector: Detector, faces: Crop) -> Points:
     """(n, 5, 2) landmarks in 48x48 pixels, of the faces that are found."""
     rows = [found.landmarks for _, found in (best_face(detector, face) for face in faces) if found is not None]
     return (np.array(rows) - BORDER_PX + 0.5) / ENLARGE - 0.5
@@ -102,7 +102,7 @@ def canonical_points(landmarks: Points) -> Points:
     return np.column_stack([placed.real, placed.imag])
 
 
-def report_landmarks(detector: YuNet, faces: Crop) -> None:
+def report_landmarks(detector: Detector, faces: Crop) -> None:
     landmarks = landmarks_of(detector, faces)
     canonical = canonical_points(landmarks)
     print(f"\n{len(landmarks)} of {len(faces)} Training faces found ({len(landmarks) / len(faces):.1%})\n")
@@ -113,7 +113,7 @@ def report_landmarks(detector: YuNet, faces: Crop) -> None:
         print(f"| {name} | {' | '.join(cells)} |")
 
 
-def report_public_test(detector: YuNet, faces: FaceSet, classifier: Classifier) -> Cuts:
+def report_public_test(detector: Detector, faces: FaceSet, classifier: Classifier) -> Cuts:
     """Accuracy of the same labelled faces as they are, cut naively, and aligned."""
     cuts, kept = Cuts(), []
     for index, face in enumerate(faces.pixels):
@@ -132,7 +132,7 @@ def report_public_test(detector: YuNet, faces: FaceSet, classifier: Classifier) 
     return cuts
 
 
-def cuts_of(video: Path, detector: YuNet) -> Cuts:
+def cuts_of(video: Path, detector: Detector) -> Cuts:
     """Both crops of the surest face of each frame."""
     source, cuts = FileSource(path=video, camera=camera_name(video), observer=Counters()), Cuts()
     source.open()
@@ -195,19 +195,19 @@ def main() -> None:
     parser.add_argument("--faces", type=int, default=3000, help="most faces of each split; 0 = all")
     parser.add_argument("--figure", type=Path)
     given = parser.parse_args()
-    weights = YuNetModel(weights=find_weights())
+    weights = load_detector()
     classifier = open_classifier(load_bundle(given.model), backend="openvino")
     if given.fer2013:
         known, most = read_faces(given.fer2013, want_votes=True), given.faces or None
         fer = known.of_usage("Training").pixels
-        close_up = weights.new_detector(Limits(min_face_px=48))
+        close_up = weights.new_detector(DetectorLimits(min_face_px=48))
         report_landmarks(close_up, np.unique(fer, axis=0)[:: max(1, len(fer) // most)] if most else fer)
         cuts = report_public_test(
             close_up, known.of_usage("PublicTest").where(np.arange(len(known.of_usage("PublicTest")))[:most]), classifier
         )
         if given.figure:
             draw(fer, cuts, given.figure)
-    live = weights.new_detector(Limits(min_face_px=24))
+    live = weights.new_detector(DetectorLimits(min_face_px=24))
     clips = {video.name: cuts_of(video, live) for video in given.videos}
     if clips:
         report_clips(clips, classifier)

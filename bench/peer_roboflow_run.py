@@ -20,8 +20,8 @@ import cv2
 import numpy as np
 from inference.core.interfaces.stream.inference_pipeline import InferencePipeline
 
-from ferstream.detection.weights import find_weights
-from ferstream.detection.yunet import Limits, YuNetModel
+from ferstream.detection.detector import DetectorLimits
+from ferstream.detection.factory import load_detector
 from ferstream.domain.frame import Luma, detection_size
 from ferstream.inference.alignment import align_with_matrix
 from ferstream.inference.backends import open_classifier
@@ -31,7 +31,7 @@ from ferstream.inference.bundle import load_bundle
 def main() -> None:
     video, model = sys.argv[1], sys.argv[2]
     cv2.setNumThreads(1)
-    detector = YuNetModel(weights=find_weights(None), workers=1).new_detector(Limits(min_face_px=16))
+    detector = load_detector().new_detector(DetectorLimits(min_face_px=16))
     classifier = open_classifier(load_bundle(model), threads=1)
     classifier.warm_up()
     seen = {"frames": 0, "faces": 0}

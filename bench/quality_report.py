@@ -16,10 +16,10 @@ import numpy as np
 
 from ferstream.app.replay import camera_name
 from ferstream.capture.recording import FileSource
+from ferstream.detection.detector import DetectorLimits, DetectorModel
+from ferstream.detection.factory import load_detector
 from ferstream.detection.pose import estimate_pose
 from ferstream.detection.quality import QualityGate, sharpness
-from ferstream.detection.weights import find_weights
-from ferstream.detection.yunet import Limits, YuNetModel
 from ferstream.inference.alignment import align_with_matrix
 from ferstream.runtime.counters import Counters
 
@@ -28,19 +28,19 @@ PERCENTILES = (0, 5, 50, 95, 100)
 
 
 def measured(
-    video: Path, model: YuNetModel, score: float, width: int
+    video: Path, model: DetectorModel, score: float, width: int
 ) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.float64]], Counter[str]]:
     """One row of MEASURES a face, and the count of each reason."""
     source = FileSource(path=video, camera=camera_name(video), observer=Counters(), width=width)
     source.open()
-    detector, gate = model.new_detector(Limits(score=score, min_face_px=16)), QualityGate()
+    detector, gate = model.new_detector(DetectorLimits(score=score, min_face_px=16)), QualityGate()
     rows, reasons = [], Counter[str]()
     for frame in source.frames():
         size = (frame.info.width, frame.info.height)
         for face in detector.detect(frame.detection_image, width=size[0], height=size[1]):
             pose, crop = estimate_pose(face.landmarks), align_with_matrix(frame.luma, face.landmarks)[0]
             rows.append((abs(pose.yaw), pose.pitch, pose.size_px, sharpness(crop)))
-            reasons[str(gate.judge(face, pose, crop, width=size[0], height=size[1]) or "judged")] += 1
+            reasons[str(gate.abstain_reason(face, pose, crop, width=size[0], height=size[1]) or "labelled")] += 1
     source.close()
     return np.array(rows).reshape(-1, len(MEASURES)), reasons
 
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--score", type=float, default=0.7)
     parser.add_argument("--width", type=int, default=640)
     given = parser.parse_args()
-    model = YuNetModel(weights=find_weights())
+    model = load_detector()
     print(f"| clip | faces | {' | '.join(f'{name} min 5% 50% 95% max' for name in MEASURES)} | verdicts |")
     print("|---" * (len(MEASURES) + 3) + "|")
     for video in given.videos:

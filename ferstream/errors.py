@@ -1,29 +1,29 @@
-"""Every error ferstream raises on purpose, and the exit code each one becomes.
+"""The errors that ferstream raises on purpose, and the exit code of each.
 
 The tree::
 
     FerstreamError
-    +-- ConfigError           a key, a flag or a file of settings is wrong            exit 2
+    +-- ConfigError           a key, an option or a settings file is wrong            exit 2
     +-- SourceError           a camera or recording cannot be read                    exit 3
     |   +-- SourceAuthError       the source refuses the credentials
     |   +-- SourceTimeoutError    the source did not answer in time
-    |   +-- SourceFormatError     what was read is no video that can be decoded
+    |   +-- SourceFormatError     the data is not a video that can be decoded
     +-- BrokerError           the MQTT broker cannot be used                          exit 4
-    |   +-- BrokerAuthError       refused: not authorised, bad user name or password
-    +-- OutboxError           the outbox's disk cannot be used (the daemon goes on in memory)  exit 4
-    |   +-- OutboxCorruptError    its file is damaged and was set aside
+    |   +-- BrokerAuthError       the broker refuses the user name, password or client
+    +-- OutboxError           the file of the outbox cannot be used                 exit 4
+    |   +-- OutboxCorruptError    the file is damaged and was set aside
     +-- ModelError            a model bundle cannot be used                           exit 5
-    |   +-- BundleError           files, hashes, labels or alignment do not fit
-    |   +-- ClassifierMemoryError the device ran out of memory; a smaller batch may fit
+    |   +-- BundleError           files, hashes, labels or alignment do not match the manifest
+    |   +-- ClassifierMemoryError the device has not enough memory for a batch
     +-- DataError             training or evaluation data is wrong                    exit 6
     +-- OutputError           a file of events, numbers or pictures cannot be written   exit 8
-    +-- AddressInUseError     a port that a setting names is taken                    exit 7
+    +-- AddressInUseError     a configured port is in use by another process          exit 7
     +-- FramesLostError       a recording was not analysed to its last frame          exit 75
-    +-- ShutdownError         stages outlived the deadline of a shutdown              exit 70
-    +-- ClosedError           a channel or stage was used after its end (a bug)       exit 70
+    +-- ShutdownError         stages did not end within the shutdown timeout          exit 70
+    +-- ClosedError           a channel or stage was used after it was closed (a bug) exit 70
 
-An adapter translates its library's exceptions into this tree in one place
-(``raise ... from exc``). Messages never hold a secret.
+An adapter translates the exceptions of its library into this tree in one place (``raise ... from exc``).
+Messages contain no secrets.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the process ends with; documented in docs/operations.md."""
+    """Exit codes of the process, documented in docs/operations.md."""
 
     OK = 0
     USAGE = 2
@@ -48,13 +48,13 @@ class ExitCode(IntEnum):
 
 
 class FerstreamError(Exception):
-    """Base of the tree: a failure that was foreseen, with a message for people."""
+    """Base of all errors of ferstream; the message is meant for the user."""
 
     exit_code = ExitCode.INTERNAL
 
 
 class ConfigError(FerstreamError):
-    """A key, a flag or a settings file is wrong."""
+    """A key, an option or a settings file is wrong."""
 
     exit_code = ExitCode.USAGE
 
@@ -79,7 +79,7 @@ class SourceTimeoutError(SourceError):
 
 
 class SourceFormatError(SourceError):
-    """What was read is no video that can be decoded."""
+    """The data is not a video that can be decoded."""
 
     reason = "format"
 
@@ -91,17 +91,17 @@ class BrokerError(FerstreamError):
 
 
 class BrokerAuthError(BrokerError):
-    """The MQTT broker refuses the credentials or the client."""
+    """The MQTT broker refuses the user name, the password or the client."""
 
 
 class OutboxError(FerstreamError):
-    """The disk of the outbox cannot be used."""
+    """The file of the outbox cannot be used; a running daemon continues with an outbox in memory."""
 
     exit_code = ExitCode.BROKER
 
 
 class OutboxCorruptError(OutboxError):
-    """The file of the outbox is damaged."""
+    """The file of the outbox is damaged and was set aside."""
 
 
 class ModelError(FerstreamError):
@@ -111,11 +111,11 @@ class ModelError(FerstreamError):
 
 
 class BundleError(ModelError):
-    """A bundle's files, hashes, labels or alignment do not fit."""
+    """The files, hashes, labels or alignment of a bundle do not match its manifest or this version."""
 
 
 class ClassifierMemoryError(ModelError):
-    """The device ran out of memory; a smaller batch may fit."""
+    """The device has not enough memory for a batch; a smaller one may fit."""
 
 
 class DataError(FerstreamError):
@@ -125,7 +125,7 @@ class DataError(FerstreamError):
 
 
 class AddressInUseError(FerstreamError):
-    """A port that a setting names is taken."""
+    """A configured port is in use by another process."""
 
     exit_code = ExitCode.ADDRESS_IN_USE
 
@@ -143,8 +143,25 @@ class FramesLostError(FerstreamError):
 
 
 class ShutdownError(FerstreamError):
-    """Stages outlived the deadline of a shutdown."""
+    """Stages did not end within the shutdown timeout."""
 
 
 class ClosedError(FerstreamError):
-    """A channel or stage was used after its end."""
+    """A channel or stage was used after it was closed."""
+
+
+def first_line(exc: BaseException) -> str:
+    """Return the first line of an exception's text that is not blank, or the name of its class."""
+    return _lines(exc)[0]
+
+
+def last_line(exc: BaseException) -> str:
+    """Return the last line of an exception's text that is not blank, or the name of its class.
+
+    OpenVINO puts the places in its source code first and the message last.
+    """
+    return _lines(exc)[-1]
+
+
+def _lines(exc: BaseException) -> list[str]:
+    return [line.strip() for line in str(exc).splitlines() if line.strip()] or [type(exc).__name__]

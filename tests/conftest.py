@@ -65,7 +65,7 @@ def no_new_threads() -> Iterator[None]:
 
 @pytest.fixture
 def observer() -> Counters:
-    """A real counters."""
+    """Counters of the test."""
     return Counters()
 
 

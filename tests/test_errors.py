@@ -1,4 +1,4 @@
-"""The tree in the docstring is the tree of the classes, and every error has an exit code people can look up."""
+"""The tree in the docstring is the tree of the classes, and every exit code is documented."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ENTRY = re.compile(r"^    (?P<indent>(?:\|   |    )*)\+-- (?P<name>\w+)\s+(?P<r
 
 
 def drawn() -> dict[str, tuple[str, int]]:
-    """Name to (parent, exit code), as the docstring draws it; a child without a code has its parent's."""
+    """Parent and exit code by class name, as the docstring draws them; a child without a code has its parent's."""
     tree: dict[str, tuple[str, int]] = {}
     above: list[str] = []
     for line in (errors.__doc__ or "").splitlines():
@@ -46,17 +46,17 @@ def test_a_class_has_the_parent_and_the_exit_code_of_the_drawing(name: str) -> N
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_a_class_says_in_one_sentence_what_happened(name: str) -> None:
+def test_the_docstring_of_a_class_begins_with_a_sentence(name: str) -> None:
     lines = (CLASSES[name].__doc__ or "").strip().splitlines()
     assert len(lines) >= 1
     assert lines[0].endswith((".", ";"))
 
 
-def test_an_error_without_a_code_of_its_own_is_internal() -> None:
+def test_the_base_class_has_the_internal_exit_code() -> None:
     assert FerstreamError("x").exit_code is ExitCode.INTERNAL
 
 
-def test_errors_of_a_source_have_reasons_of_their_own() -> None:
+def test_source_errors_have_distinct_reasons() -> None:
     reasons = [cls.reason for cls in CLASSES.values() if issubclass(cls, errors.SourceError)]
     assert len(set(reasons)) == len(reasons)
     assert all(re.fullmatch(r"[a-z]+", reason) for reason in reasons)  # they become labels of a metric
@@ -69,7 +69,21 @@ def test_every_exit_code_is_documented(code: ExitCode, root_dir: Path) -> None:
     assert re.search(cell, text, re.MULTILINE), f"docs/operations.md has no table row for exit code {int(code)} ({code.name})"
 
 
-def test_exit_codes_are_free_of_what_a_shell_means_by_them() -> None:
+def test_exit_codes_differ_from_those_of_shells() -> None:
     special = {1, 126, 127, 128}
     assert not special & {int(code) for code in ExitCode}
     assert ExitCode.INTERRUPTED == 128 + 2
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last"),
+    [
+        ("one line", "one line", "one line"),
+        ("\n  graph is broken  \nand more\n\n", "graph is broken", "and more"),
+        ("", "ValueError", "ValueError"),
+        (" \n ", "ValueError", "ValueError"),
+    ],
+)
+def test_the_first_and_the_last_line_of_an_exception(text: str, first: str, last: str) -> None:
+    assert errors.first_line(ValueError(text)) == first
+    assert errors.last_line(ValueError(text)) == last

@@ -51,14 +51,14 @@ def _check_outputs(out: Path, json_file: str | None, *, picture: bool) -> None:
 
 
 def _open(model: str, backend: str, *, detect: bool, score: float, min_face: float) -> tuple[PictureAnalyzer, Classifier]:
-    from ferstream.detection.weights import find_weights
-    from ferstream.detection.yunet import Limits, YuNetModel
+    from ferstream.detection.detector import DetectorLimits
+    from ferstream.detection.factory import load_detector
     from ferstream.inference.backends import open_classifier
     from ferstream.inference.bundle import load_bundle
     from ferstream.stills.analysis import PictureAnalyzer
 
     classifier = open_classifier(load_bundle(model), backend=backend)
-    detector = YuNetModel(weights=find_weights()).new_detector(Limits(score=score, min_face_px=min_face)) if detect else None
+    detector = load_detector().new_detector(DetectorLimits(score=score, min_face_px=min_face)) if detect else None
     return PictureAnalyzer(detector=detector, classifier=classifier), classifier
 
 

@@ -1,1 +1,1 @@
-"""Where the faces of a frame are."""
+"""Face detection, privacy masks, head pose, image quality and face crops."""

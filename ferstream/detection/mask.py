@@ -1,10 +1,9 @@
-"""Privacy masks: parts of the picture that are painted over before anything looks at them.
+"""Privacy masks: parts of the picture that are filled with grey before the picture is analysed.
 
-They are painted on the small picture before detection and on every face crop, and a face whose box
-centre lies in one is dropped. The paint is mid grey, about the mean of what the networks were trained
-on. Measured with three masks on three clips, faces found beside the masks were as many with grey as
-with black (1,113 and 1,119) and fewer with white (1,101); a crop half painted stays nearest to its
-former contrast with grey.
+Masks are filled in the detection image before detection and in every face crop, and a face whose box centre
+lies in a mask is dropped. The grey is about the mean of the pictures that the networks were trained on. With three
+masks on three clips, as many faces were found beside grey masks as beside black ones (1,113 and 1,119), and
+fewer beside white ones (1,101). With grey, a crop that is half filled keeps most of its contrast.
 """
 
 from __future__ import annotations
@@ -18,7 +17,8 @@ import numpy.typing as npt
 from ferstream.domain.face import Box
 from ferstream.errors import ConfigError
 
-GREY = 128
+MASK_GREY = 128
+"""Grey level of masked pixels."""
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 RelativePoint = Sequence[float]
 Polygon = Sequence[RelativePoint]
@@ -27,34 +27,38 @@ Floats = npt.NDArray[np.float64]
 
 
 class PrivacyMask:
-    """The masks of one camera; for any thread (the remembered raster is swapped whole)."""
+    """The masks of one camera. Any thread: the cached raster is replaced as a whole."""
 
     def __init__(self, polygons: Iterable[Polygon] = ()) -> None:
-        """Check and keep the polygons.
+        """Check the polygons.
 
         Args:
-            polygons: Each a list of at least three [x, y] corners, relative to width and height, 0..1.
+            polygons: Each has at least three corners [x, y], relative to width and height, 0..1.
 
         Raises:
-            ConfigError: A polygon has too few corners, a corner out of range, no area, or crossing edges.
+            ConfigError: A polygon has too few corners, a corner outside 0..1, no area, or crossing edges.
         """
         self._polygons = tuple(_checked(number, polygon) for number, polygon in enumerate(polygons, start=1))
         self._rasters: dict[tuple[int, int], Pixels] = {}
 
     def __bool__(self) -> bool:
-        """Whether there is anything to paint."""
+        """Whether there are any masks."""
         return bool(self._polygons)
 
-    def paint(self, picture: Pixels) -> None:
-        """Paint over the masked parts of (h, w) or (h, w, 3) uint8, the whole picture at any scale, in place."""
+    def apply(self, picture: Pixels) -> None:
+        """Fill the masked parts with grey, in place.
+
+        Args:
+            picture: (h, w) or (h, w, 3) uint8, the whole picture at any scale.
+        """
         height, width = picture.shape[:2]
         for polygon in self._polygons:
             _fill(picture, polygon * (width, height))
 
-    def paint_crop(self, crop: Pixels, matrix: npt.NDArray[np.floating], width: int, height: int) -> Pixels:
-        """Return a face crop with the masked parts painted over; the crop itself when none is in it.
+    def apply_to_crop(self, crop: Pixels, matrix: npt.NDArray[np.floating], width: int, height: int) -> Pixels:
+        """Return a copy of a face crop whose masked parts are grey, or the crop itself if nothing in it is masked.
 
-        The mask takes the same way as the pixels, the repeated edge beyond the picture included.
+        The mask is warped like the pixels, including the repeated edge outside the picture.
 
         Args:
             crop: (h, w) uint8 grey.
@@ -66,30 +70,30 @@ class PrivacyMask:
             return crop
         size = (crop.shape[1], crop.shape[0])
         hidden = cv2.warpAffine(self._raster(width, height), matrix, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-        # One pixel more, because the crop's pixels are mixtures of neighbours.
+        # One pixel more, because pixels of the crop are interpolated between neighbours.
         hidden = cv2.dilate(hidden, _NEIGHBOURS)
-        return np.where(hidden, np.uint8(GREY), crop) if hidden.any() else crop
+        return np.where(hidden, np.uint8(MASK_GREY), crop) if hidden.any() else crop
 
     def covers(self, box: Box, width: int, height: int) -> bool:
-        """Whether the centre of ``box``, in source pixels, lies in a mask (its edge included)."""
+        """Return whether the centre of ``box``, in source pixels, lies in a mask or on its edge."""
         centre = ((box.x + box.w / 2) / width, (box.y + box.h / 2) / height)
         return any(cv2.pointPolygonTest(polygon.astype(np.float32), centre, False) >= 0 for polygon in self._polygons)
 
     def _raster(self, width: int, height: int) -> Pixels:
-        """Return (height, width) uint8, GREY inside the masks and 0 elsewhere; one picture size is remembered."""
+        """Return (height, width) uint8, MASK_GREY inside the masks and 0 elsewhere; the last size is cached."""
         raster = self._rasters.get((width, height))
         if raster is None:
             raster = np.zeros((height, width), np.uint8)
-            self.paint(raster)
+            self.apply(raster)
             self._rasters = {(width, height): raster}
         return raster
 
 
 def _fill(picture: Pixels, corners: Floats) -> None:
-    # One polygon a call (together they would be filled even-odd, and overlaps left open); the outline
-    # of three pixels also takes the pixels that the edge cuts, and those that resizing mixed with it.
+    # One polygon per call: in one call, overlaps would stay open (even-odd rule). The outline of three pixels
+    # also covers pixels that the edge cuts, and neighbours that resizing has mixed with masked ones.
     points = np.clip(np.rint(corners), -16384, 16384).astype(np.int32)
-    colour = (GREY, GREY, GREY)
+    colour = (MASK_GREY, MASK_GREY, MASK_GREY)
     cv2.fillPoly(picture, [points], colour)
     cv2.polylines(picture, [points], isClosed=True, color=colour, thickness=3)
 
@@ -123,7 +127,7 @@ def _crosses_itself(corners: Floats) -> bool:
 
 
 def _cross(a: Floats, b: Floats, c: Floats, d: Floats) -> bool:
-    """Whether the open segments ab and cd properly cross (touching ends do not count)."""
+    """Return whether the segments ab and cd cross; touching at an end does not count."""
     return _side(a, b, c) * _side(a, b, d) < 0 and _side(c, d, a) * _side(c, d, b) < 0
 
 

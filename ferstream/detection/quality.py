@@ -1,6 +1,6 @@
-"""Whether a face is shown well enough to be judged, and why not.
+"""Quality of a face: whether its pose, size and sharpness are good enough for a label.
 
-The limits and the pictures they were measured on are in docs/adr/0020.
+docs/adr/0020 has the limits and the pictures they were measured on. Pure functions and immutable values.
 """
 
 from __future__ import annotations
@@ -9,30 +9,26 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from ferstream.detection.pose import Pose
 from ferstream.domain.emotion import Abstained
-from ferstream.domain.face import Face
+from ferstream.domain.face import FACE_SIZE_PX, Face, FaceImage
 
-Crop = npt.NDArray[np.uint8]
-
-_CROP_PX = 48
 _NOISE_GREY = 5.0
-"""Grey levels added to the contrast, so that a flat crop is not divided by nothing."""
+"""Grey levels added to the contrast, so that there is no division by zero for a crop of one grey."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityLimits:
-    """When to abstain.
+    """Limits of a face that is labelled; beyond them it is ``unknown``.
 
     Attributes:
-        max_yaw: Degrees to either side.
-        max_pitch: Degrees up or down.
-        min_face_px: Least shorter side of the box, in pixels of the source.
-        min_size_px: Least distance between the eyes, or from eyes to mouth, whichever is longer, in pixels of the source.
-        min_sharpness: Least ``sharpness`` of the crop.
-        hopeless_yaw: Degrees beyond which a face is not even cut out: its landmarks fall together, and the crop shows an ear.
+        max_yaw: Largest yaw to either side, in degrees.
+        max_pitch: Largest pitch up or down, in degrees.
+        min_face_px: Smallest shorter side of the box, in pixels of the source.
+        min_size_px: Smallest ``Pose.size_px``, in pixels of the source.
+        min_sharpness: Lowest ``sharpness`` of the crop.
+        profile_yaw: Yaw in degrees above which no crop is cut: the landmarks of a profile are too close together for an alignment.
     """
 
     max_yaw: float = 38.0
@@ -40,23 +36,23 @@ class QualityLimits:
     min_face_px: float = 24.0
     min_size_px: float = 8.0
     min_sharpness: float = 0.24
-    hopeless_yaw: float = 60.0
+    profile_yaw: float = 60.0
 
 
 class QualityGate:
-    """Judges faces by their landmarks and crops; immutable, for any thread."""
+    """Checks faces against quality limits. Immutable; any thread."""
 
     def __init__(self, limits: QualityLimits | None = None) -> None:
-        """Take the limits, or the measured ones."""
+        """Keep the limits; None for the defaults."""
         self._limits = limits or QualityLimits()
 
-    def judge(self, face: Face, pose: Pose, crop: Crop | None, *, width: int, height: int) -> Abstained | None:
-        """Say why a face must not be labelled, or None: turned before small before blurred.
+    def abstain_reason(self, face: Face, pose: Pose, crop: FaceImage | None, *, width: int, height: int) -> Abstained | None:
+        """Return why a face is labelled ``unknown``, or None; turned comes before small, and small before blurred.
 
         Args:
             face: The face, in pixels of the source.
-            pose: Its pose, of ``estimate_pose``.
-            crop: (48, 48) uint8, or None if it was not cut.
+            pose: Its pose, from ``estimate_pose``.
+            crop: Its crop, (48, 48) uint8, or None if it was not cut.
             width: Width of the source picture in pixels.
             height: Height of the source picture in pixels.
         """
@@ -68,9 +64,9 @@ class QualityGate:
             return Abstained.BLURRED
         return None
 
-    def is_hopeless(self, pose: Pose) -> bool:
-        """Whether a crop of this face would show no face."""
-        return abs(pose.yaw) > self._limits.hopeless_yaw
+    def is_profile(self, pose: Pose) -> bool:
+        """Return whether the face is turned too far for a crop."""
+        return abs(pose.yaw) > self._limits.profile_yaw
 
     def _is_small(self, face: Face, pose: Pose) -> bool:
         return min(face.box.w, face.box.h) < self._limits.min_face_px or pose.size_px < self._limits.min_size_px
@@ -79,18 +75,18 @@ class QualityGate:
         return abs(pose.yaw) > self._limits.max_yaw or abs(pose.pitch) > self._limits.max_pitch
 
 
-def sharpness(crop: Crop) -> float:
-    """Measure how much fine detail the inner face has for its contrast.
+def sharpness(crop: FaceImage) -> float:
+    """Return the amount of fine detail of the inner face relative to its contrast.
 
-    The standard deviation of the Laplacian (after Pech-Pacheco et al., ICPR 2000, who take its
-    variance) over that of the grey values, both inside an ellipse from the brows to the chin, so
-    that neither the light nor a hard edge of hair against a bright wall counts as sharp.
+    The standard deviation of the Laplacian (after Pech-Pacheco et al., ICPR 2000, who use its variance) divided by
+    that of the grey values. Both are measured inside an ellipse from the brows to the chin, so that an edge of hair
+    against a bright wall does not count; the division removes the effect of the light.
 
     Args:
         crop: (48, 48) uint8 in the canonical geometry.
 
     Returns:
-        0 for a flat crop, about 0.2 for a smear, 0.3 to 1.3 for faces; the median of FER2013 is 1.05.
+        0 for a crop of one grey, about 0.2 for a blurred face, 0.3 to 1.3 for sharp faces; the median of FER2013 is 1.05.
     """
     _, detail = cv2.meanStdDev(cv2.Laplacian(crop, cv2.CV_16S), mask=_INNER_FACE)
     _, contrast = cv2.meanStdDev(crop, mask=_INNER_FACE)
@@ -101,8 +97,8 @@ def _all_inside(face: Face, width: int, height: int) -> bool:
     return all(0 <= x <= width and 0 <= y <= height for x, y in face.landmarks)
 
 
-def _ellipse() -> Crop:
-    rows, columns = np.mgrid[:_CROP_PX, :_CROP_PX]
+def _ellipse() -> FaceImage:
+    rows, columns = np.mgrid[:FACE_SIZE_PX, :FACE_SIZE_PX]
     inside = ((columns - 24) / 13) ** 2 + ((rows - 26) / 15) ** 2 <= 1
     return np.asarray(inside, np.uint8)
 

@@ -1,65 +1,57 @@
-"""YuNet on OpenVINO: one small network, one thread, one request per worker.
+"""YuNet on OpenVINO: one thread and one inference request per detection worker.
 
-The graph is compiled once for each picture size and shared by all workers; each worker has its own
-request with its own buffers, so no worker waits for another and results do not depend on how many
-there are. The conversion from HWC bytes to CHW floats is part of the graph (it saved 0.7 ms at
-640x384 against numpy). The network's outputs are written straight into one flat array per kind.
+The network is compiled once for each picture size and shared by all workers. Each worker has requests with
+buffers of their own, so that workers do not wait for each other and results do not depend on their number.
+The conversion from HWC bytes to CHW floats is part of the compiled network (0.7 ms faster at 640x384 than in
+numpy). The network writes its outputs into one flat array per kind.
 """
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from ferstream.detection.decode import ALIGN_PX, STRIDES, Floats, Grid, decode_boxes, decode_landmarks, grid_for, likely, suppress
-from ferstream.domain.face import Box, Face
-from ferstream.errors import ModelError
+from ferstream.detection.decode import (
+    ALIGN_PX,
+    STRIDES,
+    Floats,
+    Grid,
+    as_faces,
+    cells_above,
+    decode_boxes,
+    decode_landmarks,
+    grid_for,
+    suppress,
+)
+from ferstream.detection.detector import DetectorLimits, Picture
+from ferstream.domain.face import Face
+from ferstream.errors import ModelError, last_line
 from ferstream.runtime.import_blocking import without
 
-with without("openvino.tools.ovc"):  # the model converter: half of the import's time, never used here
+with without("openvino.tools.ovc"):  # the model converter: half of the time of the import, and not used here
     import openvino
 
-Picture = npt.NDArray[np.uint8]
 _CHANNELS = (1, 1, 4, 10)
 """Values per cell of the four kinds of output, in file order: class, object, box, landmarks."""
 _OUTPUTS = len(_CHANNELS) * len(STRIDES)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What counts as a face.
-
-    Attributes:
-        score: Least detector confidence, 0..1.
-        min_face_px: Least shorter side of the (unclipped) box, in pixels of the source.
-        max_iou: Boxes that overlap a better one by more are the same face.
-        top_k: Most candidates looked at per picture.
-    """
-
-    score: float = 0.7
-    min_face_px: float = 24.0
-    max_iou: float = 0.3
-    top_k: int = 750
-
-
 class YuNetModel:
-    """The weights and the graphs compiled from them; shared by the workers, safe from any thread."""
+    """The weights, and the networks compiled from them; see ``DetectorModel``. Any thread."""
 
     def __init__(self, *, weights: Path, device: str = "auto", workers: int = 1) -> None:
-        """Read the weights; nothing is compiled before the first picture of a size.
+        """Read the weights; the network is compiled at the first picture of each size, or by ``warm_up``.
 
         Args:
             weights: A YuNet file, as ``find_weights`` returns it.
             device: OpenVINO's name (``CPU``, ``GPU``, ``NPU``); ``auto`` is the CPU, where this network is fastest.
-            workers: How many requests run at once.
+            workers: Number of requests that run at the same time.
 
         Raises:
-            ModelError: The file cannot be read or is not YuNet.
+            ModelError: The file cannot be read or is not a YuNet.
         """
         self._weights = weights
         self._device = "CPU" if device.lower() == "auto" else device.upper()
@@ -67,24 +59,49 @@ class YuNetModel:
         self._core = openvino.Core()
         self._lock = threading.Lock()
         self._compiled: dict[tuple[int, int], Any] = {}
+        self._closed = False
         self._model = self._read()
         _check_is_yunet(self._model, weights)
+
+    @property
+    def name(self) -> str:
+        """Name of the file of the weights."""
+        return self._weights.name
 
     def request(self, width: int, height: int) -> Request:
         """Make a request for pictures of ``width`` x ``height`` pixels, both multiples of 32.
 
         Raises:
-            ModelError: The device cannot compile the network.
+            ModelError: The device cannot compile the network, or the model is closed.
         """
+        return Request(self._compiled_for(width, height), width, height)
+
+    def new_detector(self, limits: DetectorLimits) -> YuNet:
+        """Make a detector for one worker thread."""
+        return YuNet(model=self, limits=limits)
+
+    def warm_up(self, width: int, height: int) -> None:
+        """Compile the network for pictures of ``width`` x ``height`` pixels, both multiples of 32.
+
+        Raises:
+            ModelError: The device cannot compile the network, or the model is closed.
+        """
+        self._compiled_for(width, height)
+
+    def close(self) -> None:
+        """Free the compiled networks; those that detectors use are freed with the last of them."""
         with self._lock:
+            self._closed = True
+            self._compiled.clear()
+
+    def _compiled_for(self, width: int, height: int) -> Any:
+        with self._lock:
+            if self._closed:
+                raise ModelError("the face detector was used after close()")
             compiled = self._compiled.get((width, height))
             if compiled is None:
                 compiled = self._compiled[width, height] = self._compile(width, height)
-        return Request(compiled, width, height)
-
-    def new_detector(self, limits: Limits) -> YuNet:
-        """Make a detector for one worker thread."""
-        return YuNet(model=self, limits=limits)
+            return compiled
 
     def _read(self) -> Any:
         try:
@@ -98,12 +115,12 @@ class YuNetModel:
             model.reshape([1, 3, height, width])
             return self._core.compile_model(_with_byte_input(model), self._device, self._properties())
         except RuntimeError as exc:
-            raise ModelError(f"the face detector cannot be compiled for device {self._device}: {str(exc).splitlines()[0]}") from exc
+            raise ModelError(f"the face detector cannot be compiled for device {self._device}: {last_line(exc)}") from exc
 
     def _properties(self) -> dict[str, Any]:
         if self._device != "CPU":
             return {"PERFORMANCE_HINT": "LATENCY"}
-        # As many streams as workers, of one thread each; float32 so that every CPU gives the same boxes.
+        # As many streams as workers, with one thread each; float32, so that boxes are the same on every CPU.
         return {
             "NUM_STREAMS": self._workers,
             "INFERENCE_NUM_THREADS": self._workers,
@@ -113,7 +130,7 @@ class YuNetModel:
 
 
 class Request:
-    """One inference at one picture size, with its buffers: (n,) class, (n,) object, (n, 4) boxes, (n, 10) landmarks."""
+    """An inference request for one picture size, with output buffers of its own; used by one thread."""
 
     def __init__(self, compiled: Any, width: int, height: int) -> None:
         self.width, self.height = width, height
@@ -124,17 +141,17 @@ class Request:
 
     @property
     def outputs(self) -> tuple[Floats, Floats, Floats, Floats]:
-        """What the last ``infer`` left: class (n,), object (n,), boxes (n, 4), landmarks (n, 10)."""
+        """Raw outputs of the last ``infer``, float32: class (n,), object (n,), boxes (n, 4), landmarks (n, 10)."""
         cls, obj, boxes, landmarks = self._flat
         return cls[:, 0], obj[:, 0], boxes, landmarks
 
     def infer(self, picture: Picture) -> None:
-        """Run the network on (h, w, 3) uint8 BGR, contiguous, of exactly this request's size."""
+        """Run the network on a contiguous (h, w, 3) uint8 BGR picture of exactly this request's size."""
         self._request.set_input_tensor(openvino.Tensor(picture[np.newaxis], shared_memory=True))
         self._request.infer()
 
     def _bind_outputs(self) -> None:
-        # By order, not by name: names change on reshape. Rows of one stride are contiguous, so no copy is made.
+        # By position, because reshape changes the names. The rows of one stride are contiguous, so nothing is copied.
         for index in range(_OUTPUTS):
             kind, stride = divmod(index, len(STRIDES))
             rows = self._flat[kind][self.grid.slices[stride]]
@@ -142,32 +159,32 @@ class Request:
 
 
 class YuNet:
-    """A detector of one worker thread; see ``Detector``."""
+    """The detector of one worker thread; see ``Detector``."""
 
-    def __init__(self, *, model: YuNetModel, limits: Limits) -> None:
-        """Take the shared graphs.
+    def __init__(self, *, model: YuNetModel, limits: DetectorLimits) -> None:
+        """Use the networks of ``model``.
 
         Args:
-            model: Weights and graphs.
-            limits: What counts as a face.
+            model: The shared weights and networks.
+            limits: Which detections are returned.
         """
         self._model = model
         self._limits = limits
         self._requests: dict[tuple[int, int], Request] = {}
         self._closed = False
 
-    def detect(self, small: Picture, *, width: int, height: int) -> tuple[Face, ...]:
+    def detect(self, picture: Picture, *, width: int, height: int) -> tuple[Face, ...]:
         """Find the faces of one picture; see ``Detector.detect``."""
         if self._closed:
             raise ModelError("the face detector was used after close()")
-        _check_picture(small)
-        padded = _padded(small)
+        _check_picture(picture)
+        padded = _padded(picture)
         request = self._request_for(padded)
         request.infer(padded)
-        return self._faces(request, width / small.shape[1], height / small.shape[0], width, height)
+        return self._faces(request, width / picture.shape[1], height / picture.shape[0], width, height)
 
     def close(self) -> None:
-        """Free the requests; the graphs go with the last user of the model."""
+        """Free the requests; may be called again."""
         self._closed = True
         self._requests.clear()
 
@@ -180,42 +197,28 @@ class YuNet:
 
     def _faces(self, request: Request, scale_x: float, scale_y: float, width: int, height: int) -> tuple[Face, ...]:
         cls, obj, raw_boxes, raw_landmarks = request.outputs
-        cells, scores = likely(cls, obj, self._limits.score, self._limits.top_k)
+        cells, scores = cells_above(cls, obj, self._limits.score, self._limits.top_k)
         if not len(cells):
             return ()
         boxes = decode_boxes(cells, raw_boxes, request.grid)
         kept = suppress(boxes, self._limits.max_iou)
         corners = boxes[kept] * np.array([scale_x, scale_y, scale_x, scale_y], np.float32)
         points = decode_landmarks(cells[kept], raw_landmarks, request.grid) * np.array([scale_x, scale_y], np.float32)
-        return _as_faces(corners, scores[kept], points, (width, height), self._limits.min_face_px)
+        return as_faces(corners, scores[kept], points, (width, height), self._limits.min_face_px)
 
 
-def _as_faces(corners: Floats, scores: Floats, points: Floats, size: tuple[int, int], min_face_px: float) -> tuple[Face, ...]:
-    big = np.flatnonzero((corners[:, 2:] - corners[:, :2]).min(axis=1) >= min_face_px)
-    clipped = np.clip(corners[big], 0.0, np.array([*size, *size], np.float32))
-    sized = np.concatenate([clipped[:, :2], clipped[:, 2:] - clipped[:, :2]], axis=1)
-    seen = np.flatnonzero((sized[:, 2:] > 0).all(axis=1))
-    rows = zip(sized[seen].tolist(), scores[big][seen].tolist(), points[big][seen].tolist(), strict=True)
-    return tuple(_face(box, score, landmarks) for box, score, landmarks in rows)
+def _check_picture(picture: Picture) -> None:
+    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or 0 in picture.shape:
+        raise ValueError(f"expected a picture (h, w, 3) of uint8, got {picture.shape} of {picture.dtype}")
 
 
-def _face(box: list[float], score: float, points: list[list[float]]) -> Face:
-    eye_r, eye_l, nose, mouth_r, mouth_l = ((x, y) for x, y in points)
-    return Face(box=Box(*box), score=score, landmarks=(eye_r, eye_l, nose, mouth_r, mouth_l))
-
-
-def _check_picture(small: Picture) -> None:
-    if small.ndim != 3 or small.shape[2] != 3 or small.dtype != np.uint8 or 0 in small.shape:
-        raise ValueError(f"expected a picture (h, w, 3) of uint8, got {small.shape} of {small.dtype}")
-
-
-def _padded(small: Picture) -> Picture:
-    """Extend to multiples of 32 with black at the right and the bottom, so that coordinates stay."""
-    height, width = small.shape[:2]
+def _padded(picture: Picture) -> Picture:
+    """Pad to multiples of 32 with black at the right and the bottom, so that coordinates stay the same."""
+    height, width = picture.shape[:2]
     right, below = -width % ALIGN_PX, -height % ALIGN_PX
     if right or below:
-        small = np.pad(small, ((0, below), (0, right), (0, 0)))
-    return np.ascontiguousarray(small)
+        picture = np.pad(picture, ((0, below), (0, right), (0, 0)))
+    return np.ascontiguousarray(picture)
 
 
 def _with_byte_input(model: Any) -> Any:

@@ -1,1 +1,1 @@
-"""Values that flow through the pipeline: no threads, no input or output, no vendor types."""
+"""Values that flow through the pipeline, and the Protocols that rooms share. No threads, no input or output, no vendor types."""

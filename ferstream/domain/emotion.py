@@ -1,4 +1,4 @@
-"""The seven expressions in the one order every array, file and payload uses."""
+"""The seven expressions, in the order that every array, file and payload uses, and the label of a face."""
 
 from __future__ import annotations
 
@@ -6,24 +6,33 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 LABELS: tuple[str, ...] = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-"""Class names; index ``i`` of a probability vector belongs to ``LABELS[i]``."""
+"""Names of the classes; element ``i`` of a probability vector belongs to ``LABELS[i]``."""
 
 UNKNOWN = "unknown"
-"""Label of a face the daemon abstains from judging."""
+"""Label of a face that is not classified or whose classification is not trusted; ``Abstained`` says why."""
 
 
 class Abstained(StrEnum):
     """Why a face is labelled ``unknown``."""
 
     SMALL = "small"
+    """The face has too few pixels."""
     BLURRED = "blurred"
+    """The crop has too little detail."""
     TURNED = "turned"
+    """The head is turned too far, or a landmark lies outside the picture."""
     LOW_CONFIDENCE = "low_confidence"
+    """The highest probability is below the limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A label with its probability, 0..1; ``unknown`` carries the best class's probability or 0."""
+    """A label and its probability.
+
+    Attributes:
+        label: One of ``LABELS``, or ``UNKNOWN``.
+        confidence: Probability of the label, 0..1. For ``UNKNOWN``: that of the most probable class, or 0 without one.
+    """
 
     label: str
     confidence: float
@@ -31,10 +40,13 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Emotion:
-    """What one face of one frame resembles.
+    """The expression of one face in one frame.
 
-    ``probabilities`` has one entry per label in ``LABELS`` order and sums to 1; it is None when
-    the face was never classified. ``smoothed`` is the verdict over the recent life of the track.
+    Attributes:
+        verdict: Label of this frame alone.
+        smoothed: Label of the track, averaged over its last frames.
+        probabilities: One entry per label in ``LABELS`` order, summing to 1; None when the face was not classified.
+        abstained: Why ``verdict`` is ``UNKNOWN``; None when it is a label.
     """
 
     verdict: Verdict

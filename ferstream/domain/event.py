@@ -1,4 +1,4 @@
-"""What leaves the pipeline: one face observation, the turns of a track, a camera's sums and state."""
+"""Events that the pipeline publishes: faces, changes of tracks, summaries and states of cameras."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from ferstream.domain.track import Track
 
 @dataclass(frozen=True, slots=True)
 class FaceEvent:
-    """One face in one frame. With ``track.state == left``: the last face of the track, repeated in the frame that ended it."""
+    """One face in one frame.
+
+    When ``track.state`` is ``LEFT``, the face is the last one of the track, repeated in the frame at which the track ended.
+    """
 
     info: FrameInfo
     track: Track
@@ -23,25 +26,29 @@ class FaceEvent:
 
 
 class TrackChange(StrEnum):
-    """What happened to a track."""
+    """Kind of a track event."""
 
     APPEARED = "appeared"
+    """The first frame with the face."""
     CHANGED = "changed"
+    """The smoothed label is another one."""
     LEFT = "left"
+    """The track ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackEvent:
-    """A turn in a track's life.
+    """The start or end of a track, or a change of its smoothed label.
 
     Attributes:
-        info: The frame at which it happened.
+        info: Frame at which the change happened.
         track: The track.
-        change: appeared, changed (its smoothed label is another one now) or left.
-        smoothed: Smoothed verdict now (for left: the last one).
-        previous_label: Smoothed label before a change, else None.
-        dwell_ns: Media time from appearance to the last observation.
-        shares: Share of observations per smoothed label (``unknown`` included), 0..1, summing to 1; labels never seen are absent.
+        change: Which change.
+        smoothed: Smoothed label after the change; for ``LEFT``, the last one.
+        previous_label: Smoothed label before the change; None unless ``change`` is ``CHANGED``.
+        dwell_ns: Media time in nanoseconds from the first to the last frame with the face.
+        shares: Share of the track's frames per smoothed label (``unknown`` included), 0..1, summing to 1;
+            labels that did not occur are absent.
     """
 
     info: FrameInfo
@@ -55,9 +62,13 @@ class TrackEvent:
 
 @dataclass(frozen=True, slots=True)
 class LabelledFrame:
-    """The last station before publishing: every observation and turn of one frame, in order.
+    """Input of the publishing stage: all events of one frame.
 
-    ``end_of_stream``: see ``TrackedFrame``.
+    Attributes:
+        info: Identity and times of the frame.
+        faces: Face events: the faces of the frame by descending score, then the faces of tracks that ended.
+        changes: Track events of the frame, in the order of ``faces``.
+        end_of_stream: The frame only ends tracks and is not counted; see ``TrackedFrame``.
     """
 
     info: FrameInfo
@@ -68,14 +79,14 @@ class LabelledFrame:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A camera's sums over an interval.
+    """Counts of one camera over an interval.
 
     Attributes:
         camera: Name of the camera.
         at_ns: UTC in nanoseconds since the epoch at the end of the interval.
         interval_s: Length of the interval in seconds.
-        counts: Observations per label in the interval (``unknown`` included).
-        faces_now: Tracks alive at the end of the interval.
+        counts: Face events per label in the interval (``unknown`` included).
+        faces_now: Number of tracks alive at the end of the interval.
     """
 
     camera: str
@@ -86,7 +97,7 @@ class Summary:
 
 
 class CameraStatus(StrEnum):
-    """The state machine of a source; see capture."""
+    """State of a camera's connection; ``ferstream.capture.status`` says which changes are possible."""
 
     CONNECTING = "connecting"
     ONLINE = "online"
@@ -98,14 +109,14 @@ class CameraStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CameraState:
-    """A camera's present state.
+    """State of a camera's connection.
 
     Attributes:
         camera: Name of the camera.
-        status: Present status.
-        reason: One redacted line for people, empty when online.
-        since_ns: UTC in nanoseconds since the epoch when this status began.
-        fps: Frames captured per second of late, 0 unless online.
+        status: The state.
+        reason: Why the camera is not online: one line without secrets; empty when online.
+        since_ns: UTC in nanoseconds since the epoch at which the state began.
+        fps: Captured frames per second, recent average; 0 unless online.
     """
 
     camera: str
@@ -116,4 +127,4 @@ class CameraState:
 
 
 Event = FaceEvent | TrackEvent | Summary | CameraState
-"""Everything that is published."""
+"""Any event that is published."""

@@ -1,4 +1,4 @@
-"""A face found in a frame: where it is, how it is turned, and its crop."""
+"""Faces found in a frame: box, landmarks and aligned crop."""
 
 from __future__ import annotations
 
@@ -10,12 +10,27 @@ import numpy.typing as npt
 from ferstream.domain.emotion import Abstained
 from ferstream.domain.frame import FrameInfo
 
+FACE_SIZE_PX = 48
+"""Height and width of a face crop in pixels, as models are trained on it and take it."""
+
 Point = tuple[float, float]
+"""(x, y) in pixels."""
+FaceImage = npt.NDArray[np.uint8]
+"""(48, 48) uint8 grey face, full range 0..255, in the geometry of the model's alignment."""
+Affine = npt.NDArray[np.float64]
+"""(2, 3) float64 matrix that maps (x, y, 1) of one picture to (x, y) of another."""
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """An axis-aligned rectangle in source pixels, clipped to the picture: left, top, width, height."""
+    """An axis-aligned rectangle in source pixels, clipped to the picture.
+
+    Attributes:
+        x: Left edge.
+        y: Top edge.
+        w: Width.
+        h: Height.
+    """
 
     x: float
     y: float
@@ -30,8 +45,8 @@ class Face:
     Attributes:
         box: Rectangle in source pixels.
         score: Detector confidence, 0..1.
-        landmarks: Five points in source pixels: the subject's right eye, left eye, nose tip, right
-            mouth corner, left mouth corner (right of the subject = left in the picture).
+        landmarks: Five points in source pixels: right eye, left eye, nose tip, right mouth corner, left mouth corner of the
+            subject (the right eye of a subject who faces the camera is on the left of the picture).
     """
 
     box: Box
@@ -41,22 +56,23 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class FaceCrop:
-    """A face with its aligned crop, ready to be classified.
+    """A face with its aligned crop.
 
     Attributes:
-        face: The detection.
-        crop: (48, 48) uint8 grey, full range 0..255, in the canonical geometry; None when it will not be classified.
-        abstained: Set when size, blur or pose forbid a verdict; a crop may still be classified then.
+        face: The detected face.
+        crop: (48, 48) uint8 grey, 0..255; None when the face is turned too far to be cut out and classified.
+        abstained: Why the face is labelled ``unknown``: its size, blur or pose; None when they are good. A face with a reason
+            may have a crop, which is classified.
     """
 
     face: Face
-    crop: npt.NDArray[np.uint8] | None
+    crop: FaceImage | None
     abstained: Abstained | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DetectedFrame:
-    """All faces of one frame, sorted by descending score; the pixels of the frame are gone."""
+    """The faces of one frame, by descending score; the frame's pixels are not kept."""
 
     info: FrameInfo
     faces: tuple[FaceCrop, ...]

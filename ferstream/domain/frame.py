@@ -1,4 +1,4 @@
-"""A decoded picture on its way to detection, and what is known of it afterwards."""
+"""Decoded pictures, and the identity and times that follow a frame through the pipeline."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, slots=True)
 class FrameInfo:
-    """Identity and times of a frame; small enough to travel with events.
+    """Identity, times and size of a frame, without its pixels.
 
     Attributes:
         camera: Name of the camera.
         index: Number of the frame in its source, from 0, counting every decoded frame (also those
             that ``analysis_fps`` skips); never reset by a reconnect.
-        media_time_ns: Media time since the start of the source, never decreasing.
-        captured_ns: Monotonic clock when the frame was decoded.
-        captured_at_ns: UTC in nanoseconds since the epoch (recordings: the file's creation time, else 0, plus media time).
+        media_time_ns: Nanoseconds of media time since the start of the source, never decreasing.
+        captured_ns: Nanoseconds of the monotonic clock when the frame was decoded.
+        captured_at_ns: UTC in nanoseconds since the epoch; for recordings, the file's creation time (0 without one) plus media time.
         width: Width of the source picture in pixels, as displayed (after rotation).
         height: Height of the source picture in pixels, as displayed.
-        live: True when the source does not wait (camera, stream, or a recording played in real time).
+        live: True when the source does not wait for the pipeline: a camera, a stream, or a recording played in real time.
     """
 
     camera: str
@@ -37,11 +37,11 @@ class FrameInfo:
 
 @dataclass(frozen=True, slots=True)
 class Luma:
-    """The grey picture at full size, as the decoder left it.
+    """The grey picture at full size, as decoded.
 
     Attributes:
-        plane: (height, width) uint8, or uint16 for more than 8 bits; may be a view into the decoder's memory: never write to it.
-        limited: True for limited range (16..235 at 8 bits), which ``crop`` functions expand.
+        plane: (height, width) uint8, or uint16 for more than 8 bits; may be a view of the decoder's memory: read only.
+        limited: True for limited range (16..235 at 8 bits); the alignment expands crops to full range.
         bits: Bits per sample, 8..16.
     """
 
@@ -52,13 +52,14 @@ class Luma:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A picture to analyse.
+    """A frame to analyse.
 
     Attributes:
         info: Identity and times.
-        luma: Full-size grey plane, from which faces are cut.
-        detection_image: (h, w, 3) uint8 BGR, 0..255, contiguous, writable and owned by the frame: what the detector sees.
-            Its aspect is the source's; ``info.width / w`` scales its coordinates back.
+        luma: Grey picture at full size, from which faces are cut.
+        detection_image: (h, w, 3) uint8 BGR, 0..255: the whole picture at the size of ``detection_size``, for the detector.
+            Contiguous and owned by the frame, so privacy masks may be drawn into it. ``info.width / w`` and
+            ``info.height / h`` scale its coordinates to source pixels.
     """
 
     info: FrameInfo
@@ -68,37 +69,38 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class EndOfStream:
-    """Follows the last frame of a connection: the tracks of the camera end here.
+    """Follows the last frame of a connection in the frame queue; ends the tracks of the camera.
 
     Attributes:
         camera: Name of the camera.
-        final: True when the camera will not come back (end of a recording, removed from the settings).
+        final: True when no further connection follows (end of a recording, camera removed from the settings).
     """
 
     camera: str
     final: bool
 
 
-DETECTION_MULTIPLE = 32  # the detector's coarsest stride: its input sides must be multiples
+DETECTION_MULTIPLE = 32
+"""Largest stride of the detector in pixels; width and height of its input are multiples."""
 
 
 @lru_cache(maxsize=64)
 def detection_size(width: int, height: int, target: int) -> tuple[int, int]:
-    """Size of ``Frame.detection_image`` for a picture, so that the detector needs neither padding nor a second resize.
+    """Return the size of ``Frame.detection_image`` for a picture, so that the detector needs neither padding nor a second resize.
 
-    The longer side becomes ``target`` (never more than it is), the other one keeps the aspect; both are rounded
-    to multiples of 32, so x and y are scaled by slightly different factors.
+    The longer side becomes ``target``, or stays as it is if it is shorter, rounded to a multiple of 32. The other
+    side keeps the aspect and is rounded too, so x and y are scaled by slightly different factors.
 
     Args:
         width: Displayed width of the source picture in pixels.
         height: Displayed height of the source picture in pixels.
-        target: Wanted longer side in pixels.
+        target: Longer side of the result in pixels, before rounding.
 
     Returns:
         (width, height) in pixels, multiples of 32, at least 32.
 
     Raises:
-        ValueError: A side or the target is not positive.
+        ValueError: An argument is below 1.
     """
     if width < 1 or height < 1 or target < 1:
         raise ValueError(f"want positive sides and target, got {width}x{height} and {target}")

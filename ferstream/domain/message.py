@@ -1,4 +1,4 @@
-"""An event in the form in which it leaves the process."""
+"""An encoded event, as sinks take it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class Message:
     Attributes:
         schema: Schema id, for example ``ferstream.face/1``.
         camera: Name of the camera.
-        boot_id: The run of the daemon in which the event was made.
-        seq: Number of the message within (boot_id, camera, schema), from 0.
+        boot_id: Id of the run of the daemon that made the event.
+        seq: Number of the message among those with the same boot_id, camera and schema, from 0.
         payload: Compact UTF-8 JSON.
     """
 

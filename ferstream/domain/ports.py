@@ -1,4 +1,4 @@
-"""Protocols that several rooms share: where events go, and what labels a track."""
+"""Protocols that several rooms share: sinks of events, labelling of tracks, alignment of faces."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from ferstream.domain.event import LabelledFrame
+from ferstream.domain.face import Affine, FaceImage, Point
+from ferstream.domain.frame import Luma
 from ferstream.domain.message import Message
 from ferstream.domain.track import TrackedFrame
 
 
 @dataclass(frozen=True, slots=True)
 class SinkStatus:
-    """What a sink says about itself at one moment.
+    """State of a sink at one moment.
 
     Attributes:
         name: Name of the sink: ``mqtt``, ``webhook``, ``kafka``, ``jsonl``, ...
@@ -81,7 +83,7 @@ class RetainsCameras(Protocol):
 
 
 class Labeller(Protocol):
-    """Turns the probabilities of one camera's tracks into verdicts, smoothed over time."""
+    """Labels the tracks of one camera, smoothed over media time; called by the inference thread only."""
 
     def label(self, frame: TrackedFrame, probabilities: Sequence[Sequence[float] | None]) -> LabelledFrame:
         """Label every face of the next frame.
@@ -89,5 +91,21 @@ class Labeller(Protocol):
         Args:
             frame: The faces of the frame and the tracks that ended at it.
             probabilities: One entry per face of ``frame``: seven floats in LABELS order, or None for a face that was not classified.
+        """
+        ...
+
+
+class Align(Protocol):
+    """Cuts a face out of the grey picture in the geometry a model was trained on; a pure function, for any thread."""
+
+    def __call__(self, luma: Luma, landmarks: Sequence[Point]) -> tuple[FaceImage, Affine]:
+        """Return the crop and the affine matrix from source to crop pixels.
+
+        Args:
+            luma: The grey picture at full size.
+            landmarks: Five points in source pixels, in the order of ``Face.landmarks``.
+
+        Returns:
+            (48, 48) uint8 grey, full range 0..255; (2, 3) float64.
         """
         ...

@@ -1,4 +1,4 @@
-"""The life of a face through consecutive frames."""
+"""Tracks: the same face in consecutive frames."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ from ferstream.domain.frame import FrameInfo
 
 
 class TrackState(StrEnum):
-    """Where a track stands in its life."""
+    """State of a track in one frame."""
 
     APPEARED = "appeared"
+    """Its first frame."""
     PRESENT = "present"
+    """A later frame."""
     LEFT = "left"
+    """It ended at this frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """A face's identity in this run: an opaque id, never a person.
+    """Identity of a face within one connection of a camera; it says nothing about who the person is.
 
     Attributes:
         id: ``<camera>-<run>-<n>``; ``run`` is random on live cameras and fixed in a replay.
-        state: Where it stands.
-        age_ns: Media time since it appeared.
+        state: State in this frame.
+        age_ns: Media time in nanoseconds from its first frame to the last frame with the face.
     """
 
     id: str
@@ -34,7 +37,7 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class TrackedFace:
-    """A face of this frame and the track it belongs to."""
+    """A face of a frame and its track."""
 
     track: Track
     face: FaceCrop
@@ -42,9 +45,14 @@ class TrackedFace:
 
 @dataclass(frozen=True, slots=True)
 class TrackedFrame:
-    """All faces of one frame with their tracks, and the tracks that ended at this frame.
+    """The faces of one frame with their tracks.
 
-    ``end_of_stream`` marks what follows a source's last frame: it ends tracks and is no frame of its own.
+    Attributes:
+        info: Identity and times of the frame.
+        faces: The faces by descending score.
+        ended: Tracks that ended at this frame.
+        end_of_stream: True for the item that follows the last frame of a source: it repeats the ``info`` of that frame, has no
+            faces, ends all tracks and is not counted as a frame.
     """
 
     info: FrameInfo

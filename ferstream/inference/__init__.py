@@ -1,1 +1,1 @@
-"""What the crops of all cameras resemble: batching, model bundles, back ends."""
+"""Classification of face crops: alignment, batching, model bundles and their backends."""

@@ -1,12 +1,12 @@
-"""Warping a face to the one canonical 48x48 geometry, the same in training and in service.
+"""Warping a face to the canonical 48x48 geometry, the same in training and in service.
 
-The geometry is where FER2013's own faces lie: the Procrustes mean of the five landmarks that YuNet
-finds in its Training pictures and their mirror images, at their geometric mean size and median place
-(measured by ``bench/alignment_report.py``; docs/adr/0009). A live face is brought
-there by the least-squares similarity of its landmarks (Umeyama, IEEE PAMI 13(4), 1991, in two
-dimensions and without reflection), cut straight from the full-size luma plane.
+The geometry is that of the faces of FER2013: the Procrustes mean of the five landmarks that YuNet finds in
+its Training pictures and their mirror images, at their geometric mean size and median place (measured by
+``bench/alignment_report.py``; docs/adr/0009). A face is warped to it by the least-squares similarity of its
+landmarks (Umeyama, IEEE PAMI 13(4), 1991, in two dimensions and without reflection), straight from the
+full-size luma plane.
 
-Called from the detection workers through an injected function; pure, no state.
+Pure functions without state. The detection workers call them as ``ferstream.domain.ports.Align``.
 """
 
 from __future__ import annotations
@@ -15,74 +15,66 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
-from typing import Protocol, cast
+from typing import cast
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ferstream.domain.face import Point
+from ferstream.domain.face import FACE_SIZE_PX, Affine, FaceImage, Point
 from ferstream.domain.frame import Luma
-
-CROP_PX = 48
+from ferstream.domain.ports import Align
 
 FER2013_5PT = "fer2013-5pt/1"
-"""Id of the geometry below; a changed point needs a new id, for models depend on it."""
+"""Id of ``CANONICAL``. Models depend on the geometry, so a changed point needs a new id."""
 
 CANONICAL: tuple[Point, Point, Point, Point, Point] = ((14.9, 17.7), (32.1, 17.7), (23.5, 27.8), (16.5, 36.0), (30.5, 36.0))
-"""Right eye, left eye, nose, right and left mouth corner (of the subject) in crop pixels; pixel centres are integers."""
+"""Right eye, left eye, nose tip, right and left mouth corner of the subject in crop pixels; pixel centres are at integers."""
 
-Crop = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-Matrix = npt.NDArray[np.float64]
-"""(2, 3) float64: source pixel (x, y, 1) to crop pixel."""
-
-
-class Align(Protocol):
-    """One geometry: cuts a face out of the grey plane."""
-
-    def __call__(self, luma: Luma, landmarks: Sequence[Point]) -> tuple[Crop, Matrix]:
-        """Return the crop and the matrix from source to crop pixels; see ``align_with_matrix``."""
-        ...
-
+"""(height, width) grey picture."""
 
 _MIN_SPREAD_PX2 = 1e-6
+"""Landmarks with a smaller sum of squared distances from their mean count as one point."""
 _MAX_SCALE = 1e4
+"""Scales above this, or below its reciprocal, are replaced by 1."""
 _MARGIN_PX = 2
+"""Pixels of the crop by which the region that is read is larger than the crop."""
 _LEAST_SHRINK = 0.75
+"""A region is not halved if the warp would then scale it by more than the reciprocal of this."""
 
 
-def align(luma: Luma, landmarks: Sequence[Point]) -> Crop:
+def align(luma: Luma, landmarks: Sequence[Point]) -> FaceImage:
     """Return the aligned crop, (48, 48) uint8, 0..255; see ``align_with_matrix``."""
     return align_with_matrix(luma, landmarks)[0]
 
 
-def align_with_matrix(luma: Luma, landmarks: Sequence[Point]) -> tuple[Crop, Matrix]:
+def align_with_matrix(luma: Luma, landmarks: Sequence[Point]) -> tuple[FaceImage, Affine]:
     """Cut and warp a face to the canonical geometry.
 
-    A face larger than the crop is first halved over its own region as often as needed (the mean of
-    each 2x2 block), so that the warp does not alias. Beyond the picture its edge is repeated.
-    Landmarks that span nothing give a crop around their first point at scale 1.
+    The region of a face larger than the crop is first halved as often as needed (mean of each 2x2 block), so
+    that the warp does not alias. Outside the picture its edge is repeated. Landmarks that all fall on one
+    point, or are not finite, give a crop at scale 1.
 
     Args:
         luma: The full-size grey plane; read only.
         landmarks: Five (x, y) in pixels of the plane, in the order of ``CANONICAL``.
 
     Returns:
-        (48, 48) uint8 full-range crop, and the (2, 3) matrix from source to crop pixels.
+        The crop, (48, 48) uint8, full range 0..255; the (2, 3) float64 matrix from source to crop pixels.
     """
     matrix = similarity(landmarks, CANONICAL)
     region, to_crop = _shrunk_region(luma.plane, matrix)
-    crop = cv2.warpAffine(region, to_crop, (CROP_PX, CROP_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    crop = cv2.warpAffine(region, to_crop, (FACE_SIZE_PX, FACE_SIZE_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return _full_range(cast("Plane", crop), limited=luma.limited, bits=luma.bits), matrix
 
 
-def similarity(source: Sequence[Point], target: Sequence[Point]) -> Matrix:
-    """Return the (2, 3) rotation, scale and shift that bring ``source`` closest to ``target`` in least squares.
+def similarity(source: Sequence[Point], target: Sequence[Point]) -> Affine:
+    """Return the (2, 3) float64 matrix of rotation, scale and shift that maps ``source`` closest to ``target`` in least squares.
 
-    In two dimensions Umeyama's solution without reflection has this closed form: with centred points
-    as complex numbers, ``sum(conj(s) * t) / sum(|s|^2)``. Points that span nothing, or are not
-    finite, give scale 1 around the first target point.
+    In two dimensions Umeyama's solution without reflection has a closed form: with centred points as complex
+    numbers, ``sum(conj(s) * t) / sum(|s|^2)``. If all source points fall on one point, or are not finite, there
+    is no rotation and the scale is 1.
     """
     points = [complex(x, y) for x, y in source]
     goals = [complex(x, y) for x, y in target]
@@ -105,15 +97,15 @@ def _bounded(factor: complex) -> complex:
     return factor
 
 
-def _shrunk_region(plane: Plane, matrix: Matrix) -> tuple[Plane, Matrix]:
-    """Return the part of the plane that the crop shows, halved as often as needed, and the matrix from it to the crop."""
+def _shrunk_region(plane: Plane, matrix: Affine) -> tuple[Plane, Affine]:
+    """Return the part of the plane that the crop shows, halved as often as needed, and the (2, 3) matrix from it to the crop."""
     height, width = plane.shape
     a, b, tx, ty = matrix[0, 0], matrix[1, 0], matrix[0, 2], matrix[1, 2]
     scale = math.hypot(a, b)
     halvings = _halvings(scale, min(width, height))
     factor = 1 << halvings
-    half = (CROP_PX / 2 + _MARGIN_PX) * (abs(a) + abs(b)) / (scale * scale)
-    mid = (CROP_PX - 1) / 2
+    half = (FACE_SIZE_PX / 2 + _MARGIN_PX) * (abs(a) + abs(b)) / (scale * scale)
+    mid = (FACE_SIZE_PX - 1) / 2
     cx = (a * (mid - tx) + b * (mid - ty)) / (scale * scale)
     cy = (-b * (mid - tx) + a * (mid - ty)) / (scale * scale)
     left, columns = _span(cx - half, cx + half, width, factor)
@@ -128,16 +120,16 @@ def _shrunk_region(plane: Plane, matrix: Matrix) -> tuple[Plane, Matrix]:
 
 
 def _halvings(scale: float, smaller_side: int) -> int:
-    """Return how often to halve so that the warp itself scales by 0.67 to 1.33: few enough to keep detail, enough not to alias.
+    """Return how often to halve a region, so that the warp scales it by 0.67 to 1.33: detail is kept and nothing aliases.
 
-    Halving is the one area resize OpenCV has vector code for: a face of 640 px costs 60 us this way, 560 us in one step.
+    OpenCV has vector code only for halving: a face of 640 px takes 60 us this way, 560 us by one area resize.
     """
     wanted = math.floor(math.log2(1.0 / (_LEAST_SHRINK * scale))) if scale < 1.0 else 0
     return max(0, min(wanted, smaller_side.bit_length() - 1))
 
 
 def _span(low: float, high: float, size: int, factor: int) -> tuple[int, int]:
-    """Return start and length, inside 0..size, a multiple of ``factor`` and at least that, covering low..high where it can."""
+    """Return start and length of a span inside 0..size that covers low..high where possible; the length is a multiple of ``factor``."""
     start = min(max(math.floor(low), 0), size - factor)
     stop = min(max(math.ceil(high) + 1, start + factor), size)
     length = stop - start
@@ -150,7 +142,7 @@ def _span(low: float, high: float, size: int, factor: int) -> tuple[int, int]:
     return start, length - length % factor
 
 
-def _full_range(crop: Plane, *, limited: bool, bits: int) -> Crop:
+def _full_range(crop: Plane, *, limited: bool, bits: int) -> FaceImage:
     if bits == 8 and not limited:
         return crop.astype(np.uint8, copy=False)
     if crop.dtype == np.uint8:
@@ -158,14 +150,14 @@ def _full_range(crop: Plane, *, limited: bool, bits: int) -> Crop:
     unit = 1 << (bits - 8)
     black, white = (16 * unit, 235 * unit) if limited else (0, (1 << bits) - 1)
     stretched = (crop.astype(np.float32) - black) * (255.0 / (white - black))
-    return cast("Crop", np.clip(np.rint(stretched), 0, 255).astype(np.uint8))
+    return cast("FaceImage", np.clip(np.rint(stretched), 0, 255).astype(np.uint8))
 
 
 @cache
-def _limited_table() -> Crop:
+def _limited_table() -> FaceImage:
     levels = (np.arange(256, dtype=np.float32) - 16) * (255 / 219)
-    return cast("Crop", np.clip(np.rint(levels), 0, 255).astype(np.uint8))
+    return cast("FaceImage", np.clip(np.rint(levels), 0, 255).astype(np.uint8))
 
 
 ALIGNMENTS: Mapping[str, Align] = MappingProxyType({FER2013_5PT: align_with_matrix})
-"""Every geometry this version can produce, by id."""
+"""Geometries that this version can produce, by id."""

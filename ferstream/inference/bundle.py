@@ -1,8 +1,8 @@
-"""Model bundles on disk: ``<models>/<name>/<version>/`` with a manifest that is verified at load.
+"""Model bundles: folders ``<models>/<name>/<version>/`` with a manifest that is verified when they are loaded.
 
-A bundle holds ``manifest.json``, ``CARD.md`` for people, and what backends load: ``openvino.xml``,
-``openvino.bin``, ``model.keras``. The sha256 of each of the latter is in the manifest, so a half
-copied or exchanged file is refused before it labels anyone.
+A bundle has ``manifest.json``, a description ``CARD.md``, and the files that backends load: ``openvino.xml``,
+``openvino.bin``, ``model.keras``. The manifest has the sha256 of each file that backends load, so that an incomplete
+or exchanged file is an error before the model is used.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OPENVINO_XML = "openvino.xml"
 OPENVINO_BIN = "openvino.bin"
 
 _NAMED = 5
-"""Files of a folder that a message names."""
+"""Number of files of a folder that a message names."""
 _PRE_RELEASE = re.compile(r"[-.]?(a|b|c|rc|alpha|beta|pre|preview|dev)[-.]?\d*$|-")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*(/[0-9][a-z0-9.+-]*)?")
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -41,31 +41,31 @@ class Bundle:
 
     Attributes:
         directory: Folder of the bundle.
-        manifest: What it says about itself.
+        manifest: Its manifest.
     """
 
     directory: Path
     manifest: Manifest
 
     def has(self, name: str) -> bool:
-        """Tell whether the bundle carries this file."""
+        """Return whether the bundle has this file."""
         return name in self.manifest.files
 
     def file(self, name: str) -> Path:
         """Return the path of a verified file.
 
         Raises:
-            BundleError: The bundle does not carry it.
+            BundleError: The bundle does not have it.
         """
         if not self.has(name):
-            carried = ", ".join(sorted(self.manifest.files))
-            msg = f"model {self.directory}: has no {name}, only {carried}; choose another backend or export it again"
+            listed = ", ".join(sorted(self.manifest.files))
+            msg = f"model {self.directory}: has no {name}, only {listed}; choose another backend or export it again"
             raise BundleError(msg)
         return self.directory / name
 
 
 def default_search_paths() -> tuple[Path, ...]:
-    """Return where models are looked for: ``./models``, a checkout's ``models/``, the installed wheel's."""
+    """Return the folders that are searched for models: ``./models``, ``models/`` of a checkout, and those of an installed wheel."""
     return (Path("models"), _PACKAGE.parent / "models", _PACKAGE / "models")
 
 
@@ -77,10 +77,10 @@ def known_models(search: Sequence[Path] | None = None) -> tuple[str, ...]:
 
 
 def resolve(model: str | Path, search: Sequence[Path] | None = None) -> Path:
-    """Return the folder of a model given as ``name`` (highest version), ``name/version`` or a folder.
+    """Return the folder of a model that is given as ``name`` (highest version), ``name/version`` or a folder.
 
     Raises:
-        BundleError: There is none; the message lists the known ones.
+        BundleError: The model was not found; the message lists the known ones.
     """
     folder = Path(model).expanduser()
     if (folder / MANIFEST).is_file():
@@ -104,7 +104,7 @@ def load_bundle(model: str | Path, search: Sequence[Path] | None = None) -> Bund
         search: Folders that hold ``<name>/<version>``; default ``default_search_paths()``.
 
     Raises:
-        BundleError: Not found, or anything in it does not fit; the message names the file and what to do.
+        BundleError: The bundle was not found or is damaged; the message names the file and a remedy.
     """
     directory = resolve(model, search)
     manifest = _read_manifest(directory / MANIFEST)
@@ -114,56 +114,56 @@ def load_bundle(model: str | Path, search: Sequence[Path] | None = None) -> Bund
 
 
 def write_bundle(*, directory: Path, files: Mapping[str, Path], card: str = "", replace: bool = False, **fields: Any) -> Bundle:
-    """Write a bundle in one step: a folder that is complete or does not exist.
+    """Write a bundle; its folder appears when it is complete.
 
     Args:
         directory: Target, ``.../<name>/<version>``.
-        files: Prepared files by the name they get in the bundle; copied.
-        card: Text of ``CARD.md``; none is written when empty.
-        replace: Whether an existing bundle there is replaced; a folder of anything else never is.
-        **fields: Fields of ``Manifest`` but ``files``: at least ``name`` and ``version``.
+        files: Files to copy, by their names in the bundle.
+        card: Text of ``CARD.md``; empty for none.
+        replace: Whether to replace an existing bundle; a folder with other content is never replaced.
+        **fields: Fields of ``Manifest`` except ``files``; at least ``name`` and ``version``.
 
     Raises:
-        BundleError: The target exists, a field does not fit, or the disk refuses.
+        BundleError: The target exists, a field is invalid, or a file cannot be written.
     """
-    _check_place(directory, replace=replace)
+    _check_directory(directory, replace=replace)
     try:
         digests = {name: sha256(path) for name, path in sorted(files.items())}
         manifest = Manifest(files=digests, **fields)
-        _place(directory, manifest, files, card)
+        _copy_into_place(directory, manifest, files, card)
     except ValidationError as exc:
-        raise BundleError(f"model {directory}: {_first_fault(exc)}") from exc
+        raise BundleError(f"model {directory}: {_first_error(exc)}") from exc
     except OSError as exc:
         raise BundleError(f"model {directory}: cannot be written: {exc.strerror or exc}") from exc
     return load_bundle(directory)
 
 
 def check_target(*, directory: Path, name: str, version: str, replace: bool = False) -> None:
-    """Find out before long work whether ``write_bundle`` will take this target.
+    """Check, before a long training, that ``write_bundle`` will accept this target.
 
     Raises:
-        BundleError: The name or version does not fit, or what is there may not be replaced.
+        BundleError: The name or version is invalid, or the target exists and is not to be replaced.
     """
     try:
         Manifest(name=name, version=version, files={MANIFEST: ""})
     except ValidationError as exc:
-        raise BundleError(f"model {directory}: {_first_fault(exc)}") from exc
-    _check_place(directory, replace=replace)
+        raise BundleError(f"model {directory}: {_first_error(exc)}") from exc
+    _check_directory(directory, replace=replace)
 
 
 def sha256(path: Path) -> str:
-    """Return the hex sha256 of a file."""
+    """Return the sha256 of a file in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def manifest_text(manifest: Manifest) -> str:
-    """Return the manifest as stable, readable JSON."""
+    """Return the manifest as indented JSON, always in the same order."""
     return json.dumps(manifest.model_dump(mode="json", by_alias=True), indent=2, ensure_ascii=False) + "\n"
 
 
-def _check_place(directory: Path, *, replace: bool) -> None:
-    """Let only a bundle be replaced: a mistyped folder must not cost its owner what is in it."""
+def _check_directory(directory: Path, *, replace: bool) -> None:
+    """Raise unless the folder is free or a bundle to replace; other content is never deleted."""
     if not directory.exists():
         return
     if not replace:
@@ -174,11 +174,11 @@ def _check_place(directory: Path, *, replace: bool) -> None:
     if held and not (directory / MANIFEST).is_file():
         more = f" and {len(held) - _NAMED} more" if len(held) > _NAMED else ""
         what = ", ".join(held[:_NAMED]) + more
-        msg = f"model {directory}: is no bundle (no {MANIFEST}) but holds {what}; it is not replaced: choose another folder or empty it"
+        msg = f"model {directory}: is not a bundle (no {MANIFEST}) but holds {what}; it is not replaced: choose another folder or empty it"
         raise BundleError(msg)
 
 
-def _place(directory: Path, manifest: Manifest, files: Mapping[str, Path], card: str) -> None:
+def _copy_into_place(directory: Path, manifest: Manifest, files: Mapping[str, Path], card: str) -> None:
     directory.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}-") as scratch:
         new = Path(scratch) / "new"
@@ -197,12 +197,12 @@ def _read_manifest(path: Path) -> Manifest:
     try:
         return Manifest.model_validate_json(path.read_bytes())
     except ValidationError as exc:
-        raise BundleError(f"model {path}: {_first_fault(exc)}") from exc
+        raise BundleError(f"model {path}: {_first_error(exc)}") from exc
     except OSError as exc:
         raise BundleError(f"model {path}: cannot be read: {exc.strerror or exc}") from exc
 
 
-def _first_fault(exc: ValidationError) -> str:
+def _first_error(exc: ValidationError) -> str:
     fault = exc.errors(include_url=False)[0]
     where = ".".join(str(part) for part in fault["loc"]) or "JSON"
     return f"{where}: {fault['msg'].removeprefix('Value error, ')}"
@@ -230,7 +230,7 @@ def _bundles_under(root: Path) -> list[Path]:
 
 
 def _version_key(version: str) -> tuple[tuple[int, ...], bool, tuple[tuple[int, str], ...]]:
-    """Order versions by number, a pre-release (``1.0.0rc1``, ``1.0.0-rc.1``) below its release, ``1.0.0+2`` and the like above it."""
+    """Return a sort key: versions by number, ``1.0.0rc1`` and ``1.0.0-rc.1`` below their release, ``1.0.0+2`` above it."""
     digits = re.match(r"\d+(\.\d+)*", version)
     numbers = tuple(int(part) for part in digits.group().split(".")) if digits else ()
     rest = version[digits.end() :] if digits else version

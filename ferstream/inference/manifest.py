@@ -1,4 +1,4 @@
-"""What a model bundle says about itself: ``manifest.json``, schema ``ferstream.bundle/1``."""
+"""The manifest of a model bundle: ``manifest.json``, schema ``ferstream.bundle/1``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VERSION_PATTERN = r"^\d+(\.\d+){0,3}([a-z0-9.+-]*)$"
 
 
 class InputSpec(BaseModel):
-    """The one input every served model has: grey uint8 crops, normalised inside the model."""
+    """The input of every model: grey uint8 crops. Models normalise them inside."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -26,20 +26,20 @@ class InputSpec(BaseModel):
 
 
 class Manifest(BaseModel):
-    """Identity, contract and provenance of a model.
+    """Identity, input and output, and origin of a model.
 
     Attributes:
         schema_id: Always ``ferstream.bundle/1`` (key ``schema``).
         name: Lower-case name, ``emotion-edge``.
         version: Digits and dots, ``1.0.0``.
-        labels: Equal to ``LABELS``; another order is folded into the model when it is imported.
+        labels: Equal to ``LABELS``; models with another order are changed when they are imported.
         input: Shape, dtype and range of the model's input.
-        alignment: Id of the crop geometry it was trained for.
-        temperature: What its logits were divided by; already inside the model, kept as a record.
-        metrics: Numbers by evaluation, such as ``{"PublicTest": {"accuracy": 0.71}}``.
-        recipe: How it was made: architecture, command, seed, epochs.
-        files: sha256 (hex) of each file a backend loads, by file name.
-        created_with: Versions of the libraries that wrote it.
+        alignment: Id of the geometry of the crops it was trained on.
+        temperature: Number that the logits are divided by; for information, the model already contains it.
+        metrics: Results by evaluation, such as ``{"PublicTest": {"accuracy": 0.71}}``.
+        recipe: How it was trained: architecture, command, seed, epochs.
+        files: sha256 in hex of each file that a backend loads, by file name.
+        created_with: Versions of the libraries that wrote the bundle.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)

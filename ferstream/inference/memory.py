@@ -1,4 +1,4 @@
-"""What the classifier holds on its accelerator, for the metric. Any thread; loads no library by itself."""
+"""Memory in use on the accelerator of the classifier, for its metric. Any thread; loads no library."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from typing import Any
 
 
 def accelerator_memory_bytes(backend: str) -> int | None:
-    """Bytes in use on the accelerator behind ``backend`` (see ``Classifier.backend``).
+    """Return the bytes in use on the accelerator of a backend.
 
-    0 where there is none; None where the library does not tell (OpenVINO's GPU and NPU, JAX, torch).
+    Args:
+        backend: As ``Classifier.backend`` returns it.
+
+    Returns:
+        Bytes; 0 without an accelerator; None where it is unknown (OpenVINO on a GPU or NPU, Keras on JAX or torch).
     """
     if backend == "openvino:CPU":
         return 0

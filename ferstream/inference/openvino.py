@@ -1,78 +1,116 @@
-"""The classifier on OpenVINO: CPU first, and whatever else OpenVINO drives (GPU, NPU).
+"""The classifier on OpenVINO: the CPU by default, or another device that OpenVINO supports (GPU, NPU).
 
-One crop is one inference, ``streams`` of them in flight on one thread each. Batches were measured
-to gain nothing on a CPU (docs/adr/0010), and a row computed alone cannot depend on its neighbours,
-so a replay is byte-identical however the batcher cuts the faces. Tensors are allocated once.
+One crop is one inference; ``streams`` inferences run at the same time, each on one thread. Batches were measured
+to be no faster on a CPU (docs/adr/0010). A row that is computed alone cannot depend on other crops, so a replay is
+byte-identical in whatever batches the crops come. Tensors are allocated once.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
-from ferstream.errors import BundleError, ClassifierMemoryError, ModelError
+from ferstream.domain.face import FACE_SIZE_PX, FaceImage
+from ferstream.errors import BundleError, ClassifierMemoryError, ModelError, last_line
 from ferstream.inference.bundle import OPENVINO_BIN, OPENVINO_XML, Bundle
-from ferstream.inference.classifier import CROP_PX, Crops, Probabilities, check_crops
+from ferstream.inference.classifier import BundleClassifier, Crops, Probabilities, check_crops
 from ferstream.runtime.import_blocking import without
 
-with without("openvino.tools.ovc"):  # the model converter: half of the import's time, never used here
+with without("openvino.tools.ovc"):  # the model converter: half of the time of the import, and not used here
     import openvino
 
 _MEMORY_SIGNS = ("out of memory", "out_of_memory", "out_of_resources", "bad_alloc", "not enough memory")
 
 
-class OpenVinoClassifier:
-    """Runs ``openvino.xml`` of a bundle."""
+class InferRequest(Protocol):
+    """One inference at a time, with input and output memory of its own."""
 
-    def __init__(self, *, bundle: Bundle, device: str = "CPU", streams: int = 1, max_batch: int = 32, precision: str = "auto") -> None:
+    def start(self, crop: FaceImage) -> None:
+        """Copy a (48, 48) uint8 crop and start the inference; the GIL is free while it runs."""
+        ...
+
+    def wait(self) -> Probabilities:
+        """Wait for the result: (7,) float32, valid until the next ``start``."""
+        ...
+
+
+class CropRequest:
+    """An ``InferRequest`` of a compiled model."""
+
+    def __init__(self, compiled: openvino.CompiledModel) -> None:
+        self._request = compiled.create_infer_request()
+        self.input: FaceImage = self._request.get_input_tensor().data.reshape(FACE_SIZE_PX, FACE_SIZE_PX)
+        self._output: Probabilities = self._request.get_output_tensor().data[0]
+
+    def start(self, crop: FaceImage) -> None:
+        """Copy a (48, 48) uint8 crop and start the inference."""
+        self.input[:] = crop
+        self._request.start_async()
+
+    def wait(self) -> Probabilities:
+        """Wait for the result, (7,) float32."""
+        self._request.wait()
+        return self._output
+
+
+def compile_requests(bundle: Bundle, device: str, streams: int, precision: str) -> list[CropRequest]:
+    """Compile the model of a bundle and return one request per stream.
+
+    Args:
+        bundle: A verified bundle that has the OpenVINO files.
+        device: OpenVINO's name: ``CPU``, ``GPU``, ``NPU``, ``AUTO``.
+        streams: Number of inferences at the same time; on a CPU each takes one thread.
+        precision: ``auto`` (the fastest of the device: bfloat16 on newer CPUs) or ``f32``.
+
+    Raises:
+        BundleError: The files are missing, cannot be compiled for the device, or have another input or output.
+    """
+    xml = bundle.file(OPENVINO_XML)
+    bundle.file(OPENVINO_BIN)
+    try:
+        core = openvino.Core()
+        model = core.read_model(xml)
+        model.reshape([1, FACE_SIZE_PX, FACE_SIZE_PX, 1])
+        compiled = core.compile_model(model, device, _properties(device, streams, precision))
+        _check_signature(compiled, len(bundle.manifest.labels))
+    except RuntimeError as exc:
+        raise BundleError(f"model {xml}: OpenVINO cannot load it on {device}: {last_line(exc)}") from exc
+    return [CropRequest(compiled) for _ in range(max(1, streams))]
+
+
+CompileRequests = Callable[[Bundle, str, int, str], Sequence[InferRequest]]
+
+
+class OpenVinoClassifier(BundleClassifier):
+    """Runs ``openvino.xml`` of a bundle; see ``Classifier``."""
+
+    def __init__(
+        self,
+        *,
+        bundle: Bundle,
+        device: str = "CPU",
+        streams: int = 1,
+        max_batch: int = 32,
+        precision: str = "auto",
+        compile_requests: CompileRequests = compile_requests,
+    ) -> None:
         """Compile the model.
 
         Args:
-            bundle: A verified bundle that carries the OpenVINO files.
+            bundle: A verified bundle that has the OpenVINO files.
             device: OpenVINO's name: ``CPU``, ``GPU``, ``NPU``, ``AUTO``.
-            streams: Inferences in flight; on a CPU each takes one thread.
-            max_batch: Most crops the batcher should hand over at once.
-            precision: ``auto`` (the fastest the device has: bfloat16 on newer CPUs) or ``f32``.
+            streams: Number of inferences at the same time; on a CPU each takes one thread.
+            max_batch: Largest number of crops that the batcher should pass at once.
+            precision: ``auto`` (the fastest of the device: bfloat16 on newer CPUs) or ``f32``.
+            compile_requests: Makes the requests; tests pass their own.
 
         Raises:
             BundleError: The files are missing or cannot be compiled for the device.
         """
-        self._manifest = bundle.manifest
-        self._device = device
-        self._max_batch = max_batch
-        compiled = _compile(bundle, device, streams, precision)
-        self._requests = [_Request(compiled) for _ in range(max(1, streams))]
-
-    @property
-    def name(self) -> str:
-        """Name of the model."""
-        return self._manifest.name
-
-    @property
-    def version(self) -> str:
-        """Version of the model."""
-        return self._manifest.version
-
-    @property
-    def backend(self) -> str:
-        """``openvino:<device>``."""
-        return f"openvino:{self._device}"
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Label of each probability."""
-        return self._manifest.labels
-
-    @property
-    def alignment_id(self) -> str:
-        """Geometry that crops must have."""
-        return self._manifest.alignment
-
-    @property
-    def max_batch(self) -> int:
-        """Most crops worth handing over at once."""
-        return self._max_batch
+        super().__init__(manifest=bundle.manifest, backend=f"openvino:{device}", max_batch=max_batch)
+        self._requests = compile_requests(bundle, device, streams, precision)
 
     def classify(self, crops: Crops) -> Probabilities:
         """Return (n, 7) float32 for (n, 48, 48) uint8; see ``Classifier.classify``."""
@@ -88,11 +126,11 @@ class OpenVinoClassifier:
         return rows
 
     def warm_up(self) -> None:
-        """Run one blank crop on every stream."""
-        self.classify(np.zeros((len(self._requests), CROP_PX, CROP_PX), np.uint8))
+        """Run one black crop on every stream."""
+        self.classify(np.zeros((len(self._requests), FACE_SIZE_PX, FACE_SIZE_PX), np.uint8))
 
     def close(self) -> None:
-        """Drop the compiled model."""
+        """Free the compiled model."""
         self._requests = []
 
     def _run(self, crops: Crops, rows: Probabilities) -> None:
@@ -103,43 +141,14 @@ class OpenVinoClassifier:
             row[:] = request.wait()
 
 
-class _Request:
-    """One infer request with its own input and output memory."""
-
-    def __init__(self, compiled: openvino.CompiledModel) -> None:
-        self._request = compiled.create_infer_request()
-        self._input = self._request.get_input_tensor().data.reshape(CROP_PX, CROP_PX)
-        self._output: Probabilities = self._request.get_output_tensor().data[0]
-
-    def start(self, crop: Crops) -> None:
-        """Copy a (48, 48) crop in and begin; the GIL is free while it computes."""
-        self._input[:] = crop
-        self._request.start_async()
-
-    def wait(self) -> Probabilities:
-        """Return the (7,) result, valid until the next start."""
-        self._request.wait()
-        return self._output
-
-
-def _compile(bundle: Bundle, device: str, streams: int, precision: str) -> openvino.CompiledModel:
-    xml = bundle.file(OPENVINO_XML)
-    bundle.file(OPENVINO_BIN)
-    config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+def _properties(device: str, streams: int, precision: str) -> dict[str, Any]:
+    properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
     if device == "CPU":
-        # Unpinned: a pinned thread would wait for its core while a detection worker is on it and another core is free.
-        config |= {"INFERENCE_NUM_THREADS": streams, "NUM_STREAMS": str(streams), "ENABLE_CPU_PINNING": False}
+        # Not pinned: a pinned thread would wait for its core while a detection worker uses it and another core is free.
+        properties |= {"INFERENCE_NUM_THREADS": streams, "NUM_STREAMS": str(streams), "ENABLE_CPU_PINNING": False}
     if precision != "auto":
-        config["INFERENCE_PRECISION_HINT"] = precision
-    try:
-        core = openvino.Core()
-        model = core.read_model(xml)
-        model.reshape([1, CROP_PX, CROP_PX, 1])
-        compiled = core.compile_model(model, device, config)
-        _check_signature(compiled, len(bundle.manifest.labels))
-    except RuntimeError as exc:
-        raise BundleError(f"model {xml}: OpenVINO cannot load it on {device}: {_first_line(exc)}") from exc
-    return compiled
+        properties["INFERENCE_PRECISION_HINT"] = precision
+    return properties
 
 
 def _check_signature(compiled: openvino.CompiledModel, classes: int) -> None:
@@ -152,10 +161,5 @@ def _check_signature(compiled: openvino.CompiledModel, classes: int) -> None:
 def _translate(exc: BaseException) -> ModelError:
     text = str(exc).lower()
     if isinstance(exc, MemoryError) or any(sign in text for sign in _MEMORY_SIGNS):
-        return ClassifierMemoryError(f"the device ran out of memory: {_first_line(exc)}")
-    return ModelError(f"OpenVINO failed: {_first_line(exc)}")
-
-
-def _first_line(exc: BaseException) -> str:
-    lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
-    return lines[-1] if lines else type(exc).__name__
+        return ClassifierMemoryError(f"the device ran out of memory: {last_line(exc)}")
+    return ModelError(f"OpenVINO failed: {last_line(exc)}")

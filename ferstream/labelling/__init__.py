@@ -1,1 +1,1 @@
-"""The label of a track: its probabilities smoothed over time."""
+"""Labels of faces and tracks: probabilities averaged over media time."""

@@ -1,7 +1,7 @@
-"""What a track resembles: its probabilities averaged over the last moments of media time.
+"""The smoothed label of a track: its probabilities averaged over media time.
 
-The average is exponential in probability space with a time constant, not a count of frames, so a
-camera analysed at 5 frames a second and one at 25 settle equally fast. One thread per camera.
+The average is exponential, with a time constant in seconds rather than a number of frames, so that labels
+change equally fast at 5 and at 25 frames per second. Called by the inference thread.
 """
 
 from __future__ import annotations
@@ -18,37 +18,45 @@ from ferstream.domain.frame import FrameInfo
 from ferstream.domain.track import Track, TrackedFace, TrackedFrame
 
 _NS_PER_S = 1_000_000_000
-_NOTHING = Verdict(UNKNOWN, 0.0)
+_NO_VERDICT = Verdict(UNKNOWN, 0.0)
 Probabilities = Sequence[float]
 
 
 @dataclass(slots=True)
-class _Memory:
-    """What is kept of one living track."""
+class _History:
+    """State of one track that has not ended.
+
+    Attributes:
+        average: Averaged probabilities in LABELS order; None before the first one.
+        averaged_ns: Media time of the last probabilities in ``average``.
+        smoothed: Smoothed label of the last frame.
+        label_counts: Number of frames per smoothed label.
+        last: The face and its labels in the last frame.
+    """
 
     average: list[float] | None = None
     averaged_ns: int = 0
-    smoothed: Verdict = _NOTHING
-    seen: Counter[str] = field(default_factory=Counter)
+    smoothed: Verdict = _NO_VERDICT
+    label_counts: Counter[str] = field(default_factory=Counter)
     last: tuple[Face, Emotion] | None = None
 
 
 class SmoothingLabeller:
-    """Labels the faces of one camera; see ``Labeller``."""
+    """Labels the faces and tracks of one camera; see ``Labeller``."""
 
     def __init__(
         self, *, time_constant_s: float = 0.5, min_confidence: float = 0.0, switch_margin: float = 0.05, forget_s: float = 2.0
     ) -> None:
-        """Start with no memory.
+        """Start with no tracks.
 
         Args:
-            time_constant_s: Media time in which the weight of an observation falls to 1/e; 0 turns smoothing off.
-            min_confidence: Least probability, 0..1, of a verdict, of a face as of a track; below it the label is ``unknown``.
-            switch_margin: How far another class must lead the present one, 0..1, to take the smoothed label over.
-            forget_s: Media time without a judged face after which the smoothed label is ``unknown`` again.
+            time_constant_s: Seconds of media time after which the weight of a frame has fallen to 1/e; 0 turns smoothing off.
+            min_confidence: Lowest probability, 0..1, of a label of a face or track; below it the label is ``unknown``.
+            switch_margin: How much more probable, 0..1, another class must be for the smoothed label to change to it.
+            forget_s: Seconds of media time without a classified face of good quality after which the smoothed label is ``unknown``.
 
         Raises:
-            ValueError: A value is out of its range.
+            ValueError: A value is outside its range.
         """
         if time_constant_s < 0 or forget_s < 0 or not 0 <= min_confidence <= 1 or not 0 <= switch_margin <= 1:
             raise ValueError("time_constant_s and forget_s must be >= 0, min_confidence and switch_margin within 0..1")
@@ -56,18 +64,18 @@ class SmoothingLabeller:
         self._forget_ns = round(forget_s * _NS_PER_S)
         self._min_confidence = min_confidence
         self._switch_margin = switch_margin
-        self._memories: dict[str, _Memory] = {}
+        self._histories: dict[str, _History] = {}
 
     @property
     def tracks(self) -> int:
-        """Number of living tracks that memory is kept for."""
-        return len(self._memories)
+        """Number of tracks that have not ended."""
+        return len(self._histories)
 
     def label(self, frame: TrackedFrame, probabilities: Sequence[Probabilities | None]) -> LabelledFrame:
         """Label every face of the next frame; see ``Labeller.label``.
 
         Raises:
-            ValueError: Not one entry per face, or an entry has not seven values.
+            ValueError: There is not one entry per face, or an entry does not have seven values.
         """
         if len(probabilities) != len(frame.faces):
             raise ValueError(f"expected probabilities of {len(frame.faces)} faces, got {len(probabilities)}")
@@ -83,53 +91,53 @@ class SmoothingLabeller:
 
     def _observe(self, info: FrameInfo, tracked: TrackedFace, given: Probabilities | None) -> tuple[FaceEvent, list[TrackEvent]]:
         track = tracked.track
-        memory = self._memories.get(track.id)
-        is_new = memory is None
-        if memory is None:
-            memory = self._memories[track.id] = _Memory()
-        before = memory.smoothed.label
-        emotion = self._judge(memory, info.media_time_ns, tracked.face.abstained, given)
-        memory.seen[memory.smoothed.label] += 1
-        memory.last = (tracked.face.face, emotion)
+        history = self._histories.get(track.id)
+        is_new = history is None
+        if history is None:
+            history = self._histories[track.id] = _History()
+        before = history.smoothed.label
+        emotion = self._emotion(history, info.media_time_ns, tracked.face.abstained, given)
+        history.label_counts[history.smoothed.label] += 1
+        history.last = (tracked.face.face, emotion)
         event = FaceEvent(info=info, track=track, face=tracked.face.face, emotion=emotion)
-        return event, _changes(info, track, memory, before, is_new=is_new)
+        return event, _changes(info, track, history, before, is_new=is_new)
 
-    def _judge(self, memory: _Memory, now_ns: int, abstained: Abstained | None, given: Probabilities | None) -> Emotion:
-        verdict = _NOTHING if given is None else _best(given)
+    def _emotion(self, history: _History, now_ns: int, abstained: Abstained | None, given: Probabilities | None) -> Emotion:
+        verdict = _NO_VERDICT if given is None else _best(given)
         if given is not None and abstained is None:
-            self._average(memory, now_ns, given)
+            self._average(history, now_ns, given)
             if verdict.confidence < self._min_confidence:
                 abstained = Abstained.LOW_CONFIDENCE
-        memory.smoothed = self._smoothed(memory, now_ns)
+        history.smoothed = self._smoothed(history, now_ns)
         if given is None or abstained is not None:
             verdict = Verdict(UNKNOWN, verdict.confidence)
-        return Emotion(verdict, memory.smoothed, None if given is None else tuple(map(float, given)), abstained)
+        return Emotion(verdict, history.smoothed, None if given is None else tuple(map(float, given)), abstained)
 
-    def _average(self, memory: _Memory, now_ns: int, given: Probabilities) -> None:
-        if memory.average is None or self._time_constant_ns == 0 or now_ns - memory.averaged_ns > self._forget_ns:
-            memory.average = list(map(float, given))
+    def _average(self, history: _History, now_ns: int, given: Probabilities) -> None:
+        if history.average is None or self._time_constant_ns == 0 or now_ns - history.averaged_ns > self._forget_ns:
+            history.average = list(map(float, given))
         else:
-            weight = -math.expm1((memory.averaged_ns - now_ns) / self._time_constant_ns)
-            memory.average = [old + weight * (new - old) for old, new in zip(memory.average, given, strict=True)]
-        memory.averaged_ns = now_ns
+            weight = -math.expm1((history.averaged_ns - now_ns) / self._time_constant_ns)
+            history.average = [old + weight * (new - old) for old, new in zip(history.average, given, strict=True)]
+        history.averaged_ns = now_ns
 
-    def _smoothed(self, memory: _Memory, now_ns: int) -> Verdict:
-        if memory.average is None or now_ns - memory.averaged_ns > self._forget_ns:
-            return _NOTHING
-        best = _best(memory.average)
-        if memory.smoothed.label in LABELS:
-            kept = memory.average[LABELS.index(memory.smoothed.label)]
+    def _smoothed(self, history: _History, now_ns: int) -> Verdict:
+        if history.average is None or now_ns - history.averaged_ns > self._forget_ns:
+            return _NO_VERDICT
+        best = _best(history.average)
+        if history.smoothed.label in LABELS:
+            kept = history.average[LABELS.index(history.smoothed.label)]
             if best.confidence - kept < self._switch_margin:
-                best = Verdict(memory.smoothed.label, kept)
+                best = Verdict(history.smoothed.label, kept)
         return best if best.confidence >= self._min_confidence else Verdict(UNKNOWN, best.confidence)
 
     def _end(self, info: FrameInfo, track: Track, faces: list[FaceEvent], changes: list[TrackEvent]) -> None:
-        memory = self._memories.pop(track.id, None)
-        if memory is None or memory.last is None:
+        history = self._histories.pop(track.id, None)
+        if history is None or history.last is None:
             return
-        face, emotion = memory.last
+        face, emotion = history.last
         faces.append(FaceEvent(info=info, track=track, face=face, emotion=emotion))
-        changes.append(_change(info, track, TrackChange.LEFT, memory, None))
+        changes.append(_change(info, track, TrackChange.LEFT, history, None))
 
 
 def _best(probabilities: Probabilities) -> Verdict:
@@ -140,15 +148,15 @@ def _best(probabilities: Probabilities) -> Verdict:
     return Verdict(LABELS[index], float(probabilities[index]))
 
 
-def _changes(info: FrameInfo, track: Track, memory: _Memory, before: str, *, is_new: bool) -> list[TrackEvent]:
+def _changes(info: FrameInfo, track: Track, history: _History, before: str, *, is_new: bool) -> list[TrackEvent]:
     if is_new:
-        return [_change(info, track, TrackChange.APPEARED, memory, None)]
-    if memory.smoothed.label != before:
-        return [_change(info, track, TrackChange.CHANGED, memory, before)]
+        return [_change(info, track, TrackChange.APPEARED, history, None)]
+    if history.smoothed.label != before:
+        return [_change(info, track, TrackChange.CHANGED, history, before)]
     return []
 
 
-def _change(info: FrameInfo, track: Track, change: TrackChange, memory: _Memory, previous: str | None) -> TrackEvent:
-    total = memory.seen.total()
-    shares = {label: memory.seen[label] / total for label in (*LABELS, UNKNOWN) if memory.seen[label]}
-    return TrackEvent(info, track, change, memory.smoothed, previous, dwell_ns=track.age_ns, shares=shares)
+def _change(info: FrameInfo, track: Track, change: TrackChange, history: _History, previous: str | None) -> TrackEvent:
+    total = history.label_counts.total()
+    shares = {label: history.label_counts[label] / total for label in (*LABELS, UNKNOWN) if history.label_counts[label]}
+    return TrackEvent(info, track, change, history.smoothed, previous, dwell_ns=track.age_ns, shares=shares)

@@ -1,4 +1,4 @@
-"""The networks of a pipeline, loaded once and shared by everything that looks at faces."""
+"""The two models of a pipeline, loaded once and shared by its workers: face detector and expression classifier."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from dataclasses import dataclass
 
 import cv2
 
-from ferstream.detection.detector import Detector
+from ferstream.detection.detector import Detector, DetectorLimits, DetectorModel
+from ferstream.detection.factory import load_detector
 from ferstream.detection.mask import Polygon, PrivacyMask
 from ferstream.detection.prepare import FacePreparer
 from ferstream.detection.quality import QualityLimits
-from ferstream.detection.weights import find_weights
-from ferstream.detection.yunet import Limits, YuNetModel
 from ferstream.domain.face import DetectedFrame
 from ferstream.domain.frame import Frame, detection_size
 from ferstream.inference.alignment import ALIGNMENTS
 from ferstream.inference.backends import open_classifier
+from ferstream.inference.batch_classifier import BatchClassifier
 from ferstream.inference.bundle import load_bundle
 from ferstream.inference.classifier import Classifier
-from ferstream.inference.stage import Classification
 from ferstream.runtime.observer import Observer
+
+SMALLEST_FACE_PX = 16.0
+"""Shorter side of a face in source pixels below which the landmarks of the detector are noise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +31,12 @@ class DetectionPlan:
     """How faces are found.
 
     Attributes:
-        weights: A YuNet file, None for the packaged one.
-        device: OpenVINO device or ``auto``.
-        score: Least detector confidence, 0..1.
-        min_face_px: Smaller faces (shorter side, source pixels) are not judged.
-        workers: Detection threads.
-        width: Wanted longer side of the picture the detector sees; its graph for 16:9 is compiled while loading.
+        weights: Name of a detector or file of YuNet weights, as ``load_detector`` takes it; None for YuNet with its own weights.
+        device: OpenVINO's name of the device, or ``auto``.
+        score: Lowest detector confidence, 0..1.
+        min_face_px: Smaller faces (shorter side, source pixels) are labelled ``unknown``.
+        workers: Number of detection threads.
+        width: Longer side of the detection image in pixels; the size for 16:9 is prepared while loading.
     """
 
     weights: str | None = None
@@ -51,11 +53,11 @@ class InferencePlan:
 
     Attributes:
         model: Name, name/version or folder of a bundle.
-        backend: auto, openvino or keras.
-        device: OpenVINO device or ``auto``.
-        max_batch: Faces per call.
-        threads: Classifier threads.
-        deterministic: Results must not depend on how faces were batched.
+        backend: ``auto``, ``openvino`` or ``keras``.
+        device: OpenVINO's name of the device, or ``auto``.
+        max_batch: Largest number of faces per call.
+        threads: Number of CPU threads of the classifier.
+        deterministic: Whether results must not depend on how faces were batched.
     """
 
     model: str = "emotion-edge"
@@ -67,81 +69,71 @@ class InferencePlan:
 
 
 class FaceFinder:
-    """One detection worker's eyes: mask, find, judge, cut. One thread."""
+    """Finds the faces of frames for one detection worker: masks, detection, quality, crops."""
 
     def __init__(self, *, detector: Detector, preparer: Callable[[str], FacePreparer]) -> None:
+        """Keep the parts.
+
+        Args:
+            detector: The worker's own detector.
+            preparer: Returns the preparer of a camera, given by its name.
+        """
         self._detector, self._preparer = detector, preparer
 
     def __call__(self, frame: Frame) -> DetectedFrame:
-        """Find the faces of one frame and cut them out of its full-size grey plane."""
+        """Find the faces of one frame and cut them from its full-size grey plane."""
         info = frame.info
         preparer = self._preparer(info.camera)
-        preparer.paint(frame)
+        preparer.apply_masks(frame)
         faces = self._detector.detect(frame.detection_image, width=info.width, height=info.height)
         return preparer.prepare(frame, faces)
 
 
 class Models:
-    """Detector weights and classifier, loaded and warm."""
+    """The loaded detector and classifier."""
 
     def __init__(self, *, detection: DetectionPlan, inference: InferencePlan) -> None:
-        """Load both networks, side by side.
+        """Load both models in parallel, and warm them up.
+
+        Args:
+            detection: How faces are found.
+            inference: How crops are classified.
 
         Raises:
             ModelError: One of them cannot be used.
         """
-        cv2.setNumThreads(1)  # the pipeline's own threads fill the cores; OpenCV's pool would only get in their way
+        cv2.setNumThreads(1)  # the pipeline's own threads use all cores; OpenCV's thread pool would compete with them
         self._detection = detection
         with ThreadPoolExecutor(max_workers=2) as pool:
-            yunet = pool.submit(self._load_detector)
-            self.classifier: Classifier = self._load_classifier(inference)
-            self._yunet = yunet.result()
+            detector_model = pool.submit(_load_detector, detection)
+            self.classifier = _load_classifier(inference)
+            self._detector_model = detector_model.result()
         self._limits = QualityLimits(min_face_px=detection.min_face_px)
         self._preparers: dict[str, FacePreparer] = {}
         self._detectors: list[Detector] = []
 
-    def _load_detector(self) -> YuNetModel:
-        plan = self._detection
-        model = YuNetModel(weights=find_weights(plan.weights), device=plan.device, workers=plan.workers)
-        # Most cameras are 16:9. Compiled now, beside the classifier, it does not make their first frames wait and grow stale.
-        model.request(*detection_size(1920, 1080, plan.width))
-        return model
-
-    @staticmethod
-    def _load_classifier(plan: InferencePlan) -> Classifier:
-        classifier = open_classifier(
-            load_bundle(plan.model),
-            backend=plan.backend,
-            device=plan.device,
-            threads=plan.threads,
-            max_batch=plan.max_batch,
-            deterministic=plan.deterministic,
-        )
-        classifier.warm_up()
-        return classifier
-
     def set_masks(self, camera: str, polygons: Sequence[Polygon]) -> None:
-        """Set what is never analysed in a camera's picture; before its first frame.
+        """Set the privacy masks of a camera; call it before the first frame of the camera.
 
         Raises:
-            ConfigError: A polygon is none.
+            ConfigError: A polygon is not valid.
         """
         self._preparers[camera] = FacePreparer(
             align=ALIGNMENTS[self.classifier.alignment_id], limits=self._limits, mask=PrivacyMask(polygons)
         )
 
     def finders(self) -> list[FaceFinder]:
-        """Make one finder per detection worker."""
+        """Make one face finder per detection worker."""
         plan = self._detection
-        # Small faces are found and then labelled unknown, so the detector's own limit is only a floor against noise.
-        limits = Limits(score=plan.score, min_face_px=min(plan.min_face_px, SMALLEST_FACE_PX))
-        detectors = [self._yunet.new_detector(limits) for _ in range(plan.workers)]
+        # The detector returns small faces too, which are then labelled unknown; its own limit only excludes noise.
+        limits = DetectorLimits(score=plan.score, min_face_px=min(plan.min_face_px, SMALLEST_FACE_PX))
+        detectors = [self._detector_model.new_detector(limits) for _ in range(plan.workers)]
         self._detectors.extend(detectors)
         return [FaceFinder(detector=detector, preparer=self._preparer) for detector in detectors]
 
-    def classification(self, *, max_batch: int, observer: Observer) -> Classification:
-        """Make the function that classifies any number of crops."""
-        return Classification(self.classifier, max_batch=max_batch, observer=observer)
+    def classification(self, *, max_batch: int, observer: Observer) -> BatchClassifier:
+        """Make the function that classifies any number of crops, ``max_batch`` at a time."""
+        return BatchClassifier(self.classifier, max_batch=max_batch, observer=observer)
 
     def _preparer(self, camera: str) -> FacePreparer:
         preparer = self._preparers.get(camera)
@@ -151,11 +143,28 @@ class Models:
         return preparer
 
     def close(self) -> None:
-        """Free the networks."""
+        """Free both models and all detectors."""
         for detector in self._detectors:
             detector.close()
+        self._detector_model.close()
         self.classifier.close()
 
 
-SMALLEST_FACE_PX = 16.0
-"""Below this the detector's landmarks are noise."""
+def _load_detector(plan: DetectionPlan) -> DetectorModel:
+    model = load_detector(plan.weights, device=plan.device, workers=plan.workers)
+    # Most cameras are 16:9. Prepared now, in parallel with the classifier, the detector does not delay their first frames.
+    model.warm_up(*detection_size(1920, 1080, plan.width))
+    return model
+
+
+def _load_classifier(plan: InferencePlan) -> Classifier:
+    classifier = open_classifier(
+        load_bundle(plan.model),
+        backend=plan.backend,
+        device=plan.device,
+        threads=plan.threads,
+        max_batch=plan.max_batch,
+        deterministic=plan.deterministic,
+    )
+    classifier.warm_up()
+    return classifier

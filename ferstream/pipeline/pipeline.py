@@ -90,7 +90,7 @@ class Pipeline:
 
     # -- the stages ------------------------------------------------------------------------------
 
-    def _detection(self) -> Stage[detection.Ticket, DetectedFrame | EndOfStream | None]:
+    def _detection(self) -> Stage[detection.NumberedFrame, DetectedFrame | EndOfStream | None]:
         self._ordered = ordered = detection.InOrder(
             emit=lambda item: self._hand_over(detection.NAME, self._detected.put, (item,)), lanes=self._frames
         )
@@ -99,9 +99,9 @@ class Pipeline:
             for find in self._components.finders
         ]
 
-        def failed(ticket: detection.Ticket, exc: BaseException) -> None:
-            self._failed(detection.NAME, (ticket[2],), exc)
-            ordered.skip(ticket)
+        def failed(numbered: detection.NumberedFrame, exc: BaseException) -> None:
+            self._failed(detection.NAME, (numbered[2],), exc)
+            ordered.skip(numbered)
 
         hooks = StageHooks(take=ordered.take, emit=ordered.put, on_failed=failed, on_end=self._detected.close, on_fatal=self.fatal.report)
         return Stage(name=detection.NAME, handlers=handlers, hooks=hooks, observer=self.counters)

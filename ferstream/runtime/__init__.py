@@ -1,1 +1,1 @@
-"""Generic concurrency: channels, stages, supervision, waiting. Knows nothing of faces."""
+"""Threads, queues, stages, counters and clocks that know nothing about faces or cameras."""

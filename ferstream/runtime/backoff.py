@@ -1,8 +1,8 @@
-"""Growing, jittered waits between attempts; a stop interrupts them.
+"""Growing, randomised delays between attempts; a stop event interrupts them.
 
-"Full jitter" (a uniform draw below the growing cap) keeps many clients of one server out of
-lockstep: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015. A floor
-keeps the shortest draw from becoming a busy loop.
+A delay is drawn uniformly between the floor and a ceiling that grows with every failure ("full jitter"),
+so that many clients of one server do not retry at the same moments: M. Brooker, "Exponential Backoff And
+Jitter", AWS Architecture Blog, 2015. The floor prevents busy loops.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import threading
 
 
 class Backoff:
-    """Waits of one client, from ``floor_s`` up to ``cap_s``."""
+    """Delays of one client; used by one thread."""
 
     def __init__(
         self,
@@ -23,6 +23,18 @@ class Backoff:
         healthy_after_s: float = 60.0,
         rng: random.Random | None = None,
     ) -> None:
+        """Start without failures.
+
+        Args:
+            floor_s: Shortest delay in seconds.
+            cap_s: Longest delay in seconds.
+            factor: Growth of the ceiling per failure.
+            healthy_after_s: Seconds that an attempt must have worked for ``succeeded`` to reset the failures.
+            rng: Source of the random draws; None for a new one.
+
+        Raises:
+            ValueError: Not ``0 < floor_s <= cap_s``, or ``factor`` is below 1.
+        """
         if not 0 < floor_s <= cap_s or factor < 1:
             raise ValueError(f"want 0 < floor_s <= cap_s and factor >= 1, got {floor_s}, {cap_s}, {factor}")
         self._floor_s, self._cap_s, self._factor = floor_s, cap_s, factor
@@ -32,20 +44,20 @@ class Backoff:
 
     @property
     def failures(self) -> int:
-        """Failures since the last reset."""
+        """Number of failures since the last reset."""
         return self._failures
 
     def next_s(self) -> float:
-        """Seconds to wait before the next attempt; each call counts as one more failure."""
+        """Return the delay in seconds before the next attempt; each call counts as one failure."""
         ceiling = min(self._cap_s, self._floor_s * self._factor ** min(self._failures + 1, 64))
         self._failures += 1
         return self._rng.uniform(self._floor_s, max(self._floor_s, ceiling))
 
     def succeeded(self, healthy_s: float) -> None:
-        """Start small again if the attempt stayed healthy for long enough."""
+        """Reset the failures if the attempt worked for at least ``healthy_after_s`` seconds."""
         if healthy_s >= self._healthy_after_s:
             self._failures = 0
 
     def wait(self, stop: threading.Event) -> bool:
-        """Wait the next delay; True if ``stop`` ended it."""
+        """Wait for the next delay; return True if ``stop`` was set."""
         return stop.wait(self.next_s())

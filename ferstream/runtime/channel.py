@@ -1,14 +1,13 @@
-"""Bounded, closable hand-over of items between threads.
+"""Bounded, closable queues between threads.
 
-``Lanes`` is many queues with one reader side: each producer has its own lane with its own
-capacity and overflow policy, readers take round robin, so that one busy camera cannot starve
-another. ``Channel`` is the case of one lane. Iteration ends when everything is closed and
-drained: no sentinel objects. Any thread may call any method.
+``Lanes`` holds one bounded queue per producer and is read by any number of threads. Readers take from
+the lanes in round robin, so that one busy camera cannot starve another. ``Channel`` is a queue with a
+single lane. Reading ends with ``ClosedError`` when everything is closed and empty; there are no
+sentinel objects. Any thread may call any method.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -16,104 +15,99 @@ from enum import Enum
 from typing import Generic, TypeVar
 
 from ferstream.errors import ClosedError
+from ferstream.runtime.lane_queue import LaneQueue, Readers
 
 T = TypeVar("T")
 
 
 class Overflow(Enum):
-    """What a full lane does with the next item."""
+    """What ``Lane.put`` does when the lane is full."""
 
     BLOCK = "block"
-    """The producer waits: nothing is lost (recordings)."""
+    """The producer waits for room, so nothing is lost (recordings)."""
     DROP_OLDEST = "drop_oldest"
-    """The oldest waiting item gives way: the freshest wins (live)."""
+    """The oldest waiting item is dropped, so readers get the newest (live cameras)."""
 
 
 class Lane(Generic[T]):
-    """One producer's queue inside ``Lanes``; made by ``Lanes.open``."""
+    """The producer's end of one queue in ``Lanes``; made by ``Lanes.open``."""
 
-    def __init__(
-        self,
-        owner: Lanes[T],
-        key: str,
-        capacity: int,
-        overflow: Overflow,
-        on_drop: Callable[[T], None] | None,
-        keep: Callable[[T], bool] | None,
-    ) -> None:
-        if capacity < 1:
-            raise ValueError(f"want capacity >= 1, got {capacity}")
-        self.key, self.capacity = key, capacity
-        self._owner, self._overflow, self._on_drop, self._keep = owner, overflow, on_drop, keep
-        self._items: deque[T] = deque()
-        self._closed = False
-        self._not_full = threading.Condition(owner._lock)
+    def __init__(self, queue: LaneQueue[T], on_drop: Callable[[T], None] | None) -> None:
+        self.key, self.capacity = queue.key, queue.capacity
+        self._queue, self._lock, self._not_empty = queue, queue.readers.lock, queue.readers.not_empty
+        self._on_drop = on_drop
+
+    @property
+    def blocked(self) -> int:
+        """Number of threads that wait for room in ``put``, or for the last item to be taken in ``drain``."""
+        with self._lock:
+            return self._queue.blocked
 
     def put(self, item: T) -> None:
-        """Hand over one item; a full lane waits or drops its oldest, as its policy says.
+        """Append one item; a full lane waits or drops its oldest item, as its overflow policy says.
 
         Raises:
             ClosedError: The lane is closed, or was closed while waiting.
         """
+        queue = self._queue
         dropped: list[T] = []
-        with self._owner._lock:
-            while not self._closed and len(self._items) >= self.capacity:
-                if self._overflow is Overflow.DROP_OLDEST:
-                    dropped.append(self._give_way())
+        with self._lock:
+            while not queue.closed and queue.is_full():
+                if queue.drops:
+                    dropped.append(queue.drop_oldest())
                 else:
-                    self._not_full.wait()
-            if self._closed:
+                    queue.wait_not_full()
+            if queue.closed:
                 raise ClosedError(f"lane {self.key!r} is closed")
-            self._items.append(item)
-            self._owner._not_empty.notify()
+            queue.items.append(item)
+            self._not_empty.notify()
         if self._on_drop is not None:
             for lost in dropped:
                 self._on_drop(lost)
 
-    def _give_way(self) -> T:
-        place = 0
-        if self._keep is not None:
-            place = next((place for place, item in enumerate(self._items) if not self._keep(item)), 0)
-        item = self._items[place]
-        del self._items[place]
-        return item
-
     def close(self) -> None:
-        """No more items; what waits can still be read. More than once is fine."""
-        with self._owner._lock:
-            self._closed = True
-            self._not_full.notify_all()
-            self._owner._not_empty.notify_all()
+        """Refuse further items; waiting items can still be taken. May be called again."""
+        with self._lock:
+            self._queue.close()
 
     def drain(self, timeout_s: float) -> bool:
-        """Close, and wait until what waits was taken; True if it was. Then the key can be opened again."""
-        self.close()
-        with self._owner._lock:
-            return self._not_full.wait_for(lambda: not self._items, timeout_s)
+        """Close, and wait until readers have taken the waiting items. Then the key can be opened again.
+
+        Args:
+            timeout_s: Longest wait in seconds.
+
+        Returns:
+            Whether the lane is empty.
+        """
+        deadline = time.monotonic() + timeout_s
+        with self._lock:
+            self._queue.close()
+            while self._queue.items:
+                left_s = deadline - time.monotonic()
+                if left_s <= 0:
+                    return False
+                self._queue.wait_not_full(left_s)
+            return True
 
     def abandon(self) -> list[T]:
-        """Close and take away what waits, to be counted by the caller. Then the key can be opened again."""
-        self.close()
-        with self._owner._lock:
-            rest = list(self._items)
-            self._items.clear()
-            self._not_full.notify_all()
-            return rest
+        """Close, and remove and return the waiting items, so that the caller can count them. Then the key can be opened again."""
+        with self._lock:
+            return self._queue.abandon()
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self._queue.items)
 
 
 class Lanes(Generic[T]):
-    """Many bounded lanes, one reading side; readers are any number of threads."""
+    """Many bounded lanes with one reading side; readers are any number of threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._not_empty = threading.Condition(self._lock)
-        self._lanes: dict[str, Lane[T]] = {}
-        self._tickets: dict[str, int] = {}
-        self._turn: deque[str] = deque()
-        self._closed = False
+        self._readers = Readers()
+        self._lock, self._not_empty = self._readers.lock, self._readers.not_empty
+        self._queues: dict[str, LaneQueue[T]] = {}
+        self._taken: dict[str, int] = {}
+        self._round_robin: deque[str] = deque()
+        self._sealed = False
 
     def open(
         self,
@@ -127,105 +121,117 @@ class Lanes(Generic[T]):
         """Add a lane.
 
         Args:
-            key: Its name, for ``take``.
-            capacity: Items that may wait.
-            overflow: What a full lane does.
-            on_drop: Told of each item that gave way, by the producer's thread and outside the lock.
-            keep: Items that give way only when there are no others.
+            key: Name of the lane, returned by ``take``.
+            capacity: Most items that wait.
+            overflow: What ``put`` does when the lane is full.
+            on_drop: Called with each item dropped by ``DROP_OLDEST``, in the producer's thread and outside the lock.
+            keep: Selects items that are dropped only when there are no others.
 
         Raises:
-            ClosedError: ``close`` was called.
-            ValueError: ``key`` is in use by a lane that is not closed and drained.
+            ClosedError: ``close`` or ``seal`` was called.
+            ValueError: ``capacity`` is below 1, or a lane with this key is not yet closed and empty.
         """
-        lane = Lane(self, key, capacity, overflow, on_drop, keep)
+        if capacity < 1:
+            raise ValueError(f"want capacity >= 1, got {capacity}")
+        queue = LaneQueue(self._readers, key, capacity=capacity, drops=overflow is Overflow.DROP_OLDEST, keep=keep)
         with self._lock:
-            if self._closed:
+            if self._sealed:
                 raise ClosedError("no lane can be added to closed lanes")
-            before = self._lanes.get(key)
-            if before is not None:
-                if before._items or not before._closed:
+            previous = self._queues.get(key)
+            if previous is not None:
+                if previous.items or not previous.closed:
                     raise ValueError(f"lane {key!r} is in use")
-                self._forget(before)
-            self._lanes[key] = lane
-            self._turn.append(key)
-        return lane
+                self._remove(previous)
+            self._queues[key] = queue
+            self._round_robin.append(key)
+        return Lane(queue, on_drop)
 
     def take(self, timeout_s: float | None = None) -> tuple[str, int, T]:
-        """Wait for the next item: its lane's key, its number among all items of that key from 0, and the item.
+        """Wait for the next item.
 
-        The numbers go on when a key is opened again, so that whoever restores the order need not know.
+        Args:
+            timeout_s: Longest wait in seconds; None waits without a limit.
+
+        Returns:
+            The key of the lane, the number of the item within that key (from 0), and the item. The numbers
+            continue when a key is opened again, so that ``Reorder`` works across connections of a camera.
 
         Raises:
-            TimeoutError: Nothing came in time.
-            ClosedError: Everything is closed and drained.
+            TimeoutError: No item came in time.
+            ClosedError: Everything is closed and empty.
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         with self._lock:
             while True:
-                lane = self._ready()
-                if lane is not None:
-                    return self._pop(lane)
-                if self._closed and not self._lanes:
+                queue = self._next_ready()
+                if queue is not None:
+                    return self._pop(queue)
+                if self._sealed and not self._queues:
                     self._not_empty.notify_all()
                     raise ClosedError("closed and drained")
                 left_s = None if deadline is None else deadline - time.monotonic()
                 if left_s is not None and left_s <= 0:
                     raise TimeoutError
-                self._not_empty.wait(left_s)
+                self._readers.wait_not_empty(left_s)
 
-    def _ready(self) -> Lane[T] | None:
-        for key in list(self._turn):
-            lane = self._lanes[key]
-            if lane._items:
-                return lane
-            if lane._closed:
-                self._forget(lane)
+    def _next_ready(self) -> LaneQueue[T] | None:
+        for key in list(self._round_robin):
+            queue = self._queues[key]
+            if queue.items:
+                return queue
+            if queue.closed:
+                self._remove(queue)
         return None
 
-    def _pop(self, lane: Lane[T]) -> tuple[str, int, T]:
-        item = lane._items.popleft()
-        number = self._tickets.get(lane.key, 0)
-        self._tickets[lane.key] = number + 1
-        lane._not_full.notify()
-        self._turn.remove(lane.key)
-        self._turn.append(lane.key)
-        return lane.key, number, item
+    def _pop(self, queue: LaneQueue[T]) -> tuple[str, int, T]:
+        item = queue.items.popleft()
+        number = self._taken.get(queue.key, 0)
+        self._taken[queue.key] = number + 1
+        queue.not_full.notify()
+        self._round_robin.remove(queue.key)
+        self._round_robin.append(queue.key)
+        return queue.key, number, item
 
-    def _forget(self, lane: Lane[T]) -> None:
-        del self._lanes[lane.key]
-        self._turn.remove(lane.key)
+    def _remove(self, queue: LaneQueue[T]) -> None:
+        del self._queues[queue.key]
+        self._round_robin.remove(queue.key)
 
     def seal(self) -> None:
-        """No more lanes; readers end when those there are have been closed by their producers and drained."""
+        """Refuse further lanes. Readers end when the existing lanes are closed by their producers and empty."""
         with self._lock:
-            self._closed = True
+            self._sealed = True
             self._not_empty.notify_all()
 
     def close(self) -> None:
-        """No more lanes, and close those there are."""
+        """Refuse further lanes and close the existing ones."""
         with self._lock:
-            self._closed = True
-            lanes = list(self._lanes.values())
+            self._sealed = True
             self._not_empty.notify_all()
-        for lane in lanes:
-            lane.close()
+            for queue in self._queues.values():
+                queue.close()
 
     def abandon(self) -> list[T]:
-        """Close and take away everything that waits, to be counted by the caller."""
-        self.close()
+        """Close, and remove and return all waiting items, so that the caller can count them."""
         with self._lock:
-            lanes = list(self._lanes.values())
-        return [item for lane in lanes for item in lane.abandon()]
+            self._sealed = True
+            self._not_empty.notify_all()
+            return [item for queue in self._queues.values() for item in queue.abandon()]
 
     def __len__(self) -> int:
         with self._lock:
-            return sum(len(lane._items) for lane in self._lanes.values())
+            return sum(len(queue.items) for queue in self._queues.values())
 
     @property
     def capacity(self) -> int:
-        """Items that fit into all open lanes together."""
+        """Number of items that fit into all open lanes together."""
         with self._lock:
-            return sum(lane.capacity for lane in self._lanes.values())
+            return sum(queue.capacity for queue in self._queues.values())
+
+    @property
+    def waiting_readers(self) -> int:
+        """Number of threads that wait for an item in ``take``."""
+        with self._lock:
+            return self._readers.waiting
 
 
 class Channel(Generic[T]):
@@ -237,7 +243,7 @@ class Channel(Generic[T]):
         self.capacity = capacity
 
     def put(self, item: T) -> None:
-        """Hand over one item.
+        """Append one item; a full channel waits or drops its oldest item, as its overflow policy says.
 
         Raises:
             ClosedError: The channel is closed, or was closed while waiting.
@@ -245,21 +251,31 @@ class Channel(Generic[T]):
         self._lane.put(item)
 
     def get(self, timeout_s: float | None = None) -> T:
-        """Wait for the next item.
+        """Wait for the next item, for at most ``timeout_s`` seconds (None: without a limit).
 
         Raises:
-            TimeoutError: Nothing came in time.
-            ClosedError: Closed and drained.
+            TimeoutError: No item came in time.
+            ClosedError: The channel is closed and empty.
         """
         return self._lanes.take(timeout_s)[2]
 
     def close(self) -> None:
-        """No more items; readers drain what waits."""
+        """Refuse further items; readers still get the waiting ones."""
         self._lanes.close()
 
     def abandon(self) -> list[T]:
-        """Close and take away everything that waits."""
+        """Close, and remove and return all waiting items."""
         return self._lanes.abandon()
+
+    @property
+    def waiting_readers(self) -> int:
+        """Number of threads that wait for an item in ``get``."""
+        return self._lanes.waiting_readers
+
+    @property
+    def blocked_writers(self) -> int:
+        """Number of threads that wait for room in ``put``."""
+        return self._lane.blocked
 
     def __iter__(self) -> Iterator[T]:
         while True:

@@ -1,4 +1,4 @@
-"""The two clocks, behind one seam so that tests own time."""
+"""The two clocks of the machine behind a Protocol, so that tests can set the time."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Monotonic time for durations, UTC for payloads only."""
+    """Monotonic time for durations, UTC for payloads and metrics."""
 
     def monotonic_ns(self) -> int:
-        """Nanoseconds of a clock that never goes back."""
+        """Return nanoseconds of a clock that never goes back."""
         ...
 
     def utc_ns(self) -> int:
-        """UTC nanoseconds since the epoch; may jump."""
+        """Return UTC in nanoseconds since the epoch; may jump."""
         ...
 
 
@@ -22,9 +22,9 @@ class SystemClock:
     """The machine's clocks."""
 
     def monotonic_ns(self) -> int:
-        """Nanoseconds of a clock that never goes back."""
+        """Return nanoseconds of a clock that never goes back."""
         return time.monotonic_ns()
 
     def utc_ns(self) -> int:
-        """UTC nanoseconds since the epoch; may jump."""
+        """Return UTC in nanoseconds since the epoch; may jump."""
         return time.time_ns()

@@ -1,8 +1,8 @@
-"""The one book of account: every counter and histogram of the process.
+"""All counters and histograms of the process.
 
-Any thread writes, telemetry reads a ``Snapshot`` when it is scraped. One short lock guards the
-dictionaries (about 0.3 us a call); a single ``snapshot`` is consistent in itself, so that sums
-such as *captured = analysed + dropped + in flight* can be checked on it.
+Any thread counts; telemetry reads a ``Snapshot`` at each scrape. One lock guards the dictionaries
+(about 0.3 us a call). A snapshot is taken under that lock, so that its numbers belong to one moment and
+*captured = analysed + dropped + in flight* holds in each.
 """
 
 from __future__ import annotations
@@ -16,16 +16,22 @@ from dataclasses import dataclass
 from ferstream.runtime.clock import Clock, SystemClock
 
 DURATION_BUCKETS_S = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-"""Upper bounds of the stage histograms: a frame's work is 1 to 20 ms on the machines this is for."""
+"""Upper bounds in seconds of the stage histograms; a frame takes 1 to 20 ms of work in a stage."""
 LATENCY_BUCKETS_S = (0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0)
-"""Upper bounds of capture to publish: goals are 30 and 100 ms, the staleness budget 500 ms."""
+"""Upper bounds in seconds of the time from capture to publishing: the goals are 30 and 100 ms, the staleness budget is 500 ms."""
 BATCH_BUCKETS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-"""Upper bounds of the faces in a batch."""
+"""Upper bounds of the number of faces in a batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistogramValue:
-    """A histogram at one moment; ``counts[i]`` are observations in bucket i alone, the last one is above all bounds."""
+    """A histogram at one moment.
+
+    Attributes:
+        bounds: Upper bounds of the buckets, inclusive, ascending.
+        counts: Observations per bucket, not cumulative; one more than ``bounds``, the last is above all of them.
+        sum: Sum of the observations.
+    """
 
     bounds: tuple[float, ...]
     counts: tuple[int, ...]
@@ -48,6 +54,8 @@ class HistogramValue:
 
 
 class _Histogram:
+    """A histogram that is counted; the caller holds the lock."""
+
     __slots__ = ("bounds", "counts", "sum")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
@@ -65,7 +73,7 @@ class _Histogram:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All counts at one moment. See ``Observer`` for what each one means.
+    """All counters at one moment; ``Observer`` says what each one means.
 
     Attributes:
         frames: Frames that left a stage, by (camera, stage).
@@ -75,12 +83,12 @@ class Snapshot:
         latencies: Seconds from capture to publishing, by camera.
         batches: Faces per batch.
         events: Published face events by (camera, label).
-        beats: Monotonic nanoseconds of each stage's last sign of life.
-        beats_utc: The same in UTC seconds.
+        beats: Monotonic nanoseconds of each stage thread's last heartbeat.
+        beats_utc: The same heartbeats in UTC seconds since the epoch.
         cameras_up: Whether each camera delivers frames.
-        last_frame: UTC seconds of each camera's last captured frame.
-        reconnects: Connection attempts after the first, by (camera, reason).
-        counts: Rarer counters by (name, label).
+        last_frame: UTC seconds since the epoch of each camera's last captured frame.
+        reconnects: Connection attempts after the first one, by (camera, reason).
+        counts: Other counters by (name, label).
     """
 
     frames: Mapping[tuple[str, str], int]
@@ -98,17 +106,17 @@ class Snapshot:
     counts: Mapping[tuple[str, str], int]
 
     def in_flight(self, camera: str) -> int:
-        """Frames captured that are neither analysed nor dropped yet; 0 when the pipeline is empty, never negative."""
+        """Return the frames captured but neither published nor dropped yet; never negative, 0 when the pipeline is empty."""
         dropped = sum(n for (c, stage, _), n in self.dropped.items() if c == camera and stage != "decode")
         return self.frames.get((camera, "capture"), 0) - self.frames.get((camera, "publishing"), 0) - dropped
 
     def dropped_frames(self, camera: str | None = None) -> int:
-        """Frames dropped for any reason, decoding included, of one camera or all."""
+        """Return the frames dropped for any reason, decoding included, of one camera or of all (None)."""
         return sum(n for (c, _, _), n in self.dropped.items() if camera is None or c == camera)
 
 
 class Counters:
-    """Implements ``Observer`` by counting."""
+    """Implements ``Observer`` with counters in memory; any thread."""
 
     def __init__(self, *, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
@@ -145,17 +153,17 @@ class Counters:
                 self._faces[camera, outcome] += count
 
     def duration(self, stage: str, seconds: float) -> None:
-        """Record the work one item took."""
+        """Record the seconds of work that one item took in ``stage``."""
         with self._lock:
             self._durations[stage].observe(seconds)
 
     def latency(self, camera: str, seconds: float) -> None:
-        """Record a frame's way from capture to the sinks."""
+        """Record the seconds from a frame's capture to its hand-over to the sinks."""
         with self._lock:
             self._latencies[camera].observe(seconds)
 
     def batch(self, faces: int) -> None:
-        """Record a batch's size."""
+        """Record the number of faces of a batch."""
         with self._lock:
             self._batches.observe(faces)
 
@@ -165,30 +173,30 @@ class Counters:
             self._events[camera, emotion] += 1
 
     def beat(self, stage: str) -> None:
-        """Record a sign of life."""
+        """Record a heartbeat of ``stage``."""
         self._beats[stage] = (self._clock.monotonic_ns(), self._clock.utc_ns() / 1e9)
 
     def camera_up(self, camera: str, up: bool) -> None:
-        """Record whether a camera delivers."""
+        """Record whether a camera delivers frames."""
         with self._lock:
             self._up[camera] = up
 
     def reconnect(self, camera: str, reason: str) -> None:
-        """Count a connection attempt after the first."""
+        """Count a connection attempt after the first one."""
         with self._lock:
             self._reconnects[camera, reason] += 1
 
     def count(self, name: str, label: str = "", count: int = 1) -> None:
-        """Count something rarer."""
+        """Add ``count`` to the counter ``name`` with this label."""
         with self._lock:
             self._counts[name, label] += count
 
     def forget_stage(self, stage: str) -> None:
-        """A stage ended on purpose: its beat is not expected any more."""
+        """Forget the heartbeat of a stage that ended on purpose."""
         self._beats.pop(stage, None)
 
     def snapshot(self) -> Snapshot:
-        """Everything at this moment."""
+        """Return all counters at this moment."""
         with self._lock:
             beats = dict(self._beats)
             return Snapshot(

@@ -1,4 +1,4 @@
-"""Calls that may hang, several at once, each with a limit. What does not come back in time is left behind."""
+"""Calls that may hang, each with a time limit. A call that exceeds its limit keeps its daemon thread and is ignored."""
 
 from __future__ import annotations
 
@@ -12,10 +12,17 @@ T = TypeVar("T")
 
 
 class DeadlineCall(Generic[T]):
-    """One call on a daemon thread, so that a native call that never returns cannot keep the process from ending."""
+    """One call in a daemon thread, so that a native call that never returns cannot keep the process from ending."""
 
     def __init__(self, call: Callable[[], T], *, name: str, timeout_s: float, clock: Clock | None = None) -> None:
-        """Begin at once; ``timeout_s`` counts from here."""
+        """Start the thread.
+
+        Args:
+            call: What to run.
+            name: Name of the thread.
+            timeout_s: Seconds from now until ``result`` stops waiting.
+            clock: Measures the limit; None for the system's.
+        """
         self._call = call
         self._clock = clock or SystemClock()
         self._deadline_ns = self._clock.monotonic_ns() + int(timeout_s * 1e9)
@@ -26,11 +33,11 @@ class DeadlineCall(Generic[T]):
         self._thread.start()
 
     def result(self) -> T:
-        """Wait for the result, up to the deadline.
+        """Wait for the result until the limit.
 
         Raises:
-            TimeoutError: It did not come in time.
-            Exception: What the call raised.
+            TimeoutError: The call did not return in time.
+            BaseException: What the call raised.
         """
         left_s = (self._deadline_ns - self._clock.monotonic_ns()) / 1e9
         if not self._done.wait(max(0.0, left_s)):
@@ -42,7 +49,7 @@ class DeadlineCall(Generic[T]):
     def _run(self) -> None:
         try:
             self._value = self._call()
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 (thread boundary: ``result`` raises it)
             self._error = exc
         finally:
             self._done.set()

@@ -1,4 +1,4 @@
-"""Importing a large package without the optional parts it loads for convenience."""
+"""Imports of large packages without optional modules that they load and ferstream does not use."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def without(*modules: str) -> Iterator[None]:
-    """Make imports of ``modules`` fail with ImportError while inside, unless they are loaded already.
+    """Make imports of ``modules`` fail with ImportError inside the context, except of modules that are loaded already.
 
-    For packages that try an optional import and go on without it. What is skipped can still be
-    imported by itself later.
+    For packages that continue when an optional import fails. The modules can be imported again after the context.
     """
     skipped = [name for name in modules if name not in sys.modules]
     sys.modules.update(dict.fromkeys(skipped))  # type: ignore[arg-type]  # None is the documented way to block an import

@@ -1,8 +1,7 @@
-"""What the stages report, and the seam through which they report it.
+"""The Protocol through which stages report counts and durations.
 
-Every thread calls it on the hot path, so an implementation must be quick, must not block and
-must not raise. ``Counters`` (counters.py) is the one used in service: counters whose sums can be
-stated at any moment, and latency histograms. Telemetry reads it; nothing is counted twice.
+Every thread calls it on the hot path, so an implementation must be fast, must not block and must not
+raise. ``Counters`` (counters.py) is the implementation in service; telemetry reads it.
 """
 
 from __future__ import annotations
@@ -11,52 +10,52 @@ from typing import Protocol
 
 
 class Observer(Protocol):
-    """Receives counts and durations. ``camera`` and ``stage`` are from small fixed sets."""
+    """Receives counts and durations. Every label is from a small fixed set, because each value becomes a time series."""
 
     def frame(self, camera: str, stage: str) -> None:
-        """A frame left ``stage`` (decode, capture, detection, tracking, inference, publishing)."""
+        """Count a frame that left ``stage`` (decode, capture, detection, tracking, inference, publishing)."""
         ...
 
     def frame_dropped(self, camera: str, stage: str, reason: str, count: int = 1) -> None:
-        """Frames ended at ``stage``: overflow, stale, damaged, error, shutdown."""
+        """Count frames dropped at ``stage``; reasons: overflow, stale, damaged, error, shutdown."""
         ...
 
     def faces(self, camera: str, outcome: str, count: int) -> None:
-        """Faces: found, classified, skipped (abstained before classification), dropped."""
+        """Count faces; outcomes: found, classified, skipped (no crop was cut), dropped."""
         ...
 
     def duration(self, stage: str, seconds: float) -> None:
-        """One item took ``seconds`` of work in ``stage``; waiting excluded."""
+        """Record the seconds of work that one item took in ``stage``, without waiting."""
         ...
 
     def latency(self, camera: str, seconds: float) -> None:
-        """From capture to the hand-over to the sinks; of recordings it is the time spent in the pipeline."""
+        """Record the seconds from capture to the hand-over to the sinks; for recordings, the time in the pipeline."""
         ...
 
     def batch(self, faces: int) -> None:
-        """A batch of ``faces`` was classified."""
+        """Record that a batch of ``faces`` faces was classified."""
         ...
 
     def event(self, camera: str, emotion: str) -> None:
-        """A face event was published with this label."""
+        """Count a face event published with this label."""
         ...
 
     def beat(self, stage: str) -> None:
-        """``stage`` is alive: it finished an item, or waits for one."""
+        """Record a heartbeat: ``stage`` finished an item, or waits for one."""
         ...
 
     def forget_stage(self, stage: str) -> None:
-        """``stage`` ended on purpose: no beat is expected any more."""
+        """Forget the heartbeat of a stage that ended on purpose."""
         ...
 
     def camera_up(self, camera: str, up: bool) -> None:
-        """The source delivers frames, or not."""
+        """Record whether the source of ``camera`` delivers frames."""
         ...
 
     def reconnect(self, camera: str, reason: str) -> None:
-        """A connection attempt after the first one; ``reason`` from a small fixed set."""
+        """Count a connection attempt after the first one."""
         ...
 
     def count(self, name: str, label: str = "", count: int = 1) -> None:
-        """A rarer counter by name, e.g. ``mqtt_publish`` / ``acknowledged``, ``batch_limit_halved``."""
+        """Add ``count`` to another counter, such as ``mqtt_publish`` with label ``acknowledged``."""
         ...

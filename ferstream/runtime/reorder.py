@@ -1,7 +1,7 @@
-"""Puts the results of parallel workers back into each lane's order.
+"""Restores the order of each lane after parallel workers.
 
-``Lanes.take`` numbers the items of a lane; workers finish in any order; ``Reorder`` passes
-results on by number. While one worker is slow it holds what the others finished since.
+``Lanes.take`` numbers the items of each lane, and workers finish in any order. ``Reorder`` emits the results
+in the order of the numbers, and holds results of a lane that come before an earlier one of it. Workers call it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Reorder(Generic[T]):
-    """Calls ``emit`` in order per key, one call at a time; every number must be put or skipped exactly once."""
+    """Calls ``emit`` in the order of numbers per key, one call at a time. Each number must be put or skipped exactly once."""
 
     def __init__(self, emit: Callable[[T], None]) -> None:
         self._emit = emit
@@ -25,22 +25,22 @@ class Reorder(Generic[T]):
         self._waiting: dict[str, dict[int, tuple[T] | None]] = defaultdict(dict)
 
     def put(self, key: str, number: int, item: T) -> None:
-        """Pass on ``item`` as soon as all before it have gone."""
-        self._settle(key, number, (item,))
+        """Emit ``item`` as soon as all lower numbers of ``key`` were emitted or skipped."""
+        self._finish(key, number, (item,))
 
     def skip(self, key: str, number: int) -> None:
-        """There will be no result for ``number``."""
-        self._settle(key, number, None)
+        """Record that ``number`` has no result."""
+        self._finish(key, number, None)
 
     def abandon(self) -> list[T]:
-        """Take away what waits for slower workers, to be counted by the caller; the slower ones are passed on as they come."""
+        """Remove and return the held results, so that the caller can count them; later results are emitted at once, in any order."""
         with self._lock:
             self._abandoned = True
             rest = [boxed[0] for waiting in self._waiting.values() for boxed in waiting.values() if boxed is not None]
             self._waiting.clear()
             return rest
 
-    def _settle(self, key: str, number: int, boxed: tuple[T] | None) -> None:
+    def _finish(self, key: str, number: int, boxed: tuple[T] | None) -> None:
         with self._lock:
             if self._abandoned:
                 if boxed is not None:

@@ -1,8 +1,7 @@
-"""Ends things in order, within one deadline, and keeps the first fatal error.
+"""Joining threads within one deadline, and the first fatal error of the process.
 
-Stop order: sources first, because everything behind them ends by draining; a stage closes the
-next one's input when it ends; sinks are flushed when the last stage has ended; telemetry stops
-last, so that a scrape can still see the end.
+Order of a shutdown: sources stop first, and each stage closes the input of the next one when it ends. Sinks are
+flushed after the last stage. Telemetry stops last, so that a scrape still sees the final counters.
 """
 
 from __future__ import annotations
@@ -14,26 +13,26 @@ from typing import Protocol
 
 
 class Joinable(Protocol):
-    """Anything that ends and can be waited for."""
+    """A stage, camera or thread that can be waited for."""
 
     @property
     def name(self) -> str:
-        """For the message when it outlives the deadline."""
+        """Name for the message when it did not end in time."""
         ...
 
     def join(self, timeout_s: float) -> bool:
-        """Wait; True if it ended."""
+        """Wait up to ``timeout_s`` seconds; return whether it ended."""
         ...
 
 
 def join_all(parts: Iterable[Joinable], *, timeout_s: float) -> list[str]:
-    """Spend one total deadline over all joins; the names of those that outlived it."""
+    """Wait up to ``timeout_s`` seconds in total for all parts; return the names of those that did not end."""
     deadline = time.monotonic() + timeout_s
     return [part.name for part in parts if not part.join(max(0.0, deadline - time.monotonic()))]
 
 
 class Fatal:
-    """The first error that ends the process; any thread reports, the main thread waits."""
+    """The first fatal error of the process; any thread reports, the main thread checks."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -41,7 +40,12 @@ class Fatal:
         self._first: tuple[str, BaseException] | None = None
 
     def report(self, where: str, error: BaseException) -> None:
-        """Remember the first error and wake the waiter."""
+        """Keep the error if it is the first one.
+
+        Args:
+            where: Name of the stage or component that failed.
+            error: What it raised.
+        """
         with self._lock:
             if self._first is None:
                 self._first = (where, error)
@@ -49,7 +53,7 @@ class Fatal:
 
     @property
     def first(self) -> tuple[str, BaseException] | None:
-        """Where it happened and what it was; None while all is well."""
+        """Component and error of the first report; None before any."""
         return self._first
 
     def is_set(self) -> bool:

@@ -238,6 +238,7 @@ Fraction = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 FilePath = Annotated[Path, BeforeValidator(_text_to_path), RelativeToFile()]
 BundleName = Annotated[str, Field(strict=True, min_length=1), RelativeToFile(unless=r"(?!\.{0,2}/|~)")]
 AutoOrPath = Annotated[str, Field(strict=True, min_length=1), RelativeToFile(unless=r"(auto|memory)$")]
+DetectorName = Annotated[str, Field(strict=True, min_length=1), RelativeToFile(unless=r"[a-z0-9_-]+$")]
 CameraName = Annotated[str, Field(strict=True, pattern=r"^[a-z0-9_-]{1,32}$")]
 NodeName = Annotated[str, Field(strict=True, pattern=r"^[^/+#\s\x00]{1,64}$")]
 SourceText = Annotated[

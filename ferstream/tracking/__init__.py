@@ -1,1 +1,1 @@
-"""Which face is which over time, and what it resembles over time."""
+"""Tracking: the same face in consecutive frames gets the same id."""

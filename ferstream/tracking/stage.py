@@ -1,7 +1,7 @@
-"""The tracking stage: one thread, one tracker per connected camera.
+"""The tracking stage: one thread, with one tracker per connected camera.
 
-Called by the tracking thread only. A tracker lives from a source's first frame to its end, so a
-camera that reconnects starts with fresh tracks and fresh random ids.
+A tracker is used from the first frame of a connection to its end, so a camera that reconnects starts with new
+tracks and new random ids. Called by the tracking thread only.
 """
 
 from __future__ import annotations
@@ -19,14 +19,20 @@ NAME = "tracking"
 
 
 class TrackingHandler:
-    """Gives the faces of each frame their tracks."""
+    """Adds tracks to the faces of each frame."""
 
     def __init__(self, *, new_tracker: Callable[[str], Tracker], observer: Observer) -> None:
+        """Start without trackers.
+
+        Args:
+            new_tracker: Makes the tracker of a camera, given by its name.
+            observer: Receives the counts.
+        """
         self._new_tracker, self._observer = new_tracker, observer
         self._trackers: dict[str, Tracker] = {}
 
     def __call__(self, item: DetectedFrame | EndOfStream) -> tuple[TrackedFrame | EndOfStream, ...]:
-        """Track one frame, or end the tracks of a source that ended."""
+        """Track the faces of one frame, or end the tracks of a source that ended."""
         if isinstance(item, EndOfStream):
             return self._end(item)
         camera = item.info.camera

@@ -1,35 +1,20 @@
-"""The seams of tracking: faces get ids, and classified tracks get labels."""
+"""The tracker Protocol."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
-from ferstream.domain.event import LabelledFrame
 from ferstream.domain.face import DetectedFrame
 from ferstream.domain.track import TrackedFrame
 
 
 class Tracker(Protocol):
-    """Follows the faces of one camera; one thread; time is media time."""
+    """Tracks the faces of one connection of a camera; used by one thread. Time is media time."""
 
     def update(self, frame: DetectedFrame) -> TrackedFrame:
-        """Give each face of the next frame its track; name the tracks that ended."""
+        """Return the faces of the next frame with their tracks, and the tracks that ended at it."""
         ...
 
     def finish(self) -> TrackedFrame | None:
-        """End every living track (end of the source); None when there was none."""
-        ...
-
-
-class Labeller(Protocol):
-    """Turns the probabilities of one camera's tracks into verdicts, smoothed over time."""
-
-    def label(self, frame: TrackedFrame, probabilities: Sequence[Sequence[float] | None]) -> LabelledFrame:
-        """Label every face of the next frame.
-
-        Args:
-            frame: The faces and the tracks that ended.
-            probabilities: One entry per face of ``frame``: seven floats in LABELS order, or None if not classified.
-        """
+        """End all tracks, at the end of the source; return them in a frame without faces, or None if there were none."""
         ...

@@ -16,7 +16,7 @@ from typing import Any
 import h5py
 import keras
 
-from ferstream.errors import ModelError
+from ferstream.errors import ModelError, first_line
 
 PICKLES = frozenset({".pkl", ".pickle", ".joblib", ".sav", ".dill", ".pt", ".pth", ".bin", ".npy"})
 
@@ -41,7 +41,7 @@ def read_network(path: Path, weights: Path | None = None) -> keras.Model:
     try:
         return _load(path, weights, config)
     except (ValueError, TypeError, KeyError, OSError, AttributeError, NotImplementedError) as exc:
-        raise ModelError(f"{path}: Keras {keras.__version__} cannot load it: {_first_line(exc)}") from exc
+        raise ModelError(f"{path}: Keras {keras.__version__} cannot load it: {first_line(exc)}") from exc
 
 
 def _load(path: Path, weights: Path | None, config: dict[str, Any]) -> keras.Model:
@@ -118,7 +118,7 @@ def _read_config(path: Path) -> dict[str, Any]:
         msg = f"{path}: has weights but no architecture; give the model.json, and this file as --weights"
         raise ModelError(msg) from exc
     except (OSError, ValueError, zipfile.BadZipFile) as exc:
-        raise ModelError(f"{path}: is not a Keras model: {_first_line(exc)}") from exc
+        raise ModelError(f"{path}: is not a Keras model: {first_line(exc)}") from exc
     if not isinstance(config, dict) or "class_name" not in config:
         raise ModelError(f"{path}: is not the architecture of a Keras model: class_name is missing")
     return config
@@ -149,8 +149,3 @@ def _nodes(value: Any) -> Iterator[dict[str, Any]]:
             stack.extend(item.values())
         elif isinstance(item, list):
             stack.extend(item)
-
-
-def _first_line(exc: BaseException) -> str:
-    lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
-    return lines[0] if lines else type(exc).__name__

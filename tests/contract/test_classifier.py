@@ -1,4 +1,4 @@
-"""What every classifier keeps, asked of the scripted one and of the real ones."""
+"""What every classifier must do, checked with the scripted one and with the real ones."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ EXACT: dict[str, Open] = {
     "openvino two streams": open_openvino_two_streams,
     "keras one crop": open_keras_one_bucket,
 }
-"""Those that promise a row does not depend on its company."""
+"""Classifiers whose rows never depend on the other crops of a call."""
 
 ALL: dict[str, Open] = {**EXACT, "keras": open_keras}
 REAL = sorted(set(ALL) - {"scripted"})
@@ -86,7 +86,7 @@ def real(request: pytest.FixtureRequest, bundle: Bundle) -> Iterator[Classifier]
     opened.close()
 
 
-def test_it_says_who_it_is(classifier: Classifier) -> None:
+def test_its_properties(classifier: Classifier) -> None:
     assert classifier.name
     assert classifier.version
     assert classifier.backend
@@ -96,7 +96,7 @@ def test_it_says_who_it_is(classifier: Classifier) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 8, 9, 21])
-def test_as_many_rows_come_out_as_crops_go_in(classifier: Classifier, count: int) -> None:
+def test_there_are_as_many_rows_as_crops(classifier: Classifier, count: int) -> None:
     rows = classifier.classify(random_crops(count))
     assert rows.shape == (count, 7)
     assert rows.dtype == np.float32
@@ -113,7 +113,7 @@ def test_rows_follow_the_order_of_the_crops(classifier: Classifier) -> None:
     assert classifier.classify(crops[::-1]) == pytest.approx(classifier.classify(crops)[::-1], abs=1e-5)
 
 
-def test_a_row_is_bit_for_bit_the_same_in_any_company(exact: Classifier) -> None:
+def test_a_row_has_the_same_bits_in_any_batch(exact: Classifier) -> None:
     crops = random_crops(13)
     together = exact.classify(crops)
     for cuts in ([1] * 13, [5, 8], [2, 3, 8], [12, 1]):
@@ -122,7 +122,7 @@ def test_a_row_is_bit_for_bit_the_same_in_any_company(exact: Classifier) -> None
         assert (apart == together).all(), cuts
 
 
-def test_the_crops_are_not_written_to(classifier: Classifier) -> None:
+def test_the_crops_are_not_modified(classifier: Classifier) -> None:
     crops = random_crops(3)
     before = crops.copy()
     crops.flags.writeable = False
@@ -139,23 +139,23 @@ def test_the_result_belongs_to_the_caller(classifier: Classifier) -> None:
 
 
 @pytest.mark.parametrize("shape", [(48, 48), (1, 48, 47), (2, 48, 48, 1)])
-def test_another_shape_is_a_bug_of_the_caller(classifier: Classifier, shape: tuple[int, ...]) -> None:
+def test_another_shape_is_an_error(classifier: Classifier, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"expected crops \(n, 48, 48\) uint8, got"):
         classifier.classify(np.zeros(shape, np.uint8))
 
 
-def test_another_dtype_is_a_bug_of_the_caller(classifier: Classifier) -> None:
+def test_another_dtype_is_an_error(classifier: Classifier) -> None:
     with pytest.raises(ValueError, match="float32"):
         classifier.classify(np.zeros((1, 48, 48), np.float32))
 
 
-def test_a_view_that_is_not_contiguous_is_classified_like_its_copy(classifier: Classifier) -> None:
+def test_a_view_that_is_not_contiguous_gives_the_same_rows(classifier: Classifier) -> None:
     wide = random_crops(8)
     view = wide[::2, :, ::-1]
     assert (classifier.classify(view) == classifier.classify(np.ascontiguousarray(view))).all()
 
 
-def test_it_can_be_warmed_and_closed_twice(classifier: Classifier) -> None:
+def test_warm_up_and_two_closes(classifier: Classifier) -> None:
     classifier.warm_up()
     classifier.close()
     classifier.close()
@@ -167,7 +167,7 @@ def test_use_after_close_is_a_model_error(real: Classifier) -> None:
         real.classify(random_crops(1))
 
 
-def test_it_works_in_another_thread_than_it_was_made_in(classifier: Classifier) -> None:
+def test_it_works_in_another_thread_than_it_was_opened_in(classifier: Classifier) -> None:
     crops, results = random_crops(4), []
     thread = threading.Thread(target=lambda: results.append(classifier.classify(crops)))
     thread.start()

@@ -1,4 +1,4 @@
-"""What every tracker must do, run over the real one and the plainest one imaginable."""
+"""What every tracker must do, checked with ByteTracker and with a minimal one."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ MS = 1_000_000
 NewTracker = Callable[[], Tracker]
 
 
-class OneSightTracker:
-    """The plainest legal tracker: every face is a track of one frame."""
+class OneFrameTracker:
+    """A minimal tracker: every face is a track of one frame."""
 
     def __init__(self) -> None:
         self._made = 0
@@ -40,11 +40,11 @@ class OneSightTracker:
         return TrackedFrame(self._last, (), ended) if ended and self._last else None
 
 
-@pytest.fixture(params=["bytetrack", "one_sight"])
+@pytest.fixture(params=["bytetrack", "one_frame"])
 def new_tracker(request: pytest.FixtureRequest) -> NewTracker:
     if request.param == "bytetrack":
         return lambda: ByteTracker(camera="door", run="x")
-    return OneSightTracker
+    return OneFrameTracker
 
 
 def seen(at_ms: int, *boxes: tuple[float, float, float]) -> DetectedFrame:
@@ -73,18 +73,18 @@ def _scenes(draw: st.DrawFn) -> list[DetectedFrame]:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(frames=_scenes())
-def test_lives_are_legal_whatever_is_seen(new_tracker: NewTracker, frames: list[DetectedFrame]) -> None:
+def test_tracks_appear_and_end_once_whatever_the_faces(new_tracker: NewTracker, frames: list[DetectedFrame]) -> None:
     alive: dict[str, int] = {}
     over: set[str] = set()
     out = played(new_tracker(), frames)
     for given_frame, tracked in zip(frames, out, strict=False):
-        assert [item.face for item in tracked.faces] == list(given_frame.faces), "every face, in its order, has a track"
+        assert [item.face for item in tracked.faces] == list(given_frame.faces), "every face has a track, in the same order"
     for tracked in out:
         ids = [item.track.id for item in tracked.faces]
         assert len(ids) == len(set(ids))
         for track in tracked.ended:
             assert track.state is TrackState.LEFT
-            assert track.id in alive, "only a living track can leave, and only once"
+            assert track.id in alive, "a track ends once, after it appeared"
             assert track.age_ns <= tracked.info.media_time_ns - alive[track.id]
             del alive[track.id]
             over.add(track.id)
@@ -94,7 +94,7 @@ def test_lives_are_legal_whatever_is_seen(new_tracker: NewTracker, frames: list[
             assert item.track.state is expected
             born = alive.setdefault(item.track.id, tracked.info.media_time_ns)
             assert item.track.age_ns == tracked.info.media_time_ns - born
-    assert not alive, "finish ends what still lives"
+    assert not alive, "finish ends all tracks"
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -103,7 +103,7 @@ def test_the_same_frames_give_the_same_tracks(new_tracker: NewTracker, frames: l
     assert played(new_tracker(), frames) == played(new_tracker(), frames)
 
 
-def test_finish_twice_ends_nothing_twice(new_tracker: NewTracker) -> None:
+def test_finish_ends_each_track_once(new_tracker: NewTracker) -> None:
     tracker = new_tracker()
     tracker.update(seen(0, (100, 100, 50)))
     first = tracker.finish()
@@ -111,5 +111,5 @@ def test_finish_twice_ends_nothing_twice(new_tracker: NewTracker) -> None:
     assert tracker.finish() is None
 
 
-def test_finish_before_any_frame_is_nothing(new_tracker: NewTracker) -> None:
+def test_finish_before_the_first_frame_returns_none(new_tracker: NewTracker) -> None:
     assert new_tracker().finish() is None

@@ -1,3 +1,5 @@
+"""Head pose, checked against projections of a model head."""
+
 from __future__ import annotations
 
 import math
@@ -27,11 +29,11 @@ HEAD_MM = np.array(
         (MOUTH_MM / 2, EYES_TO_MOUTH_MM, MOUTH_AHEAD_MM),
     ]
 )
-"""Right, down, towards the camera."""
+"""Points in mm: right, down, towards the camera."""
 
 
 def landmarks(yaw: float = 0, pitch: float = 0, roll: float = 0, scale: float = 1.0, shift: Point = (0.0, 0.0)) -> list[Point]:
-    """The model head, turned and seen from far away."""
+    """Landmarks of the rotated model head in orthographic projection."""
     y, p, r = (math.radians(angle) for angle in (yaw, pitch, roll))
     turned_down = np.array([[1, 0, 0], [0, math.cos(p), math.sin(p)], [0, -math.sin(p), math.cos(p)]])
     turned_right = np.array([[math.cos(y), 0, math.sin(y)], [0, 1, 0], [-math.sin(y), 0, math.cos(y)]])
@@ -53,7 +55,7 @@ def test_a_pure_pitch_is_found(pitch: float) -> None:
 
 
 @given(st.floats(-40, 40), st.floats(-20, 20), st.floats(-60, 60), st.floats(0.1, 10), st.floats(-1000, 1000))
-def test_roll_place_and_size_do_not_change_the_pose(yaw: float, pitch: float, roll: float, scale: float, shift: float) -> None:
+def test_roll_position_and_size_do_not_change_yaw_and_pitch(yaw: float, pitch: float, roll: float, scale: float, shift: float) -> None:
     plain = estimate_pose(landmarks(yaw, pitch))
     moved = estimate_pose(landmarks(yaw, pitch, roll, scale, (shift, -shift)))
     assert moved.yaw == pytest.approx(plain.yaw, abs=0.1)
@@ -68,7 +70,7 @@ def test_yaw_and_pitch_together_are_found_within_a_few_degrees(yaw: float, pitch
     assert pose.pitch == pytest.approx(pitch, abs=8)
 
 
-def test_signs_mean_what_the_docstring_says() -> None:
+def test_signs_of_yaw_pitch_and_roll() -> None:
     assert estimate_pose(landmarks(yaw=20)).yaw > 0 < estimate_pose(landmarks(pitch=20)).pitch
     assert landmarks(yaw=20)[2][0] > 0, "the nose of a face that looks right in the picture is right of its eyes' middle"
     assert estimate_pose(landmarks(roll=30)).roll == pytest.approx(30)
@@ -79,7 +81,7 @@ def test_eyes_that_changed_sides_are_beyond_ninety_degrees() -> None:
     assert abs(estimate_pose([eye_l, eye_r, nose, mouth_l, mouth_r]).yaw) > 90
 
 
-def test_both_eyes_on_one_spot_is_a_profile_whatever_their_line_says() -> None:
+def test_both_eyes_on_one_point_are_a_profile_whatever_the_direction_of_their_line() -> None:
     for eye in ((10.0, 10.5), (10.5, 10.0), (10.0, 9.5)):
         assert estimate_pose([(10, 10), eye, (18, 22), (11, 30), (11.5, 30)]).yaw > 70
 

@@ -1,3 +1,5 @@
+"""Masks, quality and crops of the faces of a frame."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -6,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from ferstream.detection.mask import GREY, PrivacyMask
+from ferstream.detection.mask import MASK_GREY, PrivacyMask
 from ferstream.detection.prepare import FacePreparer
 from ferstream.detection.quality import QualityLimits
 from ferstream.domain.emotion import Abstained
@@ -29,13 +31,13 @@ def face(x: float, y: float, points: Sequence[Point] = POINTS, *, size: float = 
 
 
 class Cutter:
-    """Stands in for the alignment: a plain cut-out around the nose; remembers what it was asked."""
+    """An alignment that cuts a square around the nose, and keeps the landmarks it got."""
 
     def __init__(self) -> None:
-        self.asked: list[Sequence[Point]] = []
+        self.landmarks: list[Sequence[Point]] = []
 
     def __call__(self, luma: Luma, landmarks: Sequence[Point]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
-        self.asked.append(landmarks)
+        self.landmarks.append(landmarks)
         left, top = int(landmarks[2][0]) - 24, int(landmarks[2][1]) - 24
         matrix = np.array([[1.0, 0, -left], [0, 1, -top]])
         return luma.plane[top : top + 48, left : left + 48].astype(np.uint8), matrix
@@ -56,40 +58,40 @@ def test_no_faces_give_an_empty_frame() -> None:
     assert FacePreparer(align=Cutter()).prepare(frame(), []).faces == ()
 
 
-def test_a_profile_is_reported_but_never_cut() -> None:
+def test_a_profile_has_no_crop() -> None:
     cutter = Cutter()
     (item,) = FacePreparer(align=cutter).prepare(frame(), [face(100, 100, PROFILE)]).faces
     assert item.abstained is Abstained.TURNED
     assert item.crop is None
-    assert cutter.asked == []
+    assert cutter.landmarks == []
 
 
-def test_small_and_blurred_faces_still_get_a_crop() -> None:
+def test_small_and_blurred_faces_have_a_crop() -> None:
     limits = QualityLimits(min_sharpness=1e9)
     small, blurred = FacePreparer(align=Cutter(), limits=limits).prepare(frame(), [face(100, 100, size=20), face(300, 200)]).faces
     assert (small.abstained, blurred.abstained) == (Abstained.SMALL, Abstained.BLURRED)
     assert small.crop is not None and blurred.crop is not None
 
 
-def test_a_face_in_a_mask_is_gone_and_one_beside_it_is_painted() -> None:
+def test_a_face_in_a_mask_is_dropped_and_the_crop_of_one_beside_it_is_masked() -> None:
     mask = PrivacyMask([[[0, 0], [0.2, 0], [0.2, 1], [0, 1]]])
     cutter = Cutter()
     (kept,) = FacePreparer(align=cutter, mask=mask).prepare(frame(), [face(60, 100), face(110, 200)]).faces
     assert kept.face.box.x == 110
-    assert len(cutter.asked) == 1
+    assert len(cutter.landmarks) == 1
     assert kept.crop is not None
     edge = 128 - (110 + 30 - 24)
-    assert (kept.crop[:, :edge] == GREY).all()
+    assert (kept.crop[:, :edge] == MASK_GREY).all()
     assert len(np.unique(kept.crop[:, edge + 4 :])) > 50
 
 
-def test_painting_covers_the_small_picture_only_where_masked() -> None:
+def test_masks_are_filled_in_the_detection_image_only() -> None:
     picture = frame()
     before = picture.luma.plane.copy()
-    FacePreparer(align=Cutter(), mask=PrivacyMask([[[0, 0], [0.5, 0], [0.5, 1], [0, 1]]])).paint(picture)
-    assert (picture.detection_image[:, :320] == GREY).all()
+    FacePreparer(align=Cutter(), mask=PrivacyMask([[[0, 0], [0.5, 0], [0.5, 1], [0, 1]]])).apply_masks(picture)
+    assert (picture.detection_image[:, :320] == MASK_GREY).all()
     assert (picture.detection_image[:, 324:] == 200).all()
-    assert (picture.luma.plane == before).all(), "the decoder's memory is never written"
+    assert (picture.luma.plane == before).all(), "the decoder's memory is read only"
 
 
 @pytest.mark.parametrize("masked", [True, False])

@@ -1,4 +1,4 @@
-"""The work of a detection thread, and the order of each camera."""
+"""The work of a detection thread, and the order of each camera's frames."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from ferstream.detection.stage import DetectionHandler, InOrder, Ticket
+from ferstream.detection.stage import DetectionHandler, InOrder, NumberedFrame
 from ferstream.domain.face import DetectedFrame
 from ferstream.domain.frame import EndOfStream, Frame
 from ferstream.runtime.channel import Lanes, Overflow
@@ -24,12 +24,12 @@ Result = DetectedFrame | EndOfStream | None
 
 
 def handler(finder: ScriptedLooker, *, counters: Counters, clock: FakeClock | None = None) -> DetectionHandler:
-    """One worker with a budget of half a second."""
+    """One worker with a staleness budget of half a second."""
     return DetectionHandler(find=finder, staleness_s=0.5, observer=counters, clock=clock or FakeClock())
 
 
 class TestHandler:
-    """Frames become faces, unless they are too old."""
+    """Faces are found in frames that are not too old."""
 
     def test_faces_are_found_and_counted(self) -> None:
         counters = Counters()
@@ -41,7 +41,7 @@ class TestHandler:
         assert snapshot.frames == {("door", "detection"): 1}
 
     @pytest.mark.parametrize(("age_s", "is_seen"), [(0.5, True), (0.500001, False), (10.0, False)])
-    def test_a_live_frame_beyond_the_budget_is_dropped_unseen(self, age_s: float, is_seen: bool) -> None:
+    def test_a_live_frame_older_than_the_budget_is_dropped_before_detection(self, age_s: float, is_seen: bool) -> None:
         counters, clock, finder = Counters(), FakeClock(), ScriptedLooker()
         old = frame(live=True, captured_ns=clock.monotonic_ns())
         clock.advance(age_s)
@@ -56,13 +56,13 @@ class TestHandler:
         clock.advance(3600)
         assert handler(ScriptedLooker(), counters=Counters(), clock=clock)(("door", 0, waiting)) is not None
 
-    def test_the_end_of_a_source_passes_through_unlooked_at(self) -> None:
+    def test_the_end_of_a_source_is_passed_on_without_detection(self) -> None:
         counters, finder, end = Counters(), ScriptedLooker(), EndOfStream("door", final=True)
         assert handler(finder, counters=counters)(("door", 0, end)) is end
         assert finder.seen == []
         assert counters.snapshot().frames == {}
 
-    def test_a_failing_look_is_not_counted_as_looked_at(self) -> None:
+    def test_a_failed_frame_is_not_counted_as_detected(self) -> None:
         counters = Counters()
         with pytest.raises(Scripted):
             handler(ScriptedLooker(fails_at={0}), counters=counters)(("door", 0, frame()))
@@ -70,16 +70,16 @@ class TestHandler:
         assert counters.snapshot().faces == {}
 
 
-def stage_of(handlers: list[DetectionHandler], ordered: InOrder, run: StageRun[Ticket, Result]) -> Stage[Ticket, Result]:
-    """The stage as the pipeline joins it."""
+def stage_of(handlers: list[DetectionHandler], ordered: InOrder, run: StageRun[NumberedFrame, Result]) -> Stage[NumberedFrame, Result]:
+    """The stage as the pipeline builds it."""
     hooks = run.hooks(ordered.take, emit=ordered.put, on_failed=ordered.skip)
     return Stage(name="detection", handlers=handlers, hooks=hooks, observer=run.counters)
 
 
 class TestInOrder:
-    """Several workers, one order per camera."""
+    """Several workers, and the frames of each camera in order."""
 
-    def test_a_slow_first_frame_does_not_let_the_others_pass(self) -> None:
+    def test_later_frames_do_not_overtake_a_slow_first_one(self) -> None:
         gate, out = Gate(), list[DetectedFrame | EndOfStream]()
         slow_first = threading.Lock()
 
@@ -89,7 +89,7 @@ class TestInOrder:
 
         lanes: Lanes[Frame | EndOfStream] = Lanes()
         lane = lanes.open("door", capacity=20, overflow=Overflow.BLOCK)
-        run: StageRun[Ticket, Result] = StageRun()
+        run: StageRun[NumberedFrame, Result] = StageRun()
         finder = ScriptedLooker(gate=hold_first, fails_at={4})
         stage = stage_of([handler(finder, counters=run.counters) for _ in range(3)], InOrder(emit=out.append, lanes=lanes), run)
         stage.start()
@@ -107,20 +107,20 @@ class TestInOrder:
         assert indices == [0, 1, 2, 3, 5, 6, 7, 8, 9]
         assert isinstance(out[-1], EndOfStream)
 
-    def test_stop_while_blocked_before_empty_lanes(self) -> None:
+    def test_stop_while_blocked_on_empty_lanes(self) -> None:
         lanes: Lanes[Frame | EndOfStream] = Lanes()
         lanes.open("door", capacity=2, overflow=Overflow.DROP_OLDEST)
-        run: StageRun[Ticket, Result] = StageRun()
+        run: StageRun[NumberedFrame, Result] = StageRun()
         workers = [handler(ScriptedLooker(), counters=run.counters) for _ in range(2)]
         stage = stage_of(workers, InOrder(emit=lambda item: None, lanes=lanes), run)
         stage.start()
-        wait_until(lambda: len(lanes._not_empty._waiters) == 2)  # type: ignore[attr-defined]
+        wait_until(lambda: lanes.waiting_readers == 2)
         lanes.close()
         assert stage.join(PATIENCE_S)
         assert not any(thread.is_alive() for thread in stage.threads)
         assert (run.ends, run.fatal) == (1, [])
 
-    def test_what_waits_for_a_slower_worker_can_be_taken_away(self) -> None:
+    def test_results_held_for_a_slower_worker_can_be_abandoned(self) -> None:
         lanes: Lanes[Frame | EndOfStream] = Lanes()
         ordered = InOrder(emit=lambda item: None, lanes=lanes)
         end = EndOfStream("door", final=True)

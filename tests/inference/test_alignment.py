@@ -1,4 +1,4 @@
-"""Alignment: landmarks end where they belong, pixels are the mean of what they show, nothing raises."""
+"""Alignment: places of landmarks, resampling without aliasing, ranges, and any input."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Points = list[Point]
 
 
 def moved(scale: float, degrees: float, x: float, y: float) -> Points:
-    """Where the canonical points lie in a picture of a face of this size, tilt and place."""
-    turn = complex(scale * math.cos(math.radians(degrees)), scale * math.sin(math.radians(degrees)))
-    points = [complex(px - 23.5, py - 23.5) * turn + complex(x, y) for px, py in CANONICAL]
+    """The canonical points of a face with this scale, roll in degrees and centre in a picture."""
+    rotation = complex(scale * math.cos(math.radians(degrees)), scale * math.sin(math.radians(degrees)))
+    points = [complex(px - 23.5, py - 23.5) * rotation + complex(x, y) for px, py in CANONICAL]
     return [(point.real, point.imag) for point in points]
 
 
 def smooth_picture(height: int = 400, width: int = 600) -> npt.NDArray[np.uint8]:
-    """A picture without fine detail, so that two ways of sampling must agree."""
+    """A picture without fine detail, in which different resampling methods agree."""
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     waves = 110 + 60 * np.sin(columns / 41) + 50 * np.cos(rows / 37)
     return np.asarray(np.clip(waves, 0, 255), np.uint8)
@@ -42,7 +42,7 @@ places = st.tuples(st.floats(0.05, 40), st.floats(-180, 180), st.floats(-500, 40
 
 class TestSimilarity:
     @given(place=places)
-    def test_it_finds_back_the_very_move(self, place: tuple[float, float, float, float]) -> None:
+    def test_a_similarity_is_recovered_exactly(self, place: tuple[float, float, float, float]) -> None:
         points = moved(*place)
         assert apply(similarity(points, CANONICAL), points) == pytest.approx(np.array(CANONICAL), abs=1e-6)
 
@@ -56,14 +56,14 @@ class TestSimilarity:
         assert apply(ours, points) == pytest.approx(apply(expected, points), abs=1e-4)
 
     @given(place=places)
-    def test_it_never_mirrors(self, place: tuple[float, float, float, float]) -> None:
+    def test_it_is_never_a_reflection(self, place: tuple[float, float, float, float]) -> None:
         swapped = [moved(*place)[index] for index in (1, 0, 2, 4, 3)]
         matrix = similarity(swapped, CANONICAL)
         assert np.linalg.det(matrix[:, :2]) > 0
 
 
 class TestAlign:
-    def test_it_is_registered_under_its_id(self) -> None:
+    def test_the_alignment_is_in_the_table_under_its_id(self) -> None:
         assert ALIGNMENTS[FER2013_5PT] is align_with_matrix
 
     @pytest.mark.parametrize("scale", [0.4, 1.0, 1.6, 3.0, 5.3])
@@ -80,7 +80,7 @@ class TestAlign:
         assert crop.min() > 110
         assert crop.max() < 146
 
-    def test_a_step_edge_stays_where_it_is_whatever_the_shrink_factor(self) -> None:
+    def test_an_edge_stays_in_place_at_any_scale(self) -> None:
         for scale in (1.0, 1.4, 1.6, 2.4, 2.6, 5.0, 9.7):
             picture = np.zeros((700, 900), np.uint8)
             picture[:, 450:] = 200
@@ -88,7 +88,7 @@ class TestAlign:
             position = 47 - crop[24].astype(float).sum() / 200
             assert position == pytest.approx(23, abs=0.51), scale
 
-    def test_beyond_the_picture_its_edge_is_repeated(self) -> None:
+    def test_outside_the_picture_its_edge_is_repeated(self) -> None:
         picture = np.full((60, 60), 90, np.uint8)
         picture[:, 0] = 30
         crop = align(Luma(picture, limited=False), moved(1.0, 0, 0, 30))
@@ -103,7 +103,7 @@ class TestAlign:
         given_crop = align(Luma(limited, limited=True), points)
         assert np.abs(expected.astype(int) - given_crop.astype(int)).max() <= 2
 
-    def test_limited_range_clips_what_lies_outside(self) -> None:
+    def test_levels_outside_limited_range_are_clipped(self) -> None:
         picture = np.zeros((100, 100), np.uint8)
         picture[:, 50:] = 255
         crop = align(Luma(picture, limited=True), moved(1.0, 0, 50, 50))
@@ -130,7 +130,7 @@ class TestAlign:
         assert crop.flags.writeable
         assert not np.shares_memory(crop, picture)
 
-    def test_a_view_with_padding_is_as_good_as_a_plane_of_its_own(self) -> None:
+    def test_a_view_of_a_padded_plane_gives_the_same_crop(self) -> None:
         padded = np.zeros((400, 640), np.uint8)
         padded[:, :600] = smooth_picture()
         view = padded[:, :600]
@@ -149,7 +149,7 @@ class TestAlign:
             [(10.0 + i * 1e-9, 10.0) for i in range(5)],
         ],
     )
-    def test_landmarks_that_make_no_sense_give_some_crop(self, points: Points) -> None:
+    def test_degenerate_landmarks_give_a_crop(self, points: Points) -> None:
         crop, matrix = align_with_matrix(Luma(smooth_picture(), limited=True), points)
         assert crop.shape == (48, 48)
         assert crop.dtype == np.uint8

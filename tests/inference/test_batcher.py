@@ -1,4 +1,4 @@
-"""Batches: whole frames, in order, each once, within the limits."""
+"""Batches of whole frames, in order, within the limits."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def filled(items: list[Item], *, capacity: int = 0) -> Channel[Item]:
 
 
 def take_all(batcher: Batcher) -> list[list[Item]]:
-    """Every batch until the channel has ended."""
+    """All batches until the channel is closed and empty."""
     batches = []
     while True:
         try:
@@ -51,7 +51,7 @@ items_strategy = st.lists(
 
 
 @given(items_strategy, st.integers(1, 6), st.sampled_from([0.0, LONG_S]), st.booleans())
-def test_no_frame_is_lost_doubled_or_moved_and_no_batch_is_too_large(
+def test_frames_come_once_and_in_order_and_no_batch_is_too_large(
     shapes: list[tuple[int | None, ...] | None], max_faces: int, max_wait_s: float, busy: bool
 ) -> None:
     items: list[Item] = [
@@ -62,7 +62,7 @@ def test_no_frame_is_lost_doubled_or_moved_and_no_batch_is_too_large(
     assert [id(item) for batch in batches for item in batch] == [id(item) for item in items]
     for batch in batches:
         assert batch
-        assert sum(map(face_count, batch[:-1])) < max_faces  # only the last frame may carry it over
+        assert sum(map(face_count, batch[:-1])) < max_faces  # only the last frame may exceed the limit
         assert len(batch) <= 4 * max_faces
 
 
@@ -72,7 +72,7 @@ def test_faces_without_a_crop_are_not_counted() -> None:
     assert face_count(EndOfStream("door", final=False)) == 0
 
 
-def test_it_goes_on_until_full_however_long_it_may_wait() -> None:
+def test_a_batch_waits_until_it_is_full() -> None:
     channel: Channel[Item] = Channel(capacity=8)
     batcher = Batcher(channel, max_faces=3, max_wait_s=LONG_S)
     taking = Task(lambda: batcher.take(PATIENCE_S))
@@ -83,13 +83,13 @@ def test_it_goes_on_until_full_however_long_it_may_wait() -> None:
     assert [item.info.index for item in taking.result() if isinstance(item, TrackedFrame)] == [0, 1, 2]
 
 
-def test_the_wait_counts_from_the_first_frame() -> None:
+def test_the_longest_wait_counts_from_the_first_frame() -> None:
     channel: Channel[Item] = Channel(capacity=8)
     channel.put(tracked_frame(0))
     assert len(Batcher(channel, max_faces=3, max_wait_s=0.01).take(PATIENCE_S)) == 1
 
 
-def test_when_nothing_is_on_its_way_nobody_is_waited_for() -> None:
+def test_a_batch_does_not_wait_when_no_frame_is_on_its_way() -> None:
     channel: Channel[Item] = Channel(capacity=8)
     channel.put(tracked_frame(0))
     channel.put(tracked_frame(1))
@@ -97,7 +97,7 @@ def test_when_nothing_is_on_its_way_nobody_is_waited_for() -> None:
     assert len(Task(lambda: batcher.take(PATIENCE_S)).result()) == 2
 
 
-def test_the_exemption_is_asked_again_after_every_frame() -> None:
+def test_frames_on_their_way_are_checked_again_after_every_frame() -> None:
     channel: Channel[Item] = Channel(capacity=8)
     channel.put(tracked_frame(0))
     on_its_way = [True, False]
@@ -109,7 +109,7 @@ def test_the_exemption_is_asked_again_after_every_frame() -> None:
     assert on_its_way == []
 
 
-def test_an_end_in_the_middle_of_a_batch_hands_over_what_there_is() -> None:
+def test_a_batch_ends_when_the_channel_is_closed() -> None:
     channel: Channel[Item] = Channel(capacity=8)
     channel.put(tracked_frame(0))
     batcher = Batcher(channel, max_faces=8, max_wait_s=LONG_S)
@@ -121,12 +121,12 @@ def test_an_end_in_the_middle_of_a_batch_hands_over_what_there_is() -> None:
         batcher.take(PATIENCE_S)
 
 
-def test_not_even_a_first_frame() -> None:
+def test_no_first_frame_in_time_is_a_timeout() -> None:
     with pytest.raises(TimeoutError):
         Batcher(Channel(capacity=1), max_faces=1, max_wait_s=LONG_S).take(0.01)
 
 
-def test_a_batcher_blocked_before_an_empty_channel_is_woken_by_its_end() -> None:
+def test_a_batcher_blocked_on_an_empty_channel_is_woken_by_its_end() -> None:
     channel: Channel[Item] = Channel(capacity=1)
     taking = Task(lambda: Batcher(channel, max_faces=1, max_wait_s=0).take(LONG_S))
     channel.abandon()
@@ -135,6 +135,6 @@ def test_a_batcher_blocked_before_an_empty_channel_is_woken_by_its_end() -> None
 
 
 @pytest.mark.parametrize(("max_faces", "max_wait_s"), [(0, 1.0), (-1, 1.0), (1, -0.1)])
-def test_limits_that_make_no_sense_are_refused(max_faces: int, max_wait_s: float) -> None:
+def test_invalid_limits_are_an_error(max_faces: int, max_wait_s: float) -> None:
     with pytest.raises(ValueError, match="max_faces >= 1"):
         Batcher(Channel(capacity=1), max_faces=max_faces, max_wait_s=max_wait_s)

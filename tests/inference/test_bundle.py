@@ -1,4 +1,4 @@
-"""Bundles: found by name, verified at load, written completely or not at all."""
+"""Bundles: found by name, verified when loaded, written completely or not at all."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_written_bundle_loads_as_it_was_written(tmp_path: Path) -> None:
     assert set(loaded.manifest.files) == {"openvino.xml", "openvino.bin"}
 
 
-def test_the_manifest_says_what_the_model_takes_and_gives(bundle: Bundle) -> None:
+def test_the_manifest_describes_input_and_output(bundle: Bundle) -> None:
     said = json.loads((bundle.directory / "manifest.json").read_text())
     assert said["schema"] == "ferstream.bundle/1"
     assert said["labels"] == list(LABELS)
@@ -70,7 +70,7 @@ class TestResolve:
     def test_a_version_can_be_fixed(self, models: Path) -> None:
         assert resolve("emotion-edge/1.9.0", [models]) == models / "emotion-edge" / "1.9.0"
 
-    def test_a_folder_is_itself(self, models: Path) -> None:
+    def test_a_folder_can_be_given(self, models: Path) -> None:
         folder = models / "emotion-big" / "2.0.0"
         assert resolve(folder) == folder
         assert resolve(str(folder)) == folder
@@ -90,7 +90,7 @@ class TestResolve:
         with pytest.raises(BundleError, match=r"has no manifest\.json"):
             resolve(tmp_path, [])
 
-    def test_a_path_that_is_none_of_all_this(self, tmp_path: Path) -> None:
+    def test_a_path_that_is_not_a_name_or_folder_is_an_error(self, tmp_path: Path) -> None:
         with pytest.raises(BundleError, match="no such model or folder"):
             resolve("../nowhere/else", [tmp_path])
 
@@ -110,7 +110,7 @@ class TestResolve:
 
 
 class TestDamage:
-    def test_a_changed_byte_is_refused(self, bundle: Bundle) -> None:
+    def test_a_changed_byte_is_an_error(self, bundle: Bundle) -> None:
         path = bundle.directory / "openvino.bin"
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 1
@@ -118,12 +118,12 @@ class TestDamage:
         with pytest.raises(BundleError, match=r"openvino\.bin: sha256 is .* the manifest says .*copy the whole bundle"):
             load_bundle(bundle.directory)
 
-    def test_a_missing_file_is_refused(self, bundle: Bundle) -> None:
+    def test_a_missing_file_is_an_error(self, bundle: Bundle) -> None:
         (bundle.directory / "openvino.bin").unlink()
         with pytest.raises(BundleError, match=r"openvino\.bin: is missing"):
             load_bundle(bundle.directory)
 
-    def test_an_edited_card_is_not(self, bundle: Bundle) -> None:
+    def test_an_edited_card_is_no_damage(self, bundle: Bundle) -> None:
         (bundle.directory / "CARD.md").write_text("# Better words\n")
         assert load_bundle(bundle.directory).manifest == bundle.manifest
 
@@ -143,20 +143,20 @@ class TestDamage:
             ({"version": "latest"}, "version"),
         ],
     )
-    def test_a_manifest_that_does_not_fit_is_refused(self, bundle: Bundle, changes: dict[str, Any], message: str) -> None:
+    def test_an_invalid_manifest_is_an_error(self, bundle: Bundle, changes: dict[str, Any], message: str) -> None:
         edit(bundle, **changes)
         with pytest.raises(BundleError, match=message):
             load_bundle(bundle.directory)
 
     @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"schema": "ferstream.bundle/1"}'])
-    def test_what_is_no_manifest_is_refused_in_one_line(self, bundle: Bundle, text: str) -> None:
+    def test_another_content_of_the_manifest_is_an_error_in_one_line(self, bundle: Bundle, text: str) -> None:
         (bundle.directory / "manifest.json").write_text(text)
         with pytest.raises(BundleError, match=r"manifest\.json: ") as caught:
             load_bundle(bundle.directory)
         assert "\n" not in str(caught.value)
 
     @given(data=st.binary(max_size=200))
-    def test_bytes_never_give_another_error(self, data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+    def test_random_bytes_give_no_other_error(self, data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
         folder = tmp_path_factory.mktemp("b")
         (folder / "manifest.json").write_bytes(data)
         with pytest.raises(BundleError):
@@ -164,13 +164,13 @@ class TestDamage:
 
 
 class TestWrite:
-    def test_an_existing_bundle_is_not_replaced_by_accident(self, tmp_path: Path) -> None:
+    def test_an_existing_bundle_is_not_replaced_by_default(self, tmp_path: Path) -> None:
         first = tiny_openvino_bundle(tmp_path)
         with pytest.raises(BundleError, match="exists already"):
             tiny_openvino_bundle(tmp_path)
         assert load_bundle(first.directory) == first
 
-    def test_replacing_leaves_no_file_of_the_old_one(self, tmp_path: Path) -> None:
+    def test_replacing_removes_all_old_files(self, tmp_path: Path) -> None:
         old = tiny_openvino_bundle(tmp_path)
         (old.directory / "stray.txt").write_text("old")
         copies = {name: shutil.copy(old.file(name), tmp_path / name) for name in old.manifest.files}
@@ -180,22 +180,22 @@ class TestWrite:
         assert sorted(path.name for path in new.directory.iterdir()) == ["manifest.json", "openvino.bin", "openvino.xml"]
         assert [path.name for path in new.directory.parent.iterdir()] == ["1.0.0"]
 
-    def test_a_folder_that_is_no_bundle_is_never_replaced(self, tmp_path: Path) -> None:
+    def test_a_folder_that_is_not_a_bundle_is_never_replaced(self, tmp_path: Path) -> None:
         photos = tmp_path / "tiny" / "1.0.0"
         photos.mkdir(parents=True)
         for number in range(7):
-            (photos / f"{number}.jpg").write_text("dear to someone")
+            (photos / f"{number}.jpg").write_text("important")
         with pytest.raises(BundleError, match=r"holds 0\.jpg, .*4\.jpg and 2 more; it is not replaced: choose another folder or empty it"):
             tiny_openvino_bundle(tmp_path, replace=True)
         assert len(list(photos.iterdir())) == 7
 
     def test_a_file_is_never_replaced(self, tmp_path: Path) -> None:
         (tmp_path / "tiny").mkdir()
-        (tmp_path / "tiny" / "1.0.0").write_text("dear to someone")
+        (tmp_path / "tiny" / "1.0.0").write_text("important")
         with pytest.raises(BundleError, match="is a file"):
             tiny_openvino_bundle(tmp_path, replace=True)
 
-    def test_an_empty_folder_is_taken(self, tmp_path: Path) -> None:
+    def test_an_empty_folder_is_used(self, tmp_path: Path) -> None:
         (tmp_path / "tiny" / "1.0.0").mkdir(parents=True)
         assert tiny_openvino_bundle(tmp_path, replace=True).manifest.name == "tiny"
 
@@ -207,18 +207,18 @@ class TestWrite:
             check_target(directory=tmp_path, name="big", version="1.0.0")
         check_target(directory=tmp_path / "new", name="big", version="1.0.0")
 
-    def test_a_field_that_does_not_fit_leaves_nothing(self, tmp_path: Path) -> None:
+    def test_an_invalid_field_leaves_no_folder(self, tmp_path: Path) -> None:
         with pytest.raises(BundleError, match="alignment"):
             tiny_openvino_bundle(tmp_path / "models", alignment="none/0")
         assert not (tmp_path / "models").exists()
 
-    def test_a_missing_file_leaves_nothing(self, tmp_path: Path) -> None:
+    def test_a_missing_file_leaves_no_folder(self, tmp_path: Path) -> None:
         target = tmp_path / "m" / "x" / "1.0.0"
         with pytest.raises(BundleError, match="No such file"):
             write_bundle(directory=target, files={"a.bin": tmp_path / "missing"}, name="x", version="1.0.0")
         assert not target.exists()
 
-    def test_a_disk_that_refuses_leaves_nothing(self, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_full_disk_leaves_no_folder(self, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def full(*_: object) -> None:
             raise OSError(28, "No space left on device")
 
@@ -229,7 +229,7 @@ class TestWrite:
         assert list(target.parent.iterdir()) == []
 
 
-def test_asking_for_a_file_it_does_not_carry_names_what_it_has(bundle: Bundle) -> None:
+def test_the_message_for_a_missing_file_names_the_files_of_the_bundle(bundle: Bundle) -> None:
     assert bundle.has("openvino.xml")
     with pytest.raises(BundleError, match=r"has no model\.keras, only openvino\.bin, openvino\.xml"):
         bundle.file("model.keras")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from ferstream.capture.recording import FileSource
+from ferstream.detection.detector import DetectorLimits, DetectorModel
+from ferstream.detection.factory import load_detector
 from ferstream.detection.prepare import FacePreparer
-from ferstream.detection.weights import find_weights
-from ferstream.detection.yunet import Limits, YuNetModel
 from ferstream.domain.emotion import Abstained
 from ferstream.domain.track import TrackedFrame
 from ferstream.inference.alignment import align_with_matrix
@@ -22,23 +22,23 @@ Follow = Callable[[str], list[TrackedFrame]]
 
 
 @pytest.fixture(scope="module")
-def model() -> YuNetModel:
-    return YuNetModel(weights=find_weights())
+def model() -> DetectorModel:
+    return load_detector()
 
 
 @pytest.fixture
-def follow(model: YuNetModel, videos_dir: Path) -> Follow:
+def follow(model: DetectorModel, videos_dir: Path) -> Follow:
     def run(name: str, fps: float = 0.0) -> list[TrackedFrame]:
         return list(_followed(videos_dir / name, model, fps))
 
     return run
 
 
-def _followed(video: Path, model: YuNetModel, fps: float) -> Iterator[TrackedFrame]:
+def _followed(video: Path, model: DetectorModel, fps: float) -> Iterator[TrackedFrame]:
     source = FileSource(path=video, camera="clip", observer=Counters(), width=640, analysis_fps=fps)
     source.open()
     preparer, tracker = FacePreparer(align=align_with_matrix), ByteTracker(camera="clip", run="0")
-    detector = model.new_detector(Limits(min_face_px=16))
+    detector = model.new_detector(DetectorLimits(min_face_px=16))
     for frame in source.frames():
         faces = detector.detect(frame.detection_image, width=frame.info.width, height=frame.info.height)
         yield tracker.update(preparer.prepare(frame, faces))

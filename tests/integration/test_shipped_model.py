@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from ferstream.detection.weights import find_weights
-from ferstream.detection.yunet import Limits, YuNetModel
+from ferstream.detection.detector import DetectorLimits
+from ferstream.detection.factory import load_detector
 from ferstream.inference.backends import open_classifier
 from ferstream.inference.bundle import Bundle, load_bundle
 from ferstream.stills.analysis import PictureAnalyzer
@@ -51,7 +51,7 @@ def test_openvino_and_keras_say_the_same(shipped: Bundle) -> None:
 def test_a_portrait_and_its_mirror_image_get_one_calm_or_friendly_label(shipped: Bundle, tmp_path: Path) -> None:
     mirrored = tmp_path / "mirrored.png"
     cv2.imwrite(str(mirrored), portrait()[:, ::-1])
-    detector = YuNetModel(weights=find_weights()).new_detector(Limits())
+    detector = load_detector().new_detector(DetectorLimits())
     analyzer = PictureAnalyzer(detector=detector, classifier=open_classifier(shipped, backend="openvino"))
     for path in (portrait_path(), mirrored):
         (face,) = analyzer.analyze(path).faces

@@ -1,3 +1,5 @@
+"""Labels of faces and tracks, smoothed over media time."""
+
 from __future__ import annotations
 
 import math
@@ -37,19 +39,19 @@ def only(labelled: LabelledFrame) -> Verdict:
     return event.emotion.smoothed
 
 
-def test_the_first_sight_counts_whole_and_appears() -> None:
+def test_the_first_frame_of_a_track_is_its_average() -> None:
     labelled = SmoothingLabeller().label(frame(0, "a"), [certain("happy", 0.8)])
     (event,) = labelled.faces
-    (turn,) = labelled.changes
+    (change,) = labelled.changes
     assert event.emotion.verdict == Verdict("happy", 0.8)
     assert event.emotion.smoothed == Verdict("happy", 0.8)
     assert event.emotion.probabilities == certain("happy", 0.8)
     assert event.emotion.abstained is None
-    assert (turn.change, turn.smoothed, turn.previous_label) == (TrackChange.APPEARED, Verdict("happy", 0.8), None)
-    assert (turn.dwell_ns, turn.shares) == (0, {"happy": 1.0})
+    assert (change.change, change.smoothed, change.previous_label) == (TrackChange.APPEARED, Verdict("happy", 0.8), None)
+    assert (change.dwell_ns, change.shares) == (0, {"happy": 1.0})
 
 
-def test_an_average_moves_by_its_time_constant() -> None:
+def test_the_average_follows_its_time_constant() -> None:
     labeller = SmoothingLabeller(time_constant_s=0.5)
     labeller.label(frame(0, "a"), [certain("sad")])
     smoothed = only(labeller.label(frame(500, "a"), [certain("happy")]))
@@ -69,7 +71,7 @@ def test_the_average_does_not_depend_on_the_frame_rate(parts: int) -> None:
     assert smoothed.confidence == pytest.approx(wanted.confidence, abs=1e-6)
 
 
-def test_one_odd_frame_changes_the_face_but_not_the_track() -> None:
+def test_one_different_frame_changes_the_face_but_not_the_track() -> None:
     labeller = SmoothingLabeller()
     for n in range(10):
         labeller.label(frame(40 * n, "a"), [certain("happy", 0.9)])
@@ -79,26 +81,26 @@ def test_one_odd_frame_changes_the_face_but_not_the_track() -> None:
     assert labelled.changes == ()
 
 
-def test_a_lasting_change_is_told_once() -> None:
+def test_a_lasting_change_is_one_event() -> None:
     labeller = SmoothingLabeller()
     changes: list[TrackEvent] = []
     for n in range(60):
         labelled = labeller.label(frame(40 * n, "a"), [certain("happy" if n < 20 else "sad", 0.9)])
         changes.extend(labelled.changes)
-    assert [(turn.change, turn.smoothed.label, turn.previous_label) for turn in changes] == [
+    assert [(change.change, change.smoothed.label, change.previous_label) for change in changes] == [
         (TrackChange.APPEARED, "happy", None),
         (TrackChange.CHANGED, "sad", "happy"),
     ]
 
 
-def test_two_equal_classes_do_not_flicker() -> None:
+def test_two_equally_probable_classes_do_not_alternate() -> None:
     labeller = SmoothingLabeller(time_constant_s=0.05, switch_margin=0.1)
     even = {"happy": 0.49, "neutral": 0.51}, {"happy": 0.51, "neutral": 0.49}
     changes: list[TrackEvent] = []
     for n in range(40):
         probabilities = tuple(even[n % 2].get(label, 0.0) for label in LABELS)
         changes.extend(labeller.label(frame(40 * n, "a"), [probabilities]).changes)
-    assert [turn.change for turn in changes] == [TrackChange.APPEARED]
+    assert [change.change for change in changes] == [TrackChange.APPEARED]
 
 
 def test_smoothing_can_be_turned_off() -> None:
@@ -107,7 +109,7 @@ def test_smoothing_can_be_turned_off() -> None:
         assert only(labeller.label(frame(40 * n, "a"), [certain(label, 0.6)])) == Verdict(label, 0.6)
 
 
-def test_a_tie_goes_to_the_first_label() -> None:
+def test_the_first_of_equally_probable_labels_is_taken() -> None:
     labelled = SmoothingLabeller().label(frame(0, "a"), [(1 / 7,) * 7])
     assert labelled.faces[0].emotion.verdict.label == LABELS[0]
 
@@ -119,24 +121,24 @@ def test_an_abstained_face_is_unknown_but_keeps_its_probabilities(reason: Abstai
     assert emotion.verdict == Verdict(UNKNOWN, 0.8)
     assert emotion.probabilities == certain("happy", 0.8)
     assert emotion.abstained is reason
-    assert emotion.smoothed == Verdict(UNKNOWN, 0.0), "what must not be judged must not be smoothed either"
+    assert emotion.smoothed == Verdict(UNKNOWN, 0.0), "faces of bad quality are not averaged"
 
 
-def test_a_face_never_classified_has_no_probabilities() -> None:
+def test_a_face_that_was_not_classified_has_no_probabilities() -> None:
     emotion = SmoothingLabeller().label(frame(0, "a", abstained=Abstained.TURNED), [None]).faces[0].emotion
     assert (emotion.verdict, emotion.probabilities) == (Verdict(UNKNOWN, 0.0), None)
 
 
-def test_an_abstained_moment_keeps_the_label_and_a_long_one_forgets_it() -> None:
+def test_the_smoothed_label_is_kept_for_a_while_without_classified_faces() -> None:
     labeller = SmoothingLabeller(forget_s=1.0)
     labeller.label(frame(0, "a"), [certain("happy", 0.9)])
     turned = [labeller.label(frame(100 * n, "a", abstained=Abstained.TURNED), [None]) for n in range(1, 13)]
     assert [only(labelled).label for labelled in turned] == ["happy"] * 10 + [UNKNOWN] * 2
-    (turn,) = [turn for labelled in turned for turn in labelled.changes]
-    assert (turn.change, turn.previous_label, turn.smoothed.label) == (TrackChange.CHANGED, "happy", UNKNOWN)
+    (change,) = [change for labelled in turned for change in labelled.changes]
+    assert (change.change, change.previous_label, change.smoothed.label) == (TrackChange.CHANGED, "happy", UNKNOWN)
     again = only(labeller.label(frame(1300, "a"), [certain("sad", 0.9)]))
     assert again.label == "sad"
-    assert again.confidence == pytest.approx(0.9), "nothing of the old is left"
+    assert again.confidence == pytest.approx(0.9), "the old average is forgotten"
 
 
 def test_low_confidence_is_unknown_for_the_face_and_for_the_track() -> None:
@@ -149,30 +151,30 @@ def test_low_confidence_is_unknown_for_the_face_and_for_the_track() -> None:
     assert labeller.label(frame(0, "b"), [certain("happy", 0.5)]).faces[0].emotion.verdict == Verdict("happy", 0.5)
 
 
-def test_leaving_repeats_the_last_face_and_sums_the_life_up() -> None:
+def test_the_end_of_a_track_repeats_its_last_face_and_has_its_shares() -> None:
     labeller = SmoothingLabeller(time_constant_s=0, switch_margin=0)
     for n, label in enumerate(("happy", "happy", "happy", "sad")):
         labelled = labeller.label(frame(40 * n, "a"), [certain(label, 0.9)])
     last = labelled.faces[0]
     gone = labeller.label(frame(2000, "b", ended=["a"], born_ms=1880), [certain("fear", 0.9)])
-    assert [event.track.id for event in gone.faces] == ["b", "a"], "those who left come after those who are here"
-    event, turn = gone.faces[1], gone.changes[1]
+    assert [event.track.id for event in gone.faces] == ["b", "a"], "faces of ended tracks come last"
+    event, change = gone.faces[1], gone.changes[1]
     assert (event.face, event.emotion) == (last.face, last.emotion)
     assert (event.track.state, event.info) == (TrackState.LEFT, gone.info)
-    assert (turn.change, turn.smoothed, turn.dwell_ns) == (TrackChange.LEFT, Verdict("sad", 0.9), 120 * MS)
-    assert turn.shares == {"happy": 0.75, "sad": 0.25}
+    assert (change.change, change.smoothed, change.dwell_ns) == (TrackChange.LEFT, Verdict("sad", 0.9), 120 * MS)
+    assert change.shares == {"happy": 0.75, "sad": 0.25}
 
 
-def test_an_all_unknown_life_is_unknown_to_the_end() -> None:
+def test_a_track_without_labels_is_unknown_at_its_end() -> None:
     labeller = SmoothingLabeller()
     for n in range(5):
         labeller.label(frame(40 * n, "a", abstained=Abstained.TURNED), [None])
-    (turn,) = labeller.label(frame(400, ended=["a"]), []).changes
-    assert turn.smoothed.label == UNKNOWN
-    assert turn.shares == {UNKNOWN: 1.0}
+    (change,) = labeller.label(frame(400, ended=["a"]), []).changes
+    assert change.smoothed.label == UNKNOWN
+    assert change.shares == {UNKNOWN: 1.0}
 
 
-def test_tracks_do_not_mix_and_their_memory_goes_with_them() -> None:
+def test_tracks_have_separate_averages_that_end_with_them() -> None:
     labeller = SmoothingLabeller()
     for n in range(20):
         labeller.label(frame(40 * n, "a", "b"), [certain("happy", 0.9), certain("sad", 0.9)])
@@ -183,24 +185,24 @@ def test_tracks_do_not_mix_and_their_memory_goes_with_them() -> None:
     assert labeller.tracks == 0
 
 
-def test_the_end_of_an_unknown_track_is_passed_over() -> None:
+def test_the_end_of_a_track_without_faces_is_ignored() -> None:
     labelled = SmoothingLabeller().label(frame(0, ended=["never-seen"]), [])
     assert labelled.faces == () and labelled.changes == ()
 
 
 @pytest.mark.parametrize("probabilities", [[], [certain("happy")] * 2])
-def test_one_entry_a_face_is_asked_for(probabilities: list[Probabilities]) -> None:
+def test_another_number_of_entries_than_faces_is_an_error(probabilities: list[Probabilities]) -> None:
     with pytest.raises(ValueError, match="probabilities of 1 faces"):
         SmoothingLabeller().label(frame(0, "a"), probabilities)
 
 
-def test_seven_values_are_asked_for() -> None:
+def test_another_number_of_values_than_labels_is_an_error() -> None:
     with pytest.raises(ValueError, match="expected 7 probabilities, got 3"):
         SmoothingLabeller().label(frame(0, "a"), [(0.2, 0.3, 0.5)])
 
 
 @pytest.mark.parametrize("wrong", [{"time_constant_s": -1}, {"min_confidence": 1.1}, {"switch_margin": -0.1}, {"forget_s": -1}])
-def test_values_out_of_range_are_refused(wrong: dict[str, float]) -> None:
+def test_values_outside_their_range_are_an_error(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must be"):
         SmoothingLabeller(**wrong)
 
@@ -209,13 +211,13 @@ _rows = st.lists(st.floats(0.01, 1), min_size=7, max_size=7).map(lambda row: tup
 
 
 @given(st.lists(st.tuples(st.integers(1, 500), _rows, st.sampled_from([None, Abstained.TURNED])), min_size=1, max_size=30))
-def test_verdicts_and_shares_stay_legal(steps: list[tuple[int, Probabilities, Abstained | None]]) -> None:
+def test_labels_and_shares_are_always_valid(steps: list[tuple[int, Probabilities, Abstained | None]]) -> None:
     labeller, at = SmoothingLabeller(min_confidence=0.2), 0
     for step, row, abstained in steps:
         labelled = labeller.label(frame(at, "a", abstained=abstained), [row])
         at += step
         assert 0 <= only(labelled).confidence <= 1 + 1e-9
         assert only(labelled).label in (*LABELS, UNKNOWN)
-    (turn,) = labeller.label(frame(at, ended=["a"]), []).changes
-    assert sum(turn.shares.values()) == pytest.approx(1)
-    assert list(turn.shares) == [label for label in (*LABELS, UNKNOWN) if label in turn.shares], "in the one order"
+    (change,) = labeller.label(frame(at, ended=["a"]), []).changes
+    assert sum(change.shares.values()) == pytest.approx(1)
+    assert list(change.shares) == [label for label in (*LABELS, UNKNOWN) if label in change.shares], "in the order of LABELS"

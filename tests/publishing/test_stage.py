@@ -222,7 +222,7 @@ def test_stop_while_blocked_before_an_empty_input() -> None:
     run: StageRun[Item, None] = StageRun()
     stage = Stage(name="publishing", handlers=[Desk().publish], hooks=run.hooks(channel.get), observer=run.counters)
     stage.start()
-    wait_until(lambda: bool(channel._lanes._not_empty._waiters))  # type: ignore[attr-defined]
+    wait_until(lambda: channel.waiting_readers > 0)
     channel.close()
     assert stage.join(PATIENCE_S)
     assert not any(thread.is_alive() for thread in stage.threads)

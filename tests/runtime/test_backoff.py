@@ -1,4 +1,4 @@
-"""Waits grow, stay within bounds, and a stop ends them."""
+"""Delays grow, stay within bounds, and a stop ends them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("no_new_threads")
 
 
 class Highest(random.Random):
-    """Always draws the upper end, and so shows the ceiling."""
+    """Always draws the upper bound, which is the ceiling."""
 
     def uniform(self, a: float, b: float) -> float:
         return b
@@ -51,12 +51,12 @@ def test_the_ceiling_doubles_from_twice_the_floor() -> None:
     assert [backoff.next_s() for _ in range(6)] == [2, 4, 8, 16, 20, 20]
 
 
-def test_two_clients_do_not_wait_in_step() -> None:
+def test_two_clients_draw_different_delays() -> None:
     waits = [[backoff.next_s() for _ in range(8)] for backoff in (Backoff(rng=random.Random(1)), Backoff(rng=random.Random(2)))]
     assert not set(waits[0]) & set(waits[1])
 
 
-def test_only_a_long_healthy_run_starts_small_again() -> None:
+def test_only_a_long_healthy_run_resets_the_failures() -> None:
     backoff = Backoff(floor_s=1, cap_s=100, healthy_after_s=60, rng=Highest())
     for _ in range(4):
         backoff.next_s()
@@ -69,7 +69,7 @@ def test_only_a_long_healthy_run_starts_small_again() -> None:
 
 
 @pytest.mark.parametrize(("floor_s", "cap_s", "factor"), [(0, 1, 2), (-1, 1, 2), (2, 1, 2), (1, 2, 0.5)])
-def test_bounds_that_make_no_sense_are_refused(floor_s: float, cap_s: float, factor: float) -> None:
+def test_invalid_bounds_are_an_error(floor_s: float, cap_s: float, factor: float) -> None:
     with pytest.raises(ValueError, match="floor_s <= cap_s"):
         Backoff(floor_s=floor_s, cap_s=cap_s, factor=factor)
 
@@ -82,5 +82,5 @@ def test_a_stop_ends_the_wait() -> None:
     assert waiting.result() is True
 
 
-def test_a_wait_that_nobody_stops_ends_by_itself() -> None:
+def test_a_wait_without_a_stop_ends_after_its_delay() -> None:
     assert Backoff(floor_s=0.001, cap_s=0.001).wait(threading.Event()) is False

@@ -1,8 +1,7 @@
-"""Channels between threads: waiting, waking, closing, fairness. The rules of one thread are in test_channel_model.py."""
+"""Channels between threads: waiting, waking, closing, fairness. What a single thread sees is in test_channel_model.py."""
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable
 
@@ -18,23 +17,18 @@ pytestmark = pytest.mark.usefixtures("no_new_threads")
 BLOCK, DROP = Overflow.BLOCK, Overflow.DROP_OLDEST
 
 
-def waiting(condition: threading.Condition) -> Callable[[], bool]:
-    """Whether somebody waits on it."""
-    return lambda: bool(condition._waiters)  # type: ignore[attr-defined]
-
-
-def reader_waits(channel: Channel[int]) -> Callable[[], bool]:
-    """Whether a reader stands before an empty channel."""
-    return waiting(channel._lanes._not_empty)
+def reader_waits(queue: Channel[int] | Lanes[int]) -> Callable[[], bool]:
+    """Whether a reader waits for an item."""
+    return lambda: queue.waiting_readers > 0
 
 
 def writer_waits(channel: Channel[int]) -> Callable[[], bool]:
-    """Whether a writer stands before a full channel."""
-    return waiting(channel._lane._not_full)
+    """Whether a writer waits for room."""
+    return lambda: channel.blocked_writers > 0
 
 
 class TestWaiting:
-    """Whoever waits is woken by what it waits for."""
+    """Blocked readers and writers are woken by items, room and the end."""
 
     def test_a_blocked_get_is_woken_by_an_item(self) -> None:
         channel: Channel[int] = Channel(capacity=1)
@@ -62,7 +56,7 @@ class TestWaiting:
             task.result()
 
     @pytest.mark.parametrize("end", [Channel.close, Channel.abandon])
-    def test_a_blocked_put_is_woken_by_the_end_and_its_item_is_not_in(self, end: Callable[[Channel[int]], object]) -> None:
+    def test_a_blocked_put_is_woken_by_the_end_and_its_item_is_not_queued(self, end: Callable[[Channel[int]], object]) -> None:
         channel: Channel[int] = Channel(capacity=1)
         channel.put(1)
         task = Task(lambda: channel.put(2))
@@ -75,7 +69,7 @@ class TestWaiting:
     def test_every_blocked_reader_is_woken_by_close(self) -> None:
         channel: Channel[int] = Channel(capacity=1)
         tasks = [Task(channel.get) for _ in range(4)]
-        wait_until(lambda: len(channel._lanes._not_empty._waiters) == 4)  # type: ignore[attr-defined]
+        wait_until(lambda: channel.waiting_readers == 4)
         channel.close()
         for task in tasks:
             with pytest.raises(ClosedError):
@@ -90,20 +84,19 @@ class TestWaiting:
         lane = lanes.open("a", capacity=4, overflow=BLOCK)
         lane.put(1)
         lane.put(2)
-        task = Task(lambda: lane.drain(PATIENCE_S))
-        wait_until(waiting(lane._not_full))
+        task = Task(lambda: (lane.drain(PATIENCE_S), len(lane)))
+        wait_until(lambda: lane.blocked == 1)
         lanes.take(0)
-        wait_until(waiting(lane._not_full))
-        assert task.alive
+        assert lane.drain(0) is False
         lanes.take(0)
-        assert task.result() is True
+        assert task.result() == (True, 0)
 
     def test_drain_is_freed_by_abandon(self) -> None:
         lanes: Lanes[int] = Lanes()
         lane = lanes.open("a", capacity=4, overflow=BLOCK)
         lane.put(1)
         task = Task(lambda: lane.drain(PATIENCE_S))
-        wait_until(waiting(lane._not_full))
+        wait_until(lambda: lane.blocked == 1)
         assert lanes.abandon() == [1]
         assert task.result() is True
 
@@ -112,14 +105,14 @@ class TestWaiting:
         lane = lanes.open("a", capacity=1, overflow=BLOCK)
         lanes.seal()
         task = Task(lanes.take)
-        wait_until(waiting(lanes._not_empty))
+        wait_until(reader_waits(lanes))
         lane.close()
         with pytest.raises(ClosedError):
             task.result()
 
 
 class TestClosing:
-    """What was put in before the end comes out after it."""
+    """Items put before the end can be taken after it."""
 
     def test_iteration_drains_and_then_ends(self) -> None:
         channel: Channel[int] = Channel(capacity=3)
@@ -132,17 +125,23 @@ class TestClosing:
         with pytest.raises(ClosedError):
             channel.put(3)
 
-    def test_close_twice_is_fine(self) -> None:
+    def test_close_can_be_called_twice(self) -> None:
         channel: Channel[int] = Channel(capacity=1)
         channel.close()
         channel.close()
         assert channel.abandon() == []
 
-    def test_a_capacity_of_nothing_is_refused(self) -> None:
+    def test_no_thread_is_counted_as_waiting_after_a_wait(self) -> None:
+        channel: Channel[int] = Channel(capacity=1)
+        with pytest.raises(TimeoutError):
+            channel.get(0.001)
+        assert (channel.waiting_readers, channel.blocked_writers) == (0, 0)
+
+    def test_a_capacity_below_one_is_an_error(self) -> None:
         with pytest.raises(ValueError, match="capacity >= 1, got 0"):
             Channel[int](capacity=0)
 
-    def test_tickets_go_on_when_a_key_is_opened_again(self) -> None:
+    def test_item_numbers_continue_when_a_key_is_opened_again(self) -> None:
         lanes: Lanes[int] = Lanes()
         for expected in range(3):
             lane = lanes.open("a", capacity=1, overflow=BLOCK)
@@ -166,7 +165,7 @@ class TestClosing:
 
 
 class TestOverflow:
-    """A live lane gives way and tells; the teller may use the lane."""
+    """A full live lane drops items and reports each one; the callback may use the lane."""
 
     def test_the_drop_callback_runs_outside_the_lock(self) -> None:
         lanes: Lanes[int] = Lanes()
@@ -181,7 +180,7 @@ class TestOverflow:
         Task(produce).result()
         assert seen == [(0, 2), (1, 2), (2, 2)]
 
-    def test_what_is_kept_outlives_what_is_not(self) -> None:
+    def test_kept_items_are_dropped_only_when_there_are_no_others(self) -> None:
         lanes: Lanes[str] = Lanes()
         dropped: list[str] = []
         lane = lanes.open("a", capacity=2, overflow=DROP, on_drop=dropped.append, keep=lambda item: item == "END")
@@ -194,7 +193,7 @@ class TestOverflow:
 class TestFairness:
     """One busy producer cannot starve another."""
 
-    def test_full_lanes_are_read_in_turn(self) -> None:
+    def test_full_lanes_are_read_round_robin(self) -> None:
         lanes: Lanes[int] = Lanes()
         for key in "abc":
             lane = lanes.open(key, capacity=4, overflow=BLOCK)
@@ -216,7 +215,7 @@ class TestFairness:
 
 
 class TestManyThreads:
-    """Nothing is lost, doubled or reordered within a lane."""
+    """No item of a lane is lost, duplicated or reordered."""
 
     ITEMS = 300
 
@@ -244,7 +243,7 @@ class TestManyThreads:
             task.result()
         everything = [entry for out in outs for entry in out]
         assert Counter(item for _, _, item in everything) == Counter((key, n) for key in "abcd" for n in range(self.ITEMS))
-        assert all((key, number) == item for key, number, item in everything)  # the tickets are the order of putting
+        assert all((key, number) == item for key, number, item in everything)  # the numbers are the order of put
         for out in outs:
             for key in "abcd":
                 numbers = [number for lane_key, number, _ in out if lane_key == key]
@@ -265,4 +264,4 @@ class TestManyThreads:
         for key in "ab":
             numbers = [number for name, number in taken if name == key]
             assert numbers == sorted(numbers)
-            assert numbers[-1] == self.ITEMS - 1  # the freshest is never the one that goes
+            assert numbers[-1] == self.ITEMS - 1  # the newest item is never dropped

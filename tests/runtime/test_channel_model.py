@@ -1,4 +1,4 @@
-"""Lanes against a model made of deques: every order of calls that one thread can make without waiting."""
+"""Lanes against a model made of deques: any sequence of calls of one thread that does not block."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEYS = st.sampled_from(["a", "b", "c"])
 
 @dataclass
 class ModelLane:
-    """What a lane must hold."""
+    """Expected state of a lane."""
 
     lane: Lane[int]
     capacity: int
@@ -28,20 +28,20 @@ class ModelLane:
 
     @property
     def is_full(self) -> bool:
-        """Whether the next item finds no room."""
+        """Whether there is no room for another item."""
         return len(self.items) == self.capacity
 
 
 class LanesMachine(RuleBasedStateMachine):
-    """Items are numbers that never repeat, so each one can be followed; multiples of five are kept as long as others can go."""
+    """Items are numbers that never repeat. Multiples of five are "kept": dropped only when there are no others."""
 
     @initialize()
     def begin(self) -> None:
-        """Start with nothing."""
+        """Start without lanes."""
         self.lanes: Lanes[int] = Lanes()
         self.model: dict[str, ModelLane] = {}
-        self.turn: list[str] = []
-        self.tickets: dict[str, int] = {}
+        self.round_robin: list[str] = []
+        self.numbers: dict[str, int] = {}
         self.dropped: list[int] = []
         self.expected_drops: list[int] = []
         self.sealed = False
@@ -49,7 +49,7 @@ class LanesMachine(RuleBasedStateMachine):
 
     @rule(key=KEYS, capacity=st.integers(1, 3), overflow=st.sampled_from(Overflow))
     def open(self, key: str, capacity: int, overflow: Overflow) -> None:
-        """A key can be opened unless it is in use or everything is sealed."""
+        """A key can be opened unless it is in use or the lanes are sealed."""
         old = self.model.get(key)
         if self.sealed or (old is not None and (old.items or not old.closed)):
             with pytest.raises(ClosedError if self.sealed else ValueError):
@@ -57,39 +57,39 @@ class LanesMachine(RuleBasedStateMachine):
             return
         lane = self.lanes.open(key, capacity=capacity, overflow=overflow, on_drop=self.dropped.append, keep=lambda number: number % 5 == 0)
         self.model[key] = ModelLane(lane, capacity, overflow)
-        if key in self.turn:
-            self.turn.remove(key)
-        self.turn.append(key)
+        if key in self.round_robin:
+            self.round_robin.remove(key)
+        self.round_robin.append(key)
 
     @rule(key=KEYS)
     def put(self, key: str) -> None:
-        """An item goes in, makes the right one give way, or is refused."""
+        """An item is appended, replaces the right one, or is refused."""
         mine = self.model.get(key)
         if mine is None or (mine.is_full and mine.overflow is Overflow.BLOCK and not mine.closed):
-            return  # it would wait for ever
+            return  # put would wait for ever
         if mine.closed:
             with pytest.raises(ClosedError):
                 mine.lane.put(-1)
             return
         if mine.is_full:
-            gives_way = next((item for item in mine.items if item % 5), mine.items[0])
-            mine.items.remove(gives_way)
-            self.expected_drops.append(gives_way)
+            victim = next((item for item in mine.items if item % 5), mine.items[0])
+            mine.items.remove(victim)
+            self.expected_drops.append(victim)
         mine.lane.put(self.given)
         mine.items.append(self.given)
         self.given += 1
 
     @rule()
     def take(self) -> None:
-        """The next lane in turn gives its oldest item, with its ticket."""
-        for key in self.turn:
+        """The next lane of the round robin gives its oldest item, with its number."""
+        for key in self.round_robin:
             mine = self.model[key]
             if mine.items:
-                number = self.tickets.get(key, 0)
-                self.tickets[key] = number + 1
+                number = self.numbers.get(key, 0)
+                self.numbers[key] = number + 1
                 assert self.lanes.take(0) == (key, number, mine.items.popleft())
-                self.turn.remove(key)
-                self.turn.append(key)
+                self.round_robin.remove(key)
+                self.round_robin.append(key)
                 return
         ended = self.sealed and all(mine.closed for mine in self.model.values())
         with pytest.raises(ClosedError if ended else TimeoutError):
@@ -97,21 +97,21 @@ class LanesMachine(RuleBasedStateMachine):
 
     @rule(key=KEYS)
     def close(self, key: str) -> None:
-        """One lane takes no more."""
+        """One lane refuses further items."""
         if key in self.model:
             self.model[key].lane.close()
             self.model[key].closed = True
 
     @rule(key=KEYS)
     def drain(self, key: str) -> None:
-        """Draining closes, and is done when nothing waits."""
+        """drain closes the lane, and returns whether it is empty."""
         if key in self.model:
             assert self.model[key].lane.drain(0) == (not self.model[key].items)
             self.model[key].closed = True
 
     @rule(key=KEYS)
     def abandon_lane(self, key: str) -> None:
-        """What waits in one lane comes back in order."""
+        """abandon returns the waiting items of one lane in order."""
         if key in self.model:
             mine = self.model[key]
             assert mine.lane.abandon() == list(mine.items)
@@ -121,14 +121,14 @@ class LanesMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.given > 3)
     @rule()
     def seal(self) -> None:
-        """No more lanes."""
+        """Further lanes are refused."""
         self.lanes.seal()
         self.sealed = True
 
     @precondition(lambda self: self.given > 5)
     @rule()
     def close_all(self) -> None:
-        """No more of anything."""
+        """Further lanes and items are refused."""
         self.lanes.close()
         self.sealed = True
         for mine in self.model.values():
@@ -137,7 +137,7 @@ class LanesMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.given > 5)
     @rule()
     def abandon(self) -> None:
-        """What waits comes back, whole and once."""
+        """abandon returns every waiting item once."""
         self.close_all()
         waiting = sorted(item for mine in self.model.values() for item in mine.items)
         assert sorted(self.lanes.abandon()) == waiting
@@ -146,7 +146,7 @@ class LanesMachine(RuleBasedStateMachine):
 
     @invariant()
     def agrees(self) -> None:
-        """Lengths and drops are the model's at any moment."""
+        """Lengths and dropped items agree with the model at any moment."""
         if not hasattr(self, "lanes"):
             return
         assert len(self.lanes) == sum(len(mine.items) for mine in self.model.values())

@@ -1,4 +1,4 @@
-"""The book of account: what is written is what is read, at one moment."""
+"""Counters, histograms and snapshots."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ pytestmark = pytest.mark.usefixtures("no_new_threads")
 
 
 class TestCounts:
-    """Every report ends in the right place."""
+    """Every report is counted under the right name and labels."""
 
-    def test_frames_and_drops_and_what_is_between(self) -> None:
+    def test_frames_drops_and_frames_in_flight(self) -> None:
         counters = Counters()
         for _ in range(10):
             counters.frame("door", "capture")
@@ -35,21 +35,21 @@ class TestCounts:
         assert snapshot.dropped_frames("door") == 3
         assert snapshot.dropped_frames() == 3
 
-    def test_damaged_frames_were_never_captured(self) -> None:
+    def test_damaged_frames_do_not_count_as_captured(self) -> None:
         counters = Counters()
         counters.frame("door", "capture")
         counters.frame_dropped("door", "decode", "damaged", 5)
         assert counters.snapshot().in_flight("door") == 1
         assert counters.snapshot().dropped_frames("door") == 5
 
-    def test_faces_of_nobody_make_no_series(self) -> None:
+    def test_zero_faces_make_no_series(self) -> None:
         counters = Counters()
         counters.faces("door", "found", 0)
         counters.faces("door", "found", 3)
         counters.faces("door", "found", 2)
         assert counters.snapshot().faces == {("door", "found"): 5}
 
-    def test_events_reconnects_and_tallies(self) -> None:
+    def test_events_reconnects_and_named_counters(self) -> None:
         counters = Counters()
         counters.event("door", "happy")
         counters.reconnect("door", "timeout")
@@ -61,7 +61,7 @@ class TestCounts:
         assert snapshot.reconnects == {("door", "timeout"): 1}
         assert snapshot.counts == {("mqtt_publish", "acknowledged"): 4, ("batch_limit_halved", ""): 1}
 
-    def test_beats_and_last_frames_have_the_clock_s_time(self) -> None:
+    def test_heartbeats_and_last_frames_have_the_time_of_the_clock(self) -> None:
         clock = FakeClock(monotonic_ns=5)
         counters = Counters(clock=clock)
         counters.beat("tracking")
@@ -96,7 +96,7 @@ class TestCounts:
 
 
 class TestHistograms:
-    """Buckets count what is at most their bound."""
+    """A bucket counts the values up to and including its bound."""
 
     def test_a_bound_belongs_to_its_bucket(self) -> None:
         counters = Counters()
@@ -116,7 +116,7 @@ class TestHistograms:
         assert snapshot.latencies["door"].sum == pytest.approx(0.012)
         assert snapshot.durations["detection"].bounds == DURATION_BUCKETS_S
 
-    def test_without_observations_every_quantile_is_nothing(self) -> None:
+    def test_quantiles_without_observations_are_zero(self) -> None:
         empty = HistogramValue((1.0, 2.0), (0, 0, 0), 0.0)
         assert [empty.quantile(q) for q in (0, 0.5, 1)] == [0, 0, 0]
 
@@ -127,7 +127,7 @@ class TestHistograms:
         assert value.quantile(0.75) == 15.0
         assert value.quantile(1.0) == 20.0
 
-    def test_above_all_bounds_the_last_bound_is_all_that_is_known(self) -> None:
+    def test_a_quantile_above_all_bounds_is_the_last_bound(self) -> None:
         assert HistogramValue((10.0, 20.0), (0, 0, 3), 300.0).quantile(0.5) == 20.0
 
     @given(st.lists(st.floats(0, 3), min_size=1, max_size=60), st.floats(0.01, 1))
@@ -151,7 +151,7 @@ class TestHistograms:
 
 
 class TestThreads:
-    """Writers never wait for each other's sums, and a snapshot is one moment."""
+    """A snapshot is consistent while other threads count."""
 
     def test_every_snapshot_adds_up_while_four_threads_write(self) -> None:
         counters, done = Counters(), threading.Event()

@@ -1,4 +1,4 @@
-"""Imports without their optional parts."""
+"""Imports without optional modules."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from ferstream.runtime.import_blocking import without
 
 
-def test_a_module_is_out_of_reach_inside_and_back_afterwards() -> None:
+def test_a_module_cannot_be_imported_inside_the_context_only() -> None:
     sys.modules.pop("colorsys", None)
     with without("colorsys"), pytest.raises(ImportError):
         import colorsys
@@ -19,7 +19,7 @@ def test_a_module_is_out_of_reach_inside_and_back_afterwards() -> None:
     assert colorsys.rgb_to_hsv(0, 0, 0) == (0, 0, 0)
 
 
-def test_a_loaded_module_stays() -> None:
+def test_a_loaded_module_stays_importable() -> None:
     import json
 
     with without("json"):

@@ -1,4 +1,4 @@
-"""The allocator's arenas."""
+"""Arenas and free pages of the allocator, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_threads_share_two_arenas() -> None:
     assert count <= 2
 
 
-def test_the_environment_wins() -> None:
+def test_malloc_arena_max_in_the_environment_wins() -> None:
     limited, count = arenas(MALLOC_ARENA_MAX="6")
     assert not limited
     assert count > 2
@@ -67,13 +67,13 @@ print(done, before - resident())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc only")
-def test_what_lies_free_in_the_middle_of_a_heap_is_returned() -> None:
+def test_free_pages_in_the_middle_of_a_heap_are_returned() -> None:
     done = subprocess.run([sys.executable, "-c", HOLES], text=True, capture_output=True, check=True, timeout=60, env={})
     returned, freed = done.stdout.split()
     assert returned == "True"
     assert int(freed) > 40_000_000
 
 
-def test_none_is_refused() -> None:
+def test_zero_arenas_are_an_error() -> None:
     with pytest.raises(ValueError, match="arenas"):
         tune_allocator(arenas=0)

@@ -17,14 +17,14 @@ pytestmark = pytest.mark.usefixtures("no_new_threads")
 
 @st.composite
 def finishing_orders(draw: st.DrawFn) -> list[tuple[str, int, bool]]:
-    """Tickets of two lanes in any order of finishing; True for those that have no result."""
-    tickets = [("a", number) for number in range(draw(st.integers(0, 8)))] + [("b", number) for number in range(draw(st.integers(0, 8)))]
-    order = draw(st.permutations(tickets))
+    """Numbers of two lanes in any order of finishing; True for those without a result."""
+    items = [("a", number) for number in range(draw(st.integers(0, 8)))] + [("b", number) for number in range(draw(st.integers(0, 8)))]
+    order = draw(st.permutations(items))
     return [(key, number, draw(st.booleans())) for key, number in order]
 
 
 @given(finishing_orders())
-def test_any_order_of_finishing_comes_out_in_order_whole_and_once(order: list[tuple[str, int, bool]]) -> None:
+def test_results_come_out_in_order_and_once_in_any_order_of_finishing(order: list[tuple[str, int, bool]]) -> None:
     out: list[tuple[str, int]] = []
     reorder = Reorder(out.append)
     for key, number, skipped in order:
@@ -40,22 +40,22 @@ def test_any_order_of_finishing_comes_out_in_order_whole_and_once(order: list[tu
 
 
 @given(finishing_orders(), st.integers(0, 16))
-def test_an_abandon_at_any_moment_loses_and_doubles_nothing(order: list[tuple[str, int, bool]], cut: int) -> None:
+def test_abandon_loses_and_duplicates_nothing_at_any_moment(order: list[tuple[str, int, bool]], cut: int) -> None:
     out: list[tuple[str, int]] = []
     reorder = Reorder(out.append)
-    taken_away: list[tuple[str, int]] = []
+    removed: list[tuple[str, int]] = []
     for place, (key, number, skipped) in enumerate(order):
         if place == cut:
-            taken_away = reorder.abandon()
+            removed = reorder.abandon()
         if skipped:
             reorder.skip(key, number)
         else:
             reorder.put(key, number, (key, number))
-    assert sorted(out + taken_away) == sorted((key, number) for key, number, skipped in order if not skipped)
+    assert sorted(out + removed) == sorted((key, number) for key, number, skipped in order if not skipped)
     assert reorder.abandon() == []
 
 
-def test_results_wait_for_the_first_of_their_lane_only() -> None:
+def test_results_wait_only_for_earlier_ones_of_their_lane() -> None:
     out: list[str] = []
     reorder = Reorder(out.append)
     reorder.put("a", 1, "a1")
@@ -65,7 +65,7 @@ def test_results_wait_for_the_first_of_their_lane_only() -> None:
     assert out == ["b0", "a0", "a1"]
 
 
-def test_a_failing_hand_over_loses_one_result_and_no_other() -> None:
+def test_a_failing_emit_loses_one_result_and_no_other() -> None:
     out: list[int] = []
 
     def emit(item: int) -> None:
@@ -81,7 +81,7 @@ def test_a_failing_hand_over_loses_one_result_and_no_other() -> None:
     assert out == [1, 2]
 
 
-def test_one_call_at_a_time() -> None:
+def test_emit_is_called_by_one_thread_at_a_time() -> None:
     gate, out = Gate(), list[int]()
 
     def emit(item: int) -> None:
@@ -100,15 +100,15 @@ def test_one_call_at_a_time() -> None:
     assert out == [0, 1]
 
 
-def test_many_workers_at_once() -> None:
+def test_many_workers_keep_the_order() -> None:
     out: list[int] = []
     reorder = Reorder(out.append)
-    tickets, lock = iter(range(2000)), threading.Lock()
+    numbers, lock = iter(range(2000)), threading.Lock()
 
     def work() -> None:
         while True:
             with lock:
-                number = next(tickets, None)
+                number = next(numbers, None)
             if number is None:
                 return
             if number % 7 == 3:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 import pytest
 
 from ferstream.errors import ClosedError, OutputError
-from ferstream.runtime import stage as stage_module
 from ferstream.runtime.channel import Channel
 from ferstream.runtime.counters import Counters
 from ferstream.runtime.stage import FAILURES_IN_A_ROW, Stage
@@ -19,26 +18,24 @@ from tests.support.threads import Task, wait_until
 pytestmark = pytest.mark.usefixtures("no_new_threads")
 
 
-@pytest.fixture
-def quick_idle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stage looks idle after a moment."""
-    monkeypatch.setattr(stage_module, "IDLE_S", 0.001)
+QUICK_S = 0.001
+"""Idle time of stages whose idling is tested."""
 
 
 def double(item: int) -> int:
-    """The work."""
+    """A handler."""
     return 2 * item
 
 
 def fails_on_odd(item: int) -> int:
-    """Work that does not always succeed."""
+    """A handler that fails on odd items."""
     if item % 2:
         raise Scripted(str(item))
     return item
 
 
 class TestWork:
-    """Items become results or failures, each of them once."""
+    """Each item becomes one result or one failure."""
 
     def test_results_come_in_order_and_are_timed(self) -> None:
         run = run_stage([double], range(5))
@@ -46,14 +43,14 @@ class TestWork:
         assert run.ends == 1
         assert run.counters.snapshot().durations["work"].count == 5
 
-    def test_a_failure_is_accounted_for_and_the_next_item_is_worked_on(self) -> None:
+    def test_a_failed_item_is_reported_and_the_next_one_is_processed(self) -> None:
         run = run_stage([fails_on_odd], range(5))
         assert run.results == [0, 2, 4]
         assert [(item, str(error)) for item, error in run.failed] == [(1, "1"), (3, "3")]
         assert run.fatal == []
         assert run.counters.snapshot().durations["work"].count == 3
 
-    def test_what_cannot_be_handed_on_has_failed(self) -> None:
+    def test_an_item_whose_result_cannot_be_emitted_has_failed(self) -> None:
         run: StageRun[int, int] = StageRun()
         channel: Channel[int] = Channel(capacity=2)
 
@@ -73,9 +70,9 @@ class TestWork:
 
 
 class TestManyWorkers:
-    """Several threads share one input and end as one."""
+    """Several threads share one input, and the stage ends when all have ended."""
 
-    def test_the_last_one_out_calls_on_end_once(self) -> None:
+    def test_the_last_thread_calls_on_end_once(self) -> None:
         both_inside = threading.Barrier(2)
 
         def together(item: int) -> int:
@@ -96,7 +93,7 @@ class TestManyWorkers:
         assert stage.join(PATIENCE_S)
         assert not any(thread.is_alive() for thread in stage.threads)
 
-    def test_on_end_waits_for_the_slow_one(self) -> None:
+    def test_on_end_waits_for_the_slowest_thread(self) -> None:
         gate, run = Gate(), StageRun[int, int]()
         channel: Channel[int] = Channel(capacity=2)
 
@@ -117,7 +114,7 @@ class TestManyWorkers:
 
 
 class TestBeats:
-    """A living stage shows it, an ended one is not missed."""
+    """A running stage sends heartbeats; the heartbeat of an ended one is forgotten."""
 
     def test_a_started_stage_has_a_beat_and_an_ended_one_none(self) -> None:
         run: StageRun[int, int] = StageRun()
@@ -129,13 +126,12 @@ class TestBeats:
         assert stage.join(PATIENCE_S)
         assert run.counters.snapshot().beats == {}
 
-    @pytest.mark.usefixtures("quick_idle")
-    def test_an_idle_stage_beats_on_and_calls_on_idle_in_its_own_thread(self) -> None:
+    def test_an_idle_stage_sends_heartbeats_and_calls_on_idle_in_its_own_thread(self) -> None:
         idlers: set[str] = set()
         run: StageRun[int, int] = StageRun()
         channel: Channel[int] = Channel(capacity=1)
         hooks = run.hooks(channel.get, on_idle=lambda: idlers.add(threading.current_thread().name))
-        stage = Stage(name="work", handlers=[double], hooks=hooks, observer=run.counters)
+        stage = Stage(name="work", handlers=[double], hooks=hooks, observer=run.counters, idle_s=QUICK_S)
         stage.start()
         first = run.counters.snapshot().beats["work"]
         wait_until(lambda: bool(idlers) and run.counters.snapshot().beats["work"] > first)
@@ -143,7 +139,7 @@ class TestBeats:
         assert stage.join(PATIENCE_S)
         assert idlers == {"work"}
 
-    def test_a_hanging_handler_stops_beating(self) -> None:
+    def test_a_hanging_handler_sends_no_heartbeats(self) -> None:
         gate, beats = Gate(), list[str]()
 
         class Watch(Counters):
@@ -164,21 +160,21 @@ class TestBeats:
 
 
 class TestFatal:
-    """A stage that cannot work says so instead of dying quietly."""
+    """A stage that cannot work reports a fatal error."""
 
     def always_fails(self, item: int) -> int:
         raise OutputError(f"disk full at {item}")
 
-    def test_it_gives_up_after_so_many_in_a_row_with_the_last_error(self) -> None:
+    def test_many_failures_in_a_row_are_fatal_with_the_last_error(self) -> None:
         run = run_stage([self.always_fails], range(FAILURES_IN_A_ROW + 10))
         ((name, error),) = run.fatal
         assert name == "work"
         assert isinstance(error, OutputError)  # its exit code is the process's
         assert str(error) == f"disk full at {FAILURES_IN_A_ROW - 1}"
         assert error.__notes__ == [f"{FAILURES_IN_A_ROW} items in a row failed in work"]
-        assert len(run.failed) == FAILURES_IN_A_ROW + 10  # and goes on counting until it is stopped
+        assert len(run.failed) == FAILURES_IN_A_ROW + 10  # and failed items are still reported until the stage is stopped
 
-    def test_one_success_in_between_starts_the_count_again(self) -> None:
+    def test_one_success_resets_the_number_of_failures(self) -> None:
         good = FAILURES_IN_A_ROW - 1
 
         def mostly_fails(item: int) -> int:
@@ -186,7 +182,6 @@ class TestFatal:
 
         assert run_stage([mostly_fails], range(2 * FAILURES_IN_A_ROW - 1)).fatal == []
 
-    @pytest.mark.usefixtures("quick_idle")
     @pytest.mark.parametrize("error", [Scripted("idle"), KeyboardInterrupt()])
     def test_a_failing_on_idle_is_fatal(self, error: BaseException) -> None:
         run: StageRun[int, int] = StageRun()
@@ -195,7 +190,8 @@ class TestFatal:
         def on_idle() -> None:
             raise error
 
-        stage = Stage(name="work", handlers=[double], hooks=run.hooks(channel.get, on_idle=on_idle), observer=run.counters)
+        hooks = run.hooks(channel.get, on_idle=on_idle)
+        stage = Stage(name="work", handlers=[double], hooks=hooks, observer=run.counters, idle_s=QUICK_S)
         stage.start()
         assert stage.join(PATIENCE_S)
         assert run.fatal == [("work", error)]
@@ -216,9 +212,9 @@ class TestFatal:
 
 
 class TestStopWhileBlocked:
-    """A stage that waits, at either end, ends when its channels close."""
+    """A stage that is blocked on its input or output ends when the channels close."""
 
-    def test_before_an_empty_input(self) -> None:
+    def test_blocked_on_an_empty_input(self) -> None:
         run: StageRun[int, int] = StageRun()
         channel: Channel[int] = Channel(capacity=1)
         stage = Stage(name="work", handlers=[double, double], hooks=run.hooks(channel.get), observer=run.counters)
@@ -229,7 +225,7 @@ class TestStopWhileBlocked:
         assert not any(thread.is_alive() for thread in stage.threads)
 
     @pytest.mark.parametrize("end", [Channel.close, Channel.abandon])
-    def test_before_a_full_output(self, end: Callable[[Channel[int]], object]) -> None:
+    def test_blocked_on_a_full_output(self, end: Callable[[Channel[int]], object]) -> None:
         source: Channel[int] = Channel(capacity=4)
         target: Channel[int] = Channel(capacity=1)
         lost: list[int] = []

@@ -1,4 +1,4 @@
-"""One deadline over all joins, and the first error wins."""
+"""One deadline for all joins, and the first fatal error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.threads import Task
 
 @dataclass
 class Part:
-    """Ends, or outlives every wait; remembers how long it was waited for."""
+    """A part that ends at once or never, and records its timeouts."""
 
     name: str
     ends: bool
@@ -28,12 +28,12 @@ class Part:
         return self.ends
 
 
-def test_the_names_of_what_outlived_the_deadline() -> None:
+def test_join_all_returns_the_names_of_parts_that_did_not_end() -> None:
     parts = [Part("a", True), Part("b", False), Part("c", True), Part("d", False)]
     assert join_all(parts, timeout_s=0.02) == ["b", "d"]
 
 
-def test_one_deadline_is_spent_over_all() -> None:
+def test_all_parts_share_one_deadline() -> None:
     parts = [Part(name, False) for name in "abc"]
     join_all(parts, timeout_s=0.05)
     first, second, third = (part.waits[0] for part in parts)
@@ -41,14 +41,14 @@ def test_one_deadline_is_spent_over_all() -> None:
     assert first > second >= third >= 0  # not 0.05 for each
 
 
-def test_nothing_to_wait_for() -> None:
+def test_join_all_of_no_parts() -> None:
     assert join_all([], timeout_s=1) == []
 
 
 class TestFatal:
-    """Any thread reports, the first one is kept."""
+    """Any thread reports; the first error is kept."""
 
-    def test_all_is_well_at_first(self) -> None:
+    def test_there_is_no_error_at_first(self) -> None:
         fatal = Fatal()
         assert (fatal.first, fatal.is_set()) == (None, False)
 
@@ -60,7 +60,7 @@ class TestFatal:
         assert fatal.is_set()
 
     @pytest.mark.usefixtures("no_new_threads")
-    def test_exactly_one_of_many_at_once(self) -> None:
+    def test_one_error_of_many_at_once_is_kept(self) -> None:
         fatal, together = Fatal(), threading.Barrier(4)
         errors = {name: Scripted(name) for name in "abcd"}
 

@@ -142,3 +142,8 @@ def test_other_values_than_relative_paths_are_not_changed(source: str, read: Rea
     settings = read(f'[[cameras]]\nname = "a"\nsource = "{source}"\n[inference]\nmodel = "emotion-edge/1.0.0"\n[detection]\nmodel = "auto"')
     assert settings.cameras[0].source == source
     assert (settings.inference.model, settings.detection.model, settings.outbox.path) == ("emotion-edge/1.0.0", "auto", "auto")
+
+
+def test_the_name_of_a_detector_is_not_a_path_and_a_file_of_weights_is(tmp_path: Path, read: Reader) -> None:
+    assert read('[detection]\nmodel = "yunet"').detection.model == "yunet"
+    assert read('[detection]\nmodel = "face.onnx"').detection.model == str(tmp_path / "face.onnx")

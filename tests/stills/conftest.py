@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from ferstream.detection.detector import Detector
-from ferstream.detection.weights import find_weights
-from ferstream.detection.yunet import Limits, YuNetModel
+from ferstream.detection.detector import Detector, DetectorLimits
+from ferstream.detection.factory import load_detector
 
 
 @pytest.fixture(scope="session")
 def detector() -> Detector:
-    return YuNetModel(weights=find_weights()).new_detector(Limits(min_face_px=8))
+    return load_detector().new_detector(DetectorLimits(min_face_px=8))

@@ -1,4 +1,4 @@
-"""Makes the values of the domain, each with sensible defaults, so that a test names only what it is about."""
+"""Makes values of the domain with defaults, so that a test names only the fields it is about."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ferstream.domain.frame import Frame, FrameInfo, Luma
 from ferstream.domain.track import Track, TrackedFace, TrackedFrame, TrackState
 
 FRAME_NS = 40_000_000
-"""25 frames a second."""
+"""Nanoseconds between two frames at 25 frames per second."""
 UTC_NS = 1_764_000_000_000_000_000
 _PLANE: npt.NDArray[np.uint8] = np.full((48, 64), 128, np.uint8)
 _SMALL: npt.NDArray[np.uint8] = np.full((32, 32, 3), 128, np.uint8)
@@ -34,7 +34,7 @@ def frame_info(index: int = 0, *, camera: str = "door", live: bool = False, capt
 
 
 def frame(index: int = 0, *, camera: str = "door", live: bool = False, captured_ns: int = 0) -> Frame:
-    """A grey picture; all frames share their pixels, nobody here writes to them."""
+    """A grey picture; all frames share their pixels, which are not modified."""
     info = frame_info(index, camera=camera, live=live, captured_ns=captured_ns)
     return Frame(info=info, luma=Luma(_PLANE, limited=False), detection_image=_SMALL)
 
@@ -47,7 +47,7 @@ def face(*, x: float = 8.0, y: float = 8.0, side: float = 32.0, score: float = 0
 
 
 def face_crop(*, grey: int | None = 100, x: float = 8.0, abstained: Abstained | None = None) -> FaceCrop:
-    """A face with a crop of one grey, by which ``ScriptedClassifier`` labels it; ``grey=None``: without a crop."""
+    """A face with a crop of one grey level, which decides the label of ``ScriptedClassifier``; None for no crop."""
     if grey is None:
         return FaceCrop(face=face(x=x), crop=None, abstained=abstained or Abstained.SMALL)
     return FaceCrop(face=face(x=x), crop=np.full((48, 48), grey, np.uint8), abstained=abstained)
@@ -56,7 +56,7 @@ def face_crop(*, grey: int | None = 100, x: float = 8.0, abstained: Abstained | 
 def detected_frame(
     index: int = 0, *, greys: tuple[int | None, ...] = (100,), camera: str = "door", live: bool = False, captured_ns: int = 0
 ) -> DetectedFrame:
-    """A frame with one face per grey."""
+    """A frame with one face per grey level."""
     info = frame_info(index, camera=camera, live=live, captured_ns=captured_ns)
     faces = tuple(face_crop(grey=grey, x=8.0 * position) for position, grey in enumerate(greys))
     return DetectedFrame(info=info, faces=faces)
@@ -77,7 +77,7 @@ def tracked_frame(
     live: bool = False,
     captured_ns: int = 0,
 ) -> TrackedFrame:
-    """A frame whose n-th face belongs to track n, from 1."""
+    """A frame whose n-th face has track n, from 1."""
     detected = detected_frame(index, greys=greys, camera=camera, live=live, captured_ns=captured_ns)
     faces = tuple(TrackedFace(track(number, camera=camera), crop) for number, crop in enumerate(detected.faces, 1))
     return TrackedFrame(info=detected.info, faces=faces, ended=ended, end_of_stream=end_of_stream)
@@ -89,7 +89,7 @@ def verdict(label: str = "happy", confidence: float = 0.9) -> Verdict:
 
 
 def emotion(label: str = "happy", confidence: float = 0.9) -> Emotion:
-    """An expression; the rest of the probability is spread evenly, over all labels if it is ``unknown``."""
+    """An expression; the other labels share the rest of the probability. ``unknown`` has no probabilities."""
     if label not in LABELS:
         return Emotion(verdict(label, 0.0), verdict(label, 0.0), None, Abstained.SMALL)
     rest = (1.0 - confidence) / (len(LABELS) - 1)
@@ -107,7 +107,7 @@ def face_event(
     live: bool = False,
     captured_ns: int = 0,
 ) -> FaceEvent:
-    """One observation of a track."""
+    """A face event of a track."""
     info = frame_info(index, camera=camera, live=live, captured_ns=captured_ns)
     return FaceEvent(info=info, track=track(number, camera=camera, state=state), face=face(), emotion=emotion(label))
 
@@ -115,7 +115,7 @@ def face_event(
 def track_event(
     index: int = 0, *, camera: str = "door", number: int = 1, change: TrackChange = TrackChange.APPEARED, label: str = "happy"
 ) -> TrackEvent:
-    """A turn in a track's life."""
+    """A track event."""
     state = TrackState.LEFT if change is TrackChange.LEFT else TrackState.PRESENT
     return TrackEvent(
         info=frame_info(index, camera=camera),
@@ -138,7 +138,7 @@ def labelled_frame(
     live: bool = False,
     captured_ns: int = 0,
 ) -> LabelledFrame:
-    """A frame whose n-th face belongs to track n, from 1."""
+    """A frame whose n-th face has track n, from 1."""
     info = frame_info(index, camera=camera, live=live, captured_ns=captured_ns)
     faces = tuple(
         face_event(index, camera=camera, number=number, label=label, live=live, captured_ns=captured_ns)
@@ -148,5 +148,5 @@ def labelled_frame(
 
 
 def camera_state(status: CameraStatus = CameraStatus.ONLINE, *, camera: str = "door", reason: str = "") -> CameraState:
-    """A camera's present state."""
+    """The state of a camera."""
     return CameraState(camera=camera, status=status, reason=reason, since_ns=UTC_NS)

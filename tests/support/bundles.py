@@ -1,4 +1,4 @@
-"""Tiny model bundles for tests: random weights from a fixed seed, right shapes, made in milliseconds (OpenVINO) or seconds (Keras)."""
+"""Tiny model bundles for tests, with random weights from a fixed seed; made in milliseconds (OpenVINO) or seconds (Keras)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ferstream.inference.bundle import KERAS_FILE, OPENVINO_BIN, OPENVINO_XML, B
 
 
 def tiny_openvino_bundle(directory: Path, *, name: str = "tiny", version: str = "1.0.0", **fields: Any) -> Bundle:
-    """Write a bundle with OpenVINO files only; needs no Keras. ``directory`` is the folder of bundles."""
+    """Write a bundle with OpenVINO files only, into a subfolder of ``directory``; does not need Keras."""
     with tempfile.TemporaryDirectory() as scratch:
         xml = Path(scratch) / OPENVINO_XML
         write_tiny_ir(xml)
@@ -23,7 +23,7 @@ def tiny_openvino_bundle(directory: Path, *, name: str = "tiny", version: str = 
 
 
 def write_tiny_ir(xml: Path, *, classes: int = len(LABELS), dtype: str = "u8") -> None:
-    """Write IR of one convolution, pooling, and a dense layer with softmax."""
+    """Write an OpenVINO model of one convolution and a dense layer with softmax."""
     import openvino
     from openvino import opset13 as ops
 
@@ -76,6 +76,14 @@ def tiny_full_bundle(directory: Path, *, name: str = "tiny-full", version: str =
 
     target = BundleTarget(directory=directory / name / version, name=name, version=version)
     return save_bundle(serving_model(tiny_network()), target)
+
+
+def scripted_keras_bundle(directory: Path) -> Bundle:
+    """Write a bundle whose ``model.keras`` is not a model, for tests that load the network themselves."""
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / KERAS_FILE
+    path.write_bytes(b"not a model")
+    return write_bundle(directory=directory / "scripted-keras" / "1.0.0", files={KERAS_FILE: path}, name="scripted-keras", version="1.0.0")
 
 
 def keras_only(bundle: Bundle, directory: Path) -> Bundle:

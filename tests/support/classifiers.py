@@ -1,4 +1,4 @@
-"""Scripted classifiers for tests: answer at once, raise, or hang until told."""
+"""A scripted classifier for tests, which returns at once, raises, or waits."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from ferstream.inference.classifier import Crops, Probabilities, check_crops
 
 
 class ScriptedClassifier:
-    """A classifier whose answer depends only on each crop's mean: its label is ``int(mean) % 7``.
+    """A classifier whose result depends only on the mean of each crop: the label is ``LABELS[int(mean) % 7]``.
 
     Attributes:
         calls: Number of crops of each call, in order.
-        entered: Set as soon as a call has begun.
-        released: A call waits for it when ``hanging``.
+        entered: Set at the start of a call.
+        released: Calls wait for it if ``hanging``.
+        warmed: Whether ``warm_up`` was called.
+        closed: Whether ``close`` was called.
     """
 
     def __init__(
@@ -29,13 +31,13 @@ class ScriptedClassifier:
         hanging: bool = False,
         delay: Callable[[], object] | None = None,
     ) -> None:
-        """Script it.
+        """Prepare the results.
 
         Args:
-            max_batch: What it announces.
-            failures: Raised by the first calls in turn; None lets that call through.
+            max_batch: Value of the property.
+            failures: Raised by the first calls, one each; None for a call that succeeds.
             hanging: Whether calls wait for ``released``.
-            delay: Called in every call before the answer, to wait on a fake clock or an event.
+            delay: Called in every call before it returns.
         """
         self._max_batch = max_batch
         self._failures = list(failures)
@@ -59,7 +61,7 @@ class ScriptedClassifier:
 
     @property
     def backend(self) -> str:
-        """What computes."""
+        """Library and device."""
         return "scripted"
 
     @property
@@ -69,16 +71,16 @@ class ScriptedClassifier:
 
     @property
     def alignment_id(self) -> str:
-        """Geometry of the crops."""
+        """Id of the geometry of the crops."""
         return FER2013_5PT
 
     @property
     def max_batch(self) -> int:
-        """Most crops of a call."""
+        """Largest useful number of crops per call."""
         return self._max_batch
 
     def classify(self, crops: Crops) -> Probabilities:
-        """Answer by the mean grey of each crop."""
+        """Return probabilities by the mean of each crop."""
         check_crops(crops)
         self.calls.append(len(crops))
         self.entered.set()
@@ -96,10 +98,10 @@ class ScriptedClassifier:
         return rows
 
     def warm_up(self) -> None:
-        """Remember that it was warmed."""
+        """Record the call."""
         self.warmed = True
 
     def close(self) -> None:
-        """Remember that it was closed, and release hanging calls."""
+        """Record the call, and release hanging calls."""
         self.closed = True
         self.released.set()

@@ -1,4 +1,4 @@
-"""A webcam that delivers what a test gave it."""
+"""A scripted webcam."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ import cv2
 
 
 class ScriptedDevice:
-    """Implements what is used of ``cv2.VideoCapture``."""
+    """Implements the methods of ``cv2.VideoCapture`` that ferstream uses.
+
+    Args:
+        reads: Pictures that ``read`` returns, in order; None for a failed read.
+        there: Whether the device can be opened.
+        then: Called when there are no more pictures.
+    """
 
     def __init__(self, reads: Sequence[Any] = (), *, there: bool = True, then: Callable[[], None] = lambda: None) -> None:
         self._reads, self._there, self._then = iter(reads), there, then

@@ -1,4 +1,4 @@
-"""Drawn grey 48x48 faces for training tests: seven patterns a small network tells apart, each with its own noise."""
+"""Drawn grey 48x48 faces for training tests: one pattern per label, with noise, that a small network can learn."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 _SHAPES = ((0.0, 4), (25.0, 4), (-25.0, 4), (0.0, 9), (180.0, 9), (0.0, 1), (90.0, 6))
-"""Tilt of the brows in degrees and half height of the mouth in pixels, by class."""
+"""Angle of the brows in degrees and half the height of the mouth in pixels, by label."""
 
 
 def draw_faces(labels: npt.NDArray[np.int64], *, seed: int = 0) -> npt.NDArray[np.uint8]:
-    """Return one face (48, 48) uint8 a label (N,); no two are equal."""
+    """Return (N, 48, 48) uint8, one face per label in (N,); no two are equal."""
     random = np.random.default_rng(seed)
     return np.stack([_draw(*_SHAPES[label], random) for label in labels])
 

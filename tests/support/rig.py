@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 
 from ferstream.domain.face import DetectedFrame
 from ferstream.domain.frame import Frame
-from ferstream.inference.stage import Classification
+from ferstream.inference.batch_classifier import BatchClassifier
 from ferstream.pipeline.components import CameraCallbacks, Components, PipelineConfig, Runner
 from ferstream.pipeline.pipeline import Pipeline
 from ferstream.runtime.counters import Counters, Snapshot
@@ -41,7 +41,7 @@ class Rig:
         components = Components(
             finders=finders or [ScriptedLooker()],
             new_tracker=new_tracker,
-            classify=Classification(classifier or ScriptedClassifier(), max_batch=max_batch, observer=self.counters),
+            classify=BatchClassifier(classifier or ScriptedClassifier(), max_batch=max_batch, observer=self.counters),
             new_labeller=lambda camera: ScriptedLabeller(fails_at=labels_fail_at),
             publish=self.sink.write,
             allow=lambda event: True,

@@ -1,4 +1,4 @@
-"""Runs any stage the way the pipeline does: a channel of items in, a list of results out."""
+"""Runs a stage as the pipeline does, with a channel as input and a list as output."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Out = TypeVar("Out")
 
 @dataclass(slots=True)
 class StageRun(Generic[In, Out]):
-    """What came of it.
+    """What a stage reported.
 
     Attributes:
-        results: Every result, in the order of its hand-over.
+        results: The results, in the order in which they were emitted.
         failed: Items whose handler raised, with the error.
-        ends: How often ``on_end`` was called.
-        fatal: What ended the stage, if anything.
-        counters: The counts.
+        ends: Number of calls of ``on_end``.
+        fatal: Fatal errors, with the name of the stage.
+        counters: The counters of the stage.
     """
 
     results: list[Out] = field(default_factory=list)
@@ -41,7 +41,7 @@ class StageRun(Generic[In, Out]):
         on_failed: Callable[[In], None] = lambda item: None,
         on_idle: Callable[[], None] | None = None,
     ) -> StageHooks[In, Out]:
-        """Hooks that write into this; ``on_failed`` is called besides."""
+        """Return hooks that record here; ``on_failed`` is called too."""
 
         def failed(item: In, exc: BaseException) -> None:
             self.failed.append((item, exc))
@@ -61,7 +61,7 @@ class StageRun(Generic[In, Out]):
 
 
 def run_stage(handlers: Sequence[Callable[[In], Out]], items: Iterable[In], *, name: str = "work") -> StageRun[In, Out]:
-    """Feed ``items`` to a stage, close its input and wait until it has ended."""
+    """Pass ``items`` to a stage, close its input and wait until it has ended."""
     waiting = list(items)
     channel: Channel[In] = Channel(capacity=max(1, len(waiting)))
     run: StageRun[In, Out] = StageRun()

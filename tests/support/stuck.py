@@ -8,16 +8,16 @@ from typing import Any
 
 from ferstream.__main__ import main
 from ferstream.errors import ModelError
-from ferstream.inference.stage import Classification
+from ferstream.inference.batch_classifier import BatchClassifier
 
 
-def hang_for_good(self: Classification, crops: Any) -> Any:
-    """Never return, as a native call that lost its device."""
+def hang_for_good(self: BatchClassifier, crops: Any) -> Any:
+    """Never return, like a native call whose device was lost."""
     threading.Event().wait()
 
 
-def fail(self: Classification, crops: Any) -> Any:
-    """Fail at every batch, as a device that went away."""
+def fail(self: BatchClassifier, crops: Any) -> Any:
+    """Fail at every batch, like a device that was removed."""
     raise ModelError("OpenVINO failed: device lost")
 
 
@@ -25,5 +25,5 @@ if __name__ == "__main__":
     fails = sys.argv[1] == "fail"
     if fails:
         del sys.argv[1]
-    Classification.__call__ = fail if fails else hang_for_good  # type: ignore[method-assign]
+    BatchClassifier.__call__ = fail if fails else hang_for_good  # type: ignore[method-assign]
     main()

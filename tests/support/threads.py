@@ -1,4 +1,4 @@
-"""Runs a call in a thread of its own, and waits for what other threads do without sleeping a fixed time."""
+"""A call in a thread of its own, and waiting for the state of other threads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TICK_S = 0.001
 
 
 class Task(Generic[T]):
-    """A call under way; ``result`` waits for its end and proves that its thread is dead."""
+    """A call in a thread of its own; ``result`` waits for its end and checks that the thread ended."""
 
     def __init__(self, call: Callable[[], T]) -> None:
         self._call = call
@@ -26,16 +26,16 @@ class Task(Generic[T]):
     def _run(self) -> None:
         try:
             self._value.append(self._call())
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 (thread boundary: ``result`` raises it)
             self._error = exc
 
     @property
     def alive(self) -> bool:
-        """Whether the call is still under way."""
+        """Whether the call is still running."""
         return self._thread.is_alive()
 
     def result(self) -> T:
-        """What the call returned or raised."""
+        """Return what the call returned, or raise what it raised."""
         self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive(), "the call did not end"
         if self._error is not None:
@@ -44,9 +44,9 @@ class Task(Generic[T]):
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
-    """Wait for something that no event tells, such as that another thread waits for a lock."""
+    """Wait for a condition that sets no event, such as that another thread waits on a channel."""
     deadline = time.monotonic() + PATIENCE_S
     pause = threading.Event()
     while not is_so():
-        assert time.monotonic() < deadline, "it never came to be"
+        assert time.monotonic() < deadline, "the condition did not come true"
         pause.wait(_TICK_S)

@@ -1,3 +1,5 @@
+"""The tracker on ByteTrack: ids, absences and ends of tracks, in media time."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -25,8 +27,8 @@ def tracker(lifespan_s: float = 1.5) -> ByteTracker:
     return ByteTracker(camera="door", run="1f3c", lifespan_s=lifespan_s)
 
 
-def play(to: ByteTracker, frames: Iterable[DetectedFrame]) -> list[TrackedFrame]:
-    return [to.update(frame) for frame in frames]
+def play(tracking: ByteTracker, frames: Iterable[DetectedFrame]) -> list[TrackedFrame]:
+    return [tracking.update(frame) for frame in frames]
 
 
 def test_ids_are_camera_run_and_a_number_in_the_order_of_the_faces() -> None:
@@ -35,14 +37,14 @@ def test_ids_are_camera_run_and_a_number_in_the_order_of_the_faces() -> None:
     assert [item.track.state for item in frame.faces] == [TrackState.APPEARED] * 2
 
 
-def test_a_face_at_rest_keeps_one_track_and_ages_by_media_time() -> None:
+def test_a_still_face_keeps_its_track_and_its_age_is_media_time() -> None:
     frames = play(tracker(), (seen(40 * n, (100, 100, 60)) for n in range(50)))
     assert {tuple(ids(frame)) for frame in frames} == {("door-1f3c-1",)}
     assert frames[-1].faces[0].track.state is TrackState.PRESENT
     assert frames[-1].faces[0].track.age_ns == 49 * 40 * MS
 
 
-def test_a_weak_face_has_a_track_from_its_first_frame() -> None:
+def test_a_face_with_a_low_score_has_a_track_from_its_first_frame() -> None:
     info = FrameInfo("door", 0, 0, 0, 0, 640, 480, live=False)
     weak = Face(Box(10, 10, 40, 40), score=0.02, landmarks=((0.0, 0.0),) * 5)
     assert len(tracker().update(DetectedFrame(info, (FaceCrop(weak, None),))).faces) == 1
@@ -55,77 +57,77 @@ def test_two_faces_that_swap_their_order_by_score_keep_their_tracks() -> None:
     assert ids(frames[1]) == ["door-1f3c-2", "door-1f3c-1"]
 
 
-def test_a_walk_at_five_frames_a_second_is_one_track() -> None:
+def test_a_walk_at_five_frames_per_second_is_one_track() -> None:
     frames = play(tracker(), (seen(200 * n, (100 + 45 * n, 100, 60)) for n in range(20)))
     assert {tuple(ids(frame)) for frame in frames} == {("door-1f3c-1",)}
 
 
-def test_a_hand_over_the_face_does_not_end_its_track() -> None:
-    on = tracker()
-    play(on, (seen(40 * n, (100, 100, 60)) for n in range(25)))
-    away = play(on, (seen(1000 + 40 * n) for n in range(30)))
-    back = on.update(seen(2200, (110, 104, 62)))
+def test_a_covered_face_gets_its_track_back() -> None:
+    following = tracker()
+    play(following, (seen(40 * n, (100, 100, 60)) for n in range(25)))
+    away = play(following, (seen(1000 + 40 * n) for n in range(30)))
+    back = following.update(seen(2200, (110, 104, 62)))
     assert not any(frame.ended for frame in away)
     assert ids(back) == ["door-1f3c-1"]
     assert back.faces[0].track.state is TrackState.PRESENT
 
 
-def test_someone_else_elsewhere_is_a_new_track_while_the_first_is_away() -> None:
-    on = tracker()
-    play(on, (seen(40 * n, (100, 100, 60)) for n in range(10)))
-    play(on, (seen(400 + 40 * n) for n in range(10)))
-    assert ids(on.update(seen(800, (600, 100, 60)))) == ["door-1f3c-2"]
-    assert sorted(ids(on.update(seen(840, (600, 100, 60), (102, 100, 60))))) == ["door-1f3c-1", "door-1f3c-2"]
+def test_a_face_elsewhere_is_a_new_track_while_the_first_one_is_lost() -> None:
+    following = tracker()
+    play(following, (seen(40 * n, (100, 100, 60)) for n in range(10)))
+    play(following, (seen(400 + 40 * n) for n in range(10)))
+    assert ids(following.update(seen(800, (600, 100, 60)))) == ["door-1f3c-2"]
+    assert sorted(ids(following.update(seen(840, (600, 100, 60), (102, 100, 60))))) == ["door-1f3c-1", "door-1f3c-2"]
 
 
-def test_an_absent_track_does_not_take_a_face_from_the_one_that_follows_it() -> None:
-    on = tracker()
-    play(on, (seen(40 * n, (400, 100, 60), (100 + 12 * n, 100, 60)) for n in range(20)))
+def test_a_lost_track_does_not_take_the_face_of_another_track() -> None:
+    following = tracker()
+    play(following, (seen(40 * n, (400, 100, 60), (100 + 12 * n, 100, 60)) for n in range(20)))
     # The first vanishes behind the second, which walks on over its place.
-    passing = play(on, (seen(800 + 40 * n, (340 + 12 * n, 100, 60)) for n in range(12)))
+    passing = play(following, (seen(800 + 40 * n, (340 + 12 * n, 100, 60)) for n in range(12)))
     assert {tuple(ids(frame)) for frame in passing} == {("door-1f3c-2",)}
 
 
-def test_a_track_ends_once_after_its_lifespan_also_in_empty_frames() -> None:
-    on = tracker(lifespan_s=1.0)
-    on.update(seen(0, (100, 100, 60)))
-    on.update(seen(40, (100, 100, 60)))
-    frames = play(on, (seen(80 + 40 * n) for n in range(60)))
+def test_a_track_ends_once_after_its_lifespan_also_in_frames_without_faces() -> None:
+    following = tracker(lifespan_s=1.0)
+    following.update(seen(0, (100, 100, 60)))
+    following.update(seen(40, (100, 100, 60)))
+    frames = play(following, (seen(80 + 40 * n) for n in range(60)))
     ended = [(frame.info.media_time_ns, track) for frame in frames for track in frame.ended]
     assert len(ended) == 1
     at, track = ended[0]
-    assert at == 1080 * MS, "the first frame later than one second after the last sight (40 ms)"
+    assert at == 1080 * MS, "the first frame more than one second after the last one with the face (40 ms)"
     assert (track.id, track.state, track.age_ns) == ("door-1f3c-1", TrackState.LEFT, 40 * MS)
-    assert on.finish() is None
+    assert following.finish() is None
 
 
-def test_after_a_long_gap_the_same_place_is_a_new_face() -> None:
-    on = tracker(lifespan_s=1.0)
-    on.update(seen(0, (100, 100, 60)))
-    later = on.update(seen(1001, (100, 100, 60)))
+def test_a_face_at_the_same_place_after_a_long_gap_is_a_new_track() -> None:
+    following = tracker(lifespan_s=1.0)
+    following.update(seen(0, (100, 100, 60)))
+    later = following.update(seen(1001, (100, 100, 60)))
     assert [track.id for track in later.ended] == ["door-1f3c-1"]
     assert ids(later) == ["door-1f3c-2"]
 
 
-def test_the_end_of_the_source_ends_tracks_in_the_order_of_their_birth() -> None:
-    on = tracker()
-    on.update(seen(0, (100, 100, 60), (400, 100, 60), (700, 100, 60)))
-    on.update(seen(40, (700, 100, 60), (400, 100, 60)))
-    last = on.finish()
+def test_the_end_of_the_source_ends_tracks_in_the_order_of_their_ids() -> None:
+    following = tracker()
+    following.update(seen(0, (100, 100, 60), (400, 100, 60), (700, 100, 60)))
+    following.update(seen(40, (700, 100, 60), (400, 100, 60)))
+    last = following.finish()
     assert last is not None
     assert [track.id for track in last.ended] == ["door-1f3c-1", "door-1f3c-2", "door-1f3c-3"]
     assert last.info.media_time_ns == 40 * MS
 
 
-def test_numbers_go_on_after_an_end() -> None:
-    on = tracker()
-    on.update(seen(0, (100, 100, 60)))
-    on.finish()
-    assert ids(on.update(seen(40, (100, 100, 60)))) == ["door-1f3c-2"]
+def test_numbers_continue_after_the_end_of_a_source() -> None:
+    following = tracker()
+    following.update(seen(0, (100, 100, 60)))
+    following.finish()
+    assert ids(following.update(seen(40, (100, 100, 60)))) == ["door-1f3c-2"]
 
 
-def test_memory_is_bounded_by_the_living() -> None:
-    on = tracker(lifespan_s=0.5)
+def test_ended_tracks_are_forgotten() -> None:
+    following = tracker(lifespan_s=0.5)
     for n in range(300):
-        on.update(seen(1000 * n, (100 + n, 100, 60)))
-    assert len(on._lives) == 1
+        following.update(seen(1000 * n, (100 + n, 100, 60)))
+    assert following.tracks == 1

@@ -1,4 +1,4 @@
-"""One tracker per connection: begun by its first frame, ended with its source."""
+"""The tracking stage: one tracker per connection, from its first frame to its end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Out = tuple[TrackedFrame | EndOfStream, ...]
 
 
 class Trackers:
-    """Makes trackers and remembers for whom."""
+    """Makes trackers and records their cameras."""
 
     def __init__(self, *, fails_at: set[int] | None = None) -> None:
         self.made: list[str] = []
@@ -46,7 +46,7 @@ def test_each_camera_has_its_own_tracker() -> None:
     assert counters.snapshot().frames == {("door", "tracking"): 2, ("yard", "tracking"): 1}
 
 
-def test_the_end_of_a_source_ends_its_tracks_in_a_frame_that_is_not_counted() -> None:
+def test_the_end_of_a_source_ends_its_tracks_in_an_item_that_is_not_counted() -> None:
     trackers, counters = Trackers(), Counters()
     track = TrackingHandler(new_tracker=trackers, observer=counters)
     track(detected_frame(4, greys=(1, 2)))
@@ -60,7 +60,7 @@ def test_the_end_of_a_source_ends_its_tracks_in_a_frame_that_is_not_counted() ->
 
 
 @pytest.mark.parametrize("greys", [(), None])
-def test_without_living_tracks_only_the_end_itself_goes_on(greys: tuple[int, ...] | None) -> None:
+def test_without_tracks_only_the_end_of_the_source_is_passed_on(greys: tuple[int, ...] | None) -> None:
     track = TrackingHandler(new_tracker=Trackers(), observer=Counters())
     if greys is not None:
         track(detected_frame(greys=greys))
@@ -68,7 +68,7 @@ def test_without_living_tracks_only_the_end_itself_goes_on(greys: tuple[int, ...
     assert track(end) == (end,)
 
 
-def test_the_next_connection_begins_with_a_new_tracker() -> None:
+def test_the_next_connection_has_a_new_tracker() -> None:
     trackers = Trackers()
     track = TrackingHandler(new_tracker=trackers, observer=Counters())
     track(detected_frame(0))
@@ -79,7 +79,7 @@ def test_the_next_connection_begins_with_a_new_tracker() -> None:
     assert trackers.made == ["door", "door"]
 
 
-def test_another_camera_s_end_is_no_concern() -> None:
+def test_the_end_of_one_camera_does_not_affect_another() -> None:
     track = TrackingHandler(new_tracker=Trackers(), observer=Counters())
     track(detected_frame(0))
     track(EndOfStream("yard", final=True))
@@ -88,7 +88,7 @@ def test_another_camera_s_end_is_no_concern() -> None:
     assert second.faces[0].track.state is TrackState.PRESENT
 
 
-def test_a_failing_frame_costs_itself_only() -> None:
+def test_a_failed_frame_does_not_affect_the_others() -> None:
     handler = TrackingHandler(new_tracker=Trackers(fails_at={2}), observer=Counters())
     run: StageRun[In, Out] = run_stage([handler], [*map(detected_frame, range(4)), EndOfStream("door", final=True)])
     results = [item for items in run.results for item in items]
@@ -96,7 +96,7 @@ def test_a_failing_frame_costs_itself_only() -> None:
     assert [item.info.index for item, _ in run.failed if isinstance(item, DetectedFrame)] == [2]
 
 
-def test_stop_while_blocked_before_a_full_output() -> None:
+def test_stop_while_blocked_on_a_full_output() -> None:
     source: Channel[In] = Channel(capacity=8)
     target: Channel[TrackedFrame | EndOfStream] = Channel(capacity=1)
     refused: list[object] = []
@@ -114,7 +114,7 @@ def test_stop_while_blocked_before_a_full_output() -> None:
     stage.start()
     for index in range(4):
         source.put(detected_frame(index))
-    wait_until(lambda: len(target) == 1 and len(source) == 2)
+    wait_until(lambda: target.blocked_writers == 1 and len(source) == 2)
     source.close()
     waiting = Task(lambda: stage.join(PATIENCE_S))
     assert len(target.abandon()) == 1

@@ -13,20 +13,20 @@ from ferstream.settings import Settings
 
 
 def check_detector(settings: Settings) -> Iterator[Finding]:
-    """Load the face detector and look at one grey picture."""
-    from ferstream.detection.weights import find_weights
-    from ferstream.detection.yunet import Limits, YuNetModel
+    """Load the face detector and run it on one grey picture."""
+    from ferstream.detection.detector import DetectorLimits
+    from ferstream.detection.factory import load_detector
 
     plan = detection_plan(settings)
     height = settings.detection.width * 9 // 16
     try:
-        weights = find_weights(plan.weights)
-        detector = YuNetModel(weights=weights, device=plan.device).new_detector(Limits(score=plan.score))
+        model = load_detector(plan.weights, device=plan.device)
+        detector = model.new_detector(DetectorLimits(score=plan.score))
         detector.detect(np.full((height, settings.detection.width, 3), 128, np.uint8), width=settings.detection.width, height=height)
     except FerstreamError as exc:
         yield refused("detector", exc, "set detection.model to a YuNet file, or leave it out; set detection.device to auto")
     else:
-        yield passed("detector", f"{weights.name}, {settings.detection.width} pixels wide, device {plan.device}")
+        yield passed("detector", f"{model.name}, {settings.detection.width} pixels wide, device {plan.device}")
 
 
 def check_classifier(settings: Settings) -> Iterator[Finding]:

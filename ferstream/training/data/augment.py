@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from ferstream.training.data.dataset import FACE_SIZE_PX
+from ferstream.domain.face import FACE_SIZE_PX
 
 if TYPE_CHECKING:
     from numpy.random import Generator

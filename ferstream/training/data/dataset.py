@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ferstream.domain.face import FACE_SIZE_PX
 from ferstream.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FACE_SIZE_PX = 48
 USAGES: tuple[str, ...] = ("Training", "PublicTest", "PrivateTest")
 """Names of the splits of FER2013, in the order of its file."""
 

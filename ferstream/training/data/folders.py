@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ferstream.domain.emotion import LABELS
+from ferstream.domain.face import FACE_SIZE_PX
 from ferstream.errors import DataError
-from ferstream.training.data.dataset import FACE_SIZE_PX, FaceSet
+from ferstream.training.data.dataset import FaceSet
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm"})
 

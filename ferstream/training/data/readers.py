@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferstream.domain.emotion import LABELS
+from ferstream.domain.face import FACE_SIZE_PX
 from ferstream.errors import DataError
-from ferstream.training.data.dataset import FACE_SIZE_PX, USAGES, VOTE_NAMES, FaceSet
+from ferstream.training.data.dataset import USAGES, VOTE_NAMES, FaceSet
 from ferstream.training.data.folders import read_folder
 
 PIXELS_PER_FACE = FACE_SIZE_PX * FACE_SIZE_PX

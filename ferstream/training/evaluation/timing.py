@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from ferstream.domain.face import FACE_SIZE_PX
 from ferstream.errors import ModelError
 from ferstream.inference.backends import keras_installed, open_classifier
 from ferstream.inference.bundle import KERAS_FILE, OPENVINO_XML, Bundle
-from ferstream.inference.classifier import CROP_PX, Classifier
+from ferstream.inference.classifier import Classifier
 from ferstream.training.keras_import import import_keras
 
 COST = "ms_per_face"
@@ -92,7 +93,7 @@ def _precision(bundle: Bundle, backend: str) -> str:
 
 def _measure(classifier: Classifier, rounds: int) -> float:
     """Return the CPU milliseconds per face of the fastest round of 32 faces."""
-    faces = np.random.default_rng(0).integers(0, 256, (_FACES, CROP_PX, CROP_PX), dtype=np.uint8)
+    faces = np.random.default_rng(0).integers(0, 256, (_FACES, FACE_SIZE_PX, FACE_SIZE_PX), dtype=np.uint8)
     classifier.warm_up()
     classifier.classify(faces)
     times_ns = []

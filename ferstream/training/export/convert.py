@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
+from ferstream.domain.face import FACE_SIZE_PX
 from ferstream.errors import ModelError
-from ferstream.inference.classifier import CROP_PX, Crops
+from ferstream.inference.classifier import Crops
 
 if TYPE_CHECKING:
     import openvino
@@ -46,7 +47,7 @@ def to_openvino_int8(served: keras.Model, path: Path, faces: Crops) -> Path:
 
     samples = [face[np.newaxis, :, :, np.newaxis] for face in faces]
     model = openvino_model(served)
-    model.reshape([1, CROP_PX, CROP_PX, 1])
+    model.reshape([1, FACE_SIZE_PX, FACE_SIZE_PX, 1])
     quantised = nncf.quantize(
         model,
         nncf.Dataset(samples),
@@ -133,7 +134,7 @@ def _on_tensorflow(served: keras.Model, path: Path) -> Path:
 
 def _export(served: keras.Model, path: Path, form: str) -> None:
     # Exporters fail on a loaded model that was never called.
-    served(np.zeros((1, CROP_PX, CROP_PX, 1), np.uint8), training=False)
+    served(np.zeros((1, FACE_SIZE_PX, FACE_SIZE_PX, 1), np.uint8), training=False)
     try:
         served.export(str(path), format=form, verbose=False)
     except (ImportError, ValueError, RuntimeError, NotImplementedError) as exc:

@@ -9,8 +9,8 @@ from pathlib import Path
 import keras
 
 from ferstream.domain.emotion import LABELS
+from ferstream.domain.face import FACE_SIZE_PX
 from ferstream.errors import ModelError
-from ferstream.inference.classifier import CROP_PX
 from ferstream.training.export.serving import last_activation, serving_model
 from ferstream.training.model_file import read_network
 
@@ -108,10 +108,10 @@ def _adapted(network: keras.Model, path: Path, value_range: str | None) -> tuple
     guessed = value_range is None and not _scales_inside(network)  # a network that scales its input takes 0..255
     value_range = value_range or ("0..1" if guessed else "0..255")
     scale, offset = RANGES[value_range]
-    given = keras.Input((CROP_PX, CROP_PX, 1), name="grey")
+    given = keras.Input((FACE_SIZE_PX, FACE_SIZE_PX, 1), name="grey")
     value = keras.layers.Rescaling(scale, offset, name="to_its_range")(given)
     notes = [f"input range {value_range}" + (" (assumed; correct it with --range)" if guessed else "")]
-    if (height, width) != (CROP_PX, CROP_PX):
+    if (height, width) != (FACE_SIZE_PX, FACE_SIZE_PX):
         value = keras.layers.Resizing(height, width, interpolation="bilinear", name="to_its_size")(value)
         notes.append(f"faces are resized to {width}x{height} inside the model")
     if channels == 3:

@@ -7,12 +7,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ferstream.detection.weights import find_weights
-from ferstream.detection.yunet import Limits, YuNetModel
+from ferstream.detection.detector import DetectorLimits
+from ferstream.detection.factory import load_detector
+from ferstream.domain.face import FACE_SIZE_PX
 from ferstream.domain.frame import Luma
 from ferstream.errors import DataError
 from ferstream.inference.alignment import align
-from ferstream.inference.classifier import CROP_PX, Crops
+from ferstream.inference.classifier import Crops
 from ferstream.stills.multiscale import find_faces
 from ferstream.stills.pictures import read_picture
 from ferstream.training.data.dataset import FaceSet
@@ -51,17 +52,17 @@ def _portrait() -> Crops:
 
     path = Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg"
     picture = read_picture(path)
-    found = find_faces(picture, YuNetModel(weights=find_weights()).new_detector(Limits()))
+    found = find_faces(picture, load_detector().new_detector(DetectorLimits()))
     if not found:
         raise DataError(f"{path}: no face was found in the sample portrait; give --data")
     return align(Luma(plane=np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8), limited=False), found[0].landmarks)
 
 
 def _varied(face: Crops, random: np.random.Generator) -> Crops:
-    centre = (CROP_PX - 1) / 2
+    centre = (FACE_SIZE_PX - 1) / 2
     matrix = cv2.getRotationMatrix2D((centre, centre), float(random.uniform(-15, 15)), float(random.uniform(0.85, 1.15)))
     matrix = matrix + np.array([[0, 0, random.uniform(-3, 3)], [0, 0, random.uniform(-3, 3)]])
-    turned = cv2.warpAffine(face, matrix, (CROP_PX, CROP_PX), borderMode=cv2.BORDER_REPLICATE)
+    turned = cv2.warpAffine(face, matrix, (FACE_SIZE_PX, FACE_SIZE_PX), borderMode=cv2.BORDER_REPLICATE)
     lit = np.clip(turned.astype(np.float32) * random.uniform(0.6, 1.3) + random.uniform(-30, 30), 0, 255).astype(np.uint8)
     return np.asarray(lit[:, ::-1] if random.random() < 0.5 else lit, np.uint8)
 

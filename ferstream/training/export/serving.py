@@ -11,8 +11,8 @@ from typing import Any
 
 import keras
 
+from ferstream.domain.face import FACE_SIZE_PX
 from ferstream.errors import ModelError
-from ferstream.inference.classifier import CROP_PX
 
 _SMALLEST = 1e-7
 _PROBABILITIES = frozenset({"softmax", "sigmoid"})
@@ -37,7 +37,7 @@ def serving_model(
     """
     _check_shapes(network)
     plain = _in_float32(network)
-    crops = keras.Input((CROP_PX, CROP_PX, 1), dtype="uint8", name="crops")
+    crops = keras.Input((FACE_SIZE_PX, FACE_SIZE_PX, 1), dtype="uint8", name="crops")
     grey = keras.layers.Rescaling(1.0, dtype="float32", name="as_float")(crops)
     logits = last_activation(plain) not in _PROBABILITIES if logits is None else logits
     scores = _scores(plain, grey, logits=logits)
@@ -68,7 +68,7 @@ def _scores(network: keras.Model, grey: Any, *, logits: bool) -> Any:
 
 def _check_shapes(network: keras.Model) -> None:
     given, result = tuple(network.input_shape), tuple(network.output_shape)
-    if given[1:] != (CROP_PX, CROP_PX, 1) or len(result) != 2 or result[1] is None:
+    if given[1:] != (FACE_SIZE_PX, FACE_SIZE_PX, 1) or len(result) != 2 or result[1] is None:
         msg = f"network {network.name}: takes {given} and gives {result}, expected (None, 48, 48, 1) and (None, classes)"
         raise ModelError(msg)
 

@@ -12,8 +12,8 @@ import keras
 from keras import layers
 
 from ferstream.domain.emotion import LABELS
+from ferstream.domain.face import FACE_SIZE_PX
 from ferstream.errors import DataError, ModelError
-from ferstream.training.data.dataset import FACE_SIZE_PX
 from ferstream.training.fitting.recipe import Recipe
 
 INPUT_SHAPE = (FACE_SIZE_PX, FACE_SIZE_PX, 1)
