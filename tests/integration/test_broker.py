@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -147,7 +148,7 @@ def kill(broker: EmbeddedBroker) -> int:
 def test_a_killed_one_is_started_again_on_its_ports_and_clients_come_back(
     own: EmbeddedBroker, caplog: pytest.LogCaptureFixture, protocol: Literal[4, 5]
 ) -> None:
-    caplog.set_level("INFO", logger="ferstream.broker.embedded")
+    caplog.set_level(logging.INFO, "ferstream.broker")
     port, url = own.port, own.url
     with Subscriber(own.public_url, "x/#", protocol=protocol) as subscriber:
         for times in (2, 3):
