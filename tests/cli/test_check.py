@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ferstream.errors import ExitCode
-from tests.support.brokers import free_port
 from tests.support.check_command import SECRET, RunCheck, door, failures, findings, only_failure, run_check
+from tests.support.ports import free_port
 
 
 def test_a_working_setup_has_no_failure(check: RunCheck) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from ferstream.errors import ExitCode
-from tests.support.brokers import Mosquitto, free_port
+from tests.support.brokers import Mosquitto
 from tests.support.check_command import SECRET, RunCheck, failures, only_failure
+from tests.support.ports import free_port
 
 
 def test_a_broker_that_refuses_the_connection(check: RunCheck) -> None:

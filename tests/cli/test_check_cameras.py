@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from ferstream.errors import ExitCode
-from tests.support.brokers import free_port
 from tests.support.check_command import SECRET, RunCheck, door, findings, only_failure
 from tests.support.clips import write_sound
+from tests.support.ports import free_port
 
 
 def test_a_missing_recording(check: RunCheck, tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from ferstream.broker import embedded as broker_module
 from ferstream.broker.embedded import HOST, EmbeddedBroker
 from ferstream.errors import BrokerError
 from ferstream.runtime.backoff import Backoff
-from tests.support.brokers import Subscriber, free_port, until
+from tests.support.brokers import Subscriber, until
+from tests.support.ports import free_port
 
 
 def answers(port: int) -> bool:
