@@ -5,7 +5,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ferstream-set-up
 DEBIAN := mosquitto mosquitto-clients prometheus shellcheck systemd
 
-.PHONY: demo test lint types contracts unit setup debian clean help
+# Test processes at a time; JOBS=0 runs the tests in one.
+JOBS := $(shell n=$$(nproc); echo $$((n < 7 ? n + 1 : 8)))
+PYTEST = $(BIN)/pytest -m "not slow" -n $(JOBS) --dist worksteal
+# These have a floor of their own; that of everything is fail_under in pyproject.toml.
+WELL_COVERED := domain events outbox publishing runtime
+WELL_COVERED_FLOOR := 95
+
+.PHONY: demo test lint types contracts unit coverage busy setup debian clean help
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
@@ -23,11 +30,12 @@ debian: ## Install the Debian packages that some tests use (root or sudo), or na
 demo: $(STAMP) ## Run the whole pipeline on a built-in clip, with a broker of its own.
 	@$(BIN)/ferstream demo $(ARGS)
 
-test: $(STAMP) debian lint types contracts unit ## Everything that must hold: style, types, contracts, tests.
+test: $(STAMP) debian lint types contracts coverage ## Everything that must hold: style, sizes, types, contracts, tests, coverage.
 
-lint: $(STAMP) ## Style.
+lint: $(STAMP) ## Style, and the sizes of files, functions and signatures.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python scripts/check_sizes.py
 
 types: $(STAMP) ## Types.
 	$(BIN)/mypy
@@ -35,11 +43,22 @@ types: $(STAMP) ## Types.
 contracts: $(STAMP) ## Who may import whom.
 	$(BIN)/lint-imports
 
-unit: $(STAMP) ## All quick tests.
-	$(BIN)/pytest -m "not slow" $(ARGS)
+unit: $(STAMP) ## All quick tests, or those of ARGS="tests/runtime -k channel".
+	$(PYTEST) $(ARGS)
+
+coverage: $(STAMP) ## All quick tests, and what share of the code they run, with the least that is accepted.
+	$(PYTEST) --cov --cov-report=
+	@for room in $(WELL_COVERED); do \
+	    $(BIN)/coverage report --skip-covered --show-missing --include="ferstream/$$room/*" --fail-under=$(WELL_COVERED_FLOOR) \
+	        > .coverage-report || { cat .coverage-report; exit 1; }; \
+	done; echo "coverage: $$($(BIN)/coverage report --format=total) % in all; at least $(WELL_COVERED_FLOOR) % of each of $(WELL_COVERED)"
+
+LOOPS ?= 4
+busy: $(STAMP) ## All quick tests beside LOOPS busy loops: they must pass on a busy machine too.
+	scripts/busy.sh $(LOOPS) $(PYTEST) $(ARGS)
 
 clean: ## Remove what was built.
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache dist build
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .coverage* dist build
 
 # -- slow, run by hand ------------------------------------------------------------------------------
 

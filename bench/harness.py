@@ -23,6 +23,7 @@ from typing import Any
 
 import av
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
 
 ROOT = Path(__file__).resolve().parent.parent
 CLIP = ROOT.parent / "shared" / "videos" / "people_walking_1080p.mp4"
@@ -225,10 +226,14 @@ class Heard:
 def subscriber(port: int, *, client_id: str = "bench-subscriber") -> Iterator[Heard]:
     """Listen to faces, tracks and states in a thread; survives restarts of the broker with its session."""
     heard = Heard()
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv311, clean_session=False)
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv311, clean_session=False)
     client.on_message = heard.on_message
-    client.on_connect = lambda *_: client.subscribe([(f"ferstream/bench/+/{kind}", 1) for kind in ("face", "track", "state")])
-    client.reconnect_delay_set(0.2, 0.5)
+
+    def subscribe(*_: object) -> None:
+        client.subscribe([(f"ferstream/bench/+/{kind}", 1) for kind in ("face", "track", "state")])
+
+    client.on_connect = subscribe
+    client.reconnect_delay_set(0.2, 0.5)  # type: ignore[arg-type]  # seconds; fractions work
     client.connect("127.0.0.1", port)
     client.loop_start()
     try:

@@ -21,6 +21,7 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 from harness import free_port, mosquitto, usage
+from paho.mqtt.enums import CallbackAPIVersion
 
 ROOT = Path(__file__).resolve().parent.parent
 VIDEO = ROOT.parent / "shared" / "videos" / "people_walking_1080p.mp4"
@@ -37,7 +38,7 @@ def once(video: Path, model: str, folder: Path, seconds: float) -> dict[str, Any
     first = threading.Event()
     try:
         broker.start()
-        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+        client = mqtt.Client(CallbackAPIVersion.VERSION2)
         client.on_message = lambda *_: first.set()
         client.connect("127.0.0.1", port)
         client.subscribe("ferstream/bench/cam/face")

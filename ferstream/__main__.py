@@ -1,4 +1,4 @@
-"""Entry point of the ``ferstream`` command: a foreseen error becomes one line, any other a traceback without secrets."""
+"""Entry point of the ``ferstream`` command: a known error is printed as one line, any other as a traceback without secrets."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from ferstream.runtime.redaction import redact
 
 
 def main() -> None:
-    """Run the command line; never returns."""
+    """Run the command line and end the process."""
     from ferstream.cli import app
 
     try:
         app(standalone_mode=True)
     except FerstreamError as exc:
-        # Problems of settings hold no secret by their making, and the patterns would take "password: a ..." for one.
+        # Messages about settings hold no secret, and the redaction would mask the word after "password:" in them.
         sys.stderr.write(f"ferstream: {exc if isinstance(exc, ConfigError) else redact(str(exc))}\n")
         sys.exit(int(exc.exit_code))
     except KeyboardInterrupt:
         sys.exit(int(ExitCode.INTERRUPTED))
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001 (the end of the process: any error is printed, without its secrets)
         sys.stderr.write(redact("".join(traceback.format_exception(exc))))
         sys.exit(int(ExitCode.INTERNAL))
 

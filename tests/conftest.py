@@ -1,4 +1,4 @@
-"""What every test may ask for."""
+"""Fixtures for all tests."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from ferstream.inference.bundle import Bundle
 from ferstream.runtime.clock import SystemClock
 from ferstream.runtime.counters import Counters
 from ferstream.sinks.mqtt.topics import Topics
+from tests.support.signal_stack import use_the_normal_stack_for_signals
 
-# A busy machine is no failure: no example is timed.
+# No example is timed: a busy machine is not a failure.
 settings.register_profile("ferstream", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ferstream")
 
@@ -24,13 +25,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="session")
 def root_dir() -> Path:
-    """The top of the checkout."""
+    """Root folder of the repository."""
     return ROOT
 
 
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
-    """Real clips and faces that lie beside the checkout on some machines."""
+    """Folder of real clips and faces beside the checkout; skips the test where there is none."""
     shared = ROOT.parent / "shared"
     if not shared.is_dir():
         pytest.skip("../shared (real clips and faces) is not on this machine")
@@ -39,27 +40,33 @@ def shared_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def videos_dir(shared_dir: Path) -> Path:
-    """The real clips."""
+    """Folder of the real clips."""
     return shared_dir / "videos"
 
 
 @pytest.fixture(scope="session")
 def full_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """A tiny bundle with Keras and OpenVINO files, made once; read only."""
+    """A tiny bundle with Keras and OpenVINO files; read only."""
     pytest.importorskip("keras", reason="the Keras extra is not installed")
     from tests.support.bundles import tiny_full_bundle
 
     return tiny_full_bundle(tmp_path_factory.mktemp("models"))
 
 
+@pytest.fixture(autouse=True)
+def _safe_signals() -> None:
+    """Signals, those of pytest-timeout included, do not run on a stack that OpenVINO has freed."""
+    use_the_normal_stack_for_signals()
+
+
 @pytest.fixture
 def no_new_threads() -> Iterator[None]:
-    """Fail when a test leaves a thread behind."""
+    """Fail if the test leaves a thread running."""
     before = set(threading.enumerate())
     yield
-    left = [thread for thread in threading.enumerate() if thread not in before and thread.is_alive()]
+    left = [thread for thread in threading.enumerate() if thread not in before]
     for thread in left:
-        thread.join(5)
+        thread.join(20)
     assert not [thread.name for thread in left if thread.is_alive()]
 
 
@@ -71,11 +78,11 @@ def observer() -> Counters:
 
 @pytest.fixture
 def encoder() -> Encoder:
-    """Numbers from 0, boot id ``boot``."""
+    """An encoder of node edge-1 with boot id ``boot``; numbers start at 0."""
     return Encoder(node="edge-1", boot_id="boot", model=ModelRef("emotion-edge", "1.0.0"), clock=SystemClock())
 
 
 @pytest.fixture
 def topics() -> Topics:
-    """Those of node edge-1."""
+    """The topics of node edge-1."""
     return Topics(prefix="ferstream", node="edge-1")

@@ -1,7 +1,8 @@
-"""Signals become events: the first stop drains, the second leaves at once, SIGHUP asks for a reload.
+"""Signals of the process as flags: the first stop drains the pipeline, the second ends the process at once, SIGHUP reloads.
 
-A handler runs between two instructions of the main thread, which may hold any lock just then, that of an Event it
-waits on included. So handlers take no lock: they set plain flags that the main loop looks at several times a second.
+A handler runs between two instructions of the main thread, which may hold any lock at that moment, even the lock of
+an Event it waits for. Handlers therefore take no lock: they set plain flags, which the main loop reads several times
+a second.
 """
 
 from __future__ import annotations
@@ -18,35 +19,35 @@ from ferstream.errors import ExitCode
 
 
 class Signals:
-    """What the process was asked to do; set by the main thread's handlers, awaited by the main loop."""
+    """What the process was asked to do; the handlers of the main thread write it, the main loop reads it."""
 
     def __init__(self) -> None:
         self.wake = threading.Event()
-        """Set by other threads that have work for the main loop; never by a handler."""
+        """Set by other threads that have work for the main loop, never by a handler."""
         self.stop_asked = False
         self.reload_asked = False
         self.received: signal.Signals | None = None
 
     def on_stop(self, number: int, frame: FrameType | None) -> None:
-        """First SIGTERM or SIGINT: drain. Second: leave at once, nothing is written any more."""
+        """Handle SIGTERM and SIGINT. The first asks for a stop; the second ends the process without writing anything."""
         if self.stop_asked:
             os._exit(ExitCode.INTERRUPTED)
         self.received = signal.Signals(number)
         self.stop_asked = True
 
     def on_reload(self, number: int, frame: FrameType | None) -> None:
-        """SIGHUP: read the settings again."""
+        """Handle SIGHUP: ask for a reload of the settings."""
         self.reload_asked = True
 
     def take_reload(self) -> bool:
-        """Whether a reload was asked for since the last call."""
+        """Return whether a reload was asked for since the last call."""
         asked, self.reload_asked = self.reload_asked, False
         return asked
 
 
 @contextmanager
 def handled(signals: Signals) -> Iterator[Signals]:
-    """Handle SIGTERM, SIGINT and SIGHUP while inside; main thread only."""
+    """Handle SIGTERM, SIGINT and SIGHUP inside the block; main thread only."""
     handlers = {signal.SIGTERM: signals.on_stop, signal.SIGINT: signals.on_stop, signal.SIGHUP: signals.on_reload}
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
@@ -58,9 +59,12 @@ def handled(signals: Signals) -> Iterator[Signals]:
 
 @contextmanager
 def stopping(stop: threading.Event) -> Iterator[None]:
-    """Set ``stop`` on SIGINT or SIGTERM while inside, from a thread of its own; a second one leaves at once."""
+    """Set ``stop`` on SIGINT or SIGTERM inside the block; a second signal ends the process at once. Main thread only.
+
+    The event is set by a thread of its own, because a handler may take no lock.
+    """
     signals = Signals()
-    asked: SimpleQueue[bool] = SimpleQueue()  # whose put() is made for signal handlers
+    asked: SimpleQueue[bool] = SimpleQueue()  # its put() may be called in a signal handler
 
     def relay() -> None:
         if asked.get():

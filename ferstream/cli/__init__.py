@@ -1,7 +1,7 @@
-"""The command line: one module per command, registered here.
+"""The command line: one module for each command, registered in ``COMMANDS``.
 
-Commands are imported when they are called for (``--help`` of one command imports that command
-only), and heavy libraries inside the command: ``ferstream --help`` stays quick.
+A command is imported when it is called; ``--help`` of one command imports only that command. Heavy libraries are
+imported inside the function of the command. ``ferstream --help`` therefore imports none of them.
 """
 
 from __future__ import annotations
@@ -14,37 +14,37 @@ import typer
 from typer.core import TyperGroup
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "run": ("ferstream.cli.run:run", "The daemon: all cameras of the settings, until SIGTERM."),
-    "demo": ("ferstream.cli.demo:demo", "The whole pipeline on a built-in clip, with a broker of its own."),
-    "replay": ("ferstream.cli.replay:replay", "Recordings through the same pipeline, as fast as it goes."),
-    "check": ("ferstream.cli.check:check", "Check settings, cameras, broker and models; say what to do."),
-    "bench": ("ferstream.cli.bench:bench", "Measure the pipeline against its bare kernels."),
-    "reload": ("ferstream.cli.reload:reload", "Tell a running daemon to read its settings again."),
-    "gaps": ("ferstream.cli.gaps:gaps", "Report missing, doubled and reordered events of a broker or a file."),
+    "run": ("ferstream.cli.run:run", "Run the daemon: all cameras of the settings, until SIGTERM."),
+    "demo": ("ferstream.cli.demo:demo", "Run the whole pipeline on a built-in clip, with an embedded broker."),
+    "replay": ("ferstream.cli.replay:replay", "Analyse recordings with the same pipeline, as fast as possible."),
+    "check": ("ferstream.cli.check:check", "Check settings, cameras, broker and models, with advice for each failure."),
+    "bench": ("ferstream.cli.bench:bench", "Measure the speed of the pipeline and of its bare kernels."),
+    "reload": ("ferstream.cli.reload:reload", "Make a running daemon read its settings again."),
+    "gaps": ("ferstream.cli.gaps:gaps", "Report missing, doubled and late events of a broker or a file."),
     "config": ("ferstream.cli.config:app", "Show the effective settings, or their schema."),
     "schema": ("ferstream.cli.schema:schema", "Print the JSON Schemas of the events."),
     "train": ("ferstream.cli.train:app", "Train an expression model, or report on its data."),
     "evaluate": ("ferstream.cli.evaluate:evaluate", "Measure a model on labelled faces."),
-    "predict": ("ferstream.cli.predict:predict", "Faces and expressions of still pictures."),
-    "export": ("ferstream.cli.export:export", "Convert a model bundle to other formats, and compare."),
-    "import-model": ("ferstream.cli.import_model:import_model", "Make a bundle of an older project's model."),
+    "predict": ("ferstream.cli.predict:predict", "Find faces and expressions in still pictures."),
+    "export": ("ferstream.cli.export:export", "Convert a model bundle to other formats and compare the results."),
+    "import-model": ("ferstream.cli.import_model:import_model", "Make a bundle from the model of an older project."),
 }
 
 
 class LazyGroup(TyperGroup):
-    """A command group that knows its commands by name and imports the one that is called."""
+    """A command group that imports a command when it is called."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Name the commands, in the order of their use."""
+        """Return the names of the commands in the order of the table."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Import one command; while the list of commands is printed, a stand-in with its help line."""
+        """Import one command; while the list of commands is printed, return a placeholder with the help line."""
         if cmd_name not in COMMANDS:
             return None
         where, help_line = COMMANDS[cmd_name]
         if getattr(ctx, "listing", False):
-            return _stand_in(cmd_name, help_line)
+            return _placeholder(cmd_name, help_line)
         return _load(cmd_name, where, help_line)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -67,9 +67,9 @@ def _load(name: str, where: str, help_line: str) -> Any:
     return command
 
 
-def _stand_in(name: str, help_line: str) -> Any:
+def _placeholder(name: str, help_line: str) -> Any:
     def nothing() -> None:
-        """Stand in for a command that is not imported."""
+        """Do nothing: the command is listed, not run."""
 
     single = typer.Typer(add_completion=False)
     single.command(name, help=help_line, short_help=help_line)(nothing)
@@ -97,7 +97,7 @@ app = typer.Typer(
 
 @app.callback()
 def root(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version and leave."),
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version and exit."),
 ) -> None:
     """Facial expression events from cameras and recordings."""
 

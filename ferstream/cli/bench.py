@@ -1,4 +1,4 @@
-"""``ferstream bench``: the pipeline against its bare kernels, in the same process run."""
+"""``ferstream bench``: measures the pipeline and its bare kernels in the same process."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import typer
 def bench(
     video: Path = typer.Argument(help="A recording."),
     out: Path | None = typer.Option(None, "--json", metavar="FILE", help="Write the numbers as JSON; - is stdout."),
-    config: Path | None = typer.Option(None, "-c", "--config", metavar="FILE", help="Settings of detection and inference."),
+    config: Path | None = typer.Option(None, "-c", "--config", metavar="FILE", help="Settings file."),
     model: str | None = typer.Option(None, "--model", help="Name, name/version or folder of a model bundle."),
     fps: float = typer.Option(0.0, "--fps", min=0.0, help="Frames to analyse per second of media time; 0 = every frame."),
-    turns: int = typer.Option(3, "--turns", min=1, help="Passes of each kind; medians are reported."),
+    turns: int = typer.Option(3, "--turns", min=1, help="Number of runs of each kind; the medians are reported."),
 ) -> None:
-    """Measure frames a second, CPU milliseconds a frame and latency, beside the bare kernels on one core."""
+    """Measure frames per second, CPU time per frame and latency, and the same of the bare kernels on one core."""
     from ferstream.app.bench import bench_video
     from ferstream.app.factories import cores
     from ferstream.app.replay import NO_FILE
@@ -33,7 +33,7 @@ def bench(
 
     def on_turn(turn: int, what: str) -> None:
         if show:
-            print(f"\rturn {turn + 1} of {turns}: {what:<10}", end="", file=sys.stderr, flush=True)
+            print(f"\rrun {turn + 1} of {turns}: {what:<10}", end="", file=sys.stderr, flush=True)
 
     report = bench_video(video, settings=settings, turns=turns, cores=cores(), fps=fps, on_turn=on_turn)
     if show:

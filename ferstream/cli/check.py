@@ -1,4 +1,4 @@
-"""``ferstream check``: says of every part whether it works, and what to do if it does not."""
+"""``ferstream check``: reports for every part whether it works, and what to do if it does not."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _STYLES = {"ok": "green", "warn": "yellow", "FAIL": "bold red", "skip": "dim"}
 _PART_WIDTH = 14
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="Settings file.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")]
 
 
 def check(config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Check settings, cameras, broker, models, ports and disk; say what to do about what does not work.
+    """Check settings, cameras, broker, models, ports and disk; a failure comes with advice.
 
-    Ends with the exit code of the first failure, 0 if there is none.
+    Exit status: that of the first failure, 0 if there is none.
     """
     from ferstream.app.checks import findings, read_settings
     from ferstream.logs import configure_logging
 
-    configure_logging(level="critical", format="console")  # what fails is told as a finding, once
+    configure_logging(level="critical", format="console")  # a failure is reported as a finding, not in the log as well
     settings, found = read_settings(config)
     if not as_json:
         _print(found)
@@ -64,8 +64,8 @@ def _line(console: Any, finding: Finding) -> None:
 def _conclude(found: list[Finding]) -> None:
     failures = sum(finding.verdict == "FAIL" for finding in found)
     warnings = sum(finding.verdict == "warn" for finding in found)
-    noted = f", {warnings} to look at" if warnings else ""
-    text = f"{failures} of {len(found)} failed{noted}" if failures else f"all is well{noted}"
+    noted = f", {warnings} warning{'' if warnings == 1 else 's'}" if warnings else ""
+    text = f"{failures} of {len(found)} failed{noted}" if failures else f"everything works{noted}"
     _console().print(text, style="bold red" if failures else "green", highlight=False)
 
 

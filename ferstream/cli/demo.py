@@ -1,8 +1,9 @@
-"""``ferstream demo``: the whole pipeline with nothing set up: a built-in clip and a broker of its own."""
+"""``ferstream demo``: the whole pipeline without any setup, on a built-in clip and with an embedded broker."""
 
 from __future__ import annotations
 
 import json
+import os
 import socket
 import time
 from typing import TYPE_CHECKING, Any
@@ -14,24 +15,25 @@ if TYPE_CHECKING:
     from ferstream.domain.message import Message
     from ferstream.domain.ports import SinkStatus
 
-EVERY_S = 1.0
-"""Between two lines for the same face."""
+LINE_INTERVAL_S = 1.0
+"""Shortest time in seconds between two lines of the same face."""
 BAR_CELLS = 20
+"""Width of the confidence bar in characters."""
 
 
 def demo(
-    source: str = typer.Option("demo:", "--source", help="What to look at: demo:, webcam:0, a file, rtsp://..."),
-    seconds: float = typer.Option(0.0, "--seconds", min=0.0, help="End by itself after so long; 0 = at Ctrl-C."),
+    source: str = typer.Option("demo:", "--source", help="Video source: demo:, webcam:0, a file, rtsp://..."),
+    seconds: float = typer.Option(0.0, "--seconds", min=0.0, help="Stop after so many seconds; 0 = at Ctrl-C."),
     model: str | None = typer.Option(None, "--model", help="Name, name/version or folder of a model bundle."),
-    port: int = typer.Option(9108, "--port", min=0, max=65535, help="Port of the metrics page; a free one if it is taken."),
+    port: int = typer.Option(9108, "--port", min=0, max=65535, help="Port of the metrics page; if it is in use, a free port."),
 ) -> None:
-    """Show faces and what they resemble, publish them on a broker of its own, and say where to look."""
+    """Show faces with their expressions, publish the events on an embedded broker, and print its address."""
     from ferstream.logs import catch_crashes, configure_logging
     from ferstream.settings import load_settings
 
     configure_logging(level="warning", format="console")
     catch_crashes()
-    typer.echo("Starting: models, broker, metrics page ...")
+    typer.echo("Starting models, broker and metrics page ...")
     flags: dict[str, Any] = {
         "node": "demo",
         "http.listen": f"127.0.0.1:{port if _is_free(port) else 0}",
@@ -42,21 +44,15 @@ def demo(
     if model is not None:
         flags["inference.model"] = model
     camera = {"name": "demo", "source": source, "realtime": True, "loop": True, "analysis_fps": 0}
-    settings = load_settings(_no_file(), environ={}, flags={**flags, "cameras": [camera]})
+    settings = load_settings(os.devnull, environ={}, flags={**flags, "cameras": [camera]})
 
     from ferstream.app.daemon import Daemon
 
     show = EventLines()
-    daemon = Daemon(settings, seconds=seconds, durable=False, on_running=_greet, extra_sinks=(show,))
+    daemon = Daemon(settings, seconds=seconds, durable=False, on_running=_print_addresses, extra_sinks=(show,))
     code = daemon.run()
-    typer.echo(f"{show.faces} face events shown and published. Next: write a ferstream.toml, see config/examples/.")
+    typer.echo(f"{show.faces} face events published. Next step: write a ferstream.toml, see config/examples/.")
     raise typer.Exit(int(code))
-
-
-def _no_file() -> str:
-    import os
-
-    return os.devnull
 
 
 def _is_free(port: int) -> bool:
@@ -65,7 +61,7 @@ def _is_free(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def _greet(running: Running) -> None:
+def _print_addresses(running: Running) -> None:
     broker = running.broker
     topic = f"{running.settings.mqtt.prefix}/{running.settings.node}"
     if broker is not None:
@@ -77,12 +73,12 @@ def _greet(running: Running) -> None:
 
 
 class EventLines:
-    """A sink that prints a line a second for each face; publishing thread only."""
+    """A sink that prints the label of each face once a second; publishing thread only."""
 
     name = "terminal"
 
     def __init__(self) -> None:
-        """Make it without faces."""
+        """Start with no faces counted."""
         from rich.console import Console
 
         self.faces = 0
@@ -90,10 +86,10 @@ class EventLines:
         self._printed: dict[str, float] = {}
 
     def open(self) -> None:
-        """Nothing to open."""
+        """Do nothing: there is nothing to open."""
 
     def write(self, message: Message) -> None:
-        """Print a face's present label, or that it left."""
+        """Print the current label of a face, or that the face left."""
         from ferstream.events.schemas import FACE
 
         if message.schema != FACE:
@@ -102,7 +98,7 @@ class EventLines:
         event = json.loads(message.payload)
         track = event["track"]
         now, left = time.monotonic(), track["state"] == "left"
-        if left or now - self._printed.get(track["id"], 0.0) >= EVERY_S:
+        if left or now - self._printed.get(track["id"], 0.0) >= LINE_INTERVAL_S:
             self._printed[track["id"]] = now
             self._line(event, left)
         if left:
@@ -121,14 +117,14 @@ class EventLines:
         self._console.print(f"{head}[{colour}]{smoothed['label']:<9}[/] {smoothed['confidence']:4.2f} {bar:<{BAR_CELLS}}{why}")
 
     def flush(self, timeout_s: float) -> int:
-        """Nothing waits: always 0."""
+        """Return 0: no event waits."""
         return 0
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing: there is nothing to close."""
 
     def status(self) -> SinkStatus:
-        """It has no connection."""
+        """Return that the sink is ready: it has no connection."""
         from ferstream.domain.ports import SinkStatus
 
         return SinkStatus(self.name)

@@ -1,4 +1,4 @@
-"""``ferstream replay``: recordings through the pipeline, one JSON event a line."""
+"""``ferstream replay``: analyses recordings and writes one JSON event on each line."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ if TYPE_CHECKING:
     from ferstream.app.replay import Outcome
 
 
-def replay(
+def replay(  # noqa: PLR0913, PLR0917 (the options of the command)
     videos: list[Path] = typer.Argument(help="Recordings: mp4, mov, mkv, avi, webm, gif ..."),
-    events: str | None = typer.Option(None, "--events", metavar="FILE", help="Write one JSON event a line; - is stdout."),
-    config: Path | None = typer.Option(None, "-c", "--config", metavar="FILE", help="Settings of detection, tracking, inference, mqtt."),
+    events: str | None = typer.Option(None, "--events", metavar="FILE", help="Write one JSON event on each line; - is stdout."),
+    config: Path | None = typer.Option(None, "-c", "--config", metavar="FILE", help="Settings file."),
     model: str | None = typer.Option(None, "--model", help="Name, name/version or folder of a model bundle."),
     fps: float = typer.Option(0.0, "--fps", min=0.0, help="Frames to analyse per second of media time; 0 = every frame."),
-    speed: float = typer.Option(0.0, "--speed", min=0.0, help="Times media speed; 0 = as fast as it goes."),
-    max_hz: float = typer.Option(0.0, "--max-hz", min=0.0, help="Most events a second and face; 0 = every analysed frame."),
-    mqtt: bool = typer.Option(False, "--mqtt", help="Publish to the broker of the settings as well."),
-    quiet: bool = typer.Option(False, "-q", "--quiet", help="No progress, no summary."),
+    speed: float = typer.Option(0.0, "--speed", min=0.0, help="Multiple of media speed; 0 = as fast as possible."),
+    max_hz: float = typer.Option(0.0, "--max-hz", min=0.0, help="Most events per second for one face; 0 = every analysed frame."),
+    mqtt: bool = typer.Option(False, "--mqtt", help="Also publish to the broker of the settings."),
+    quiet: bool = typer.Option(False, "-q", "--quiet", help="Print neither progress nor summary."),
 ) -> None:
-    """Replay recordings through the pipeline; the same file gives the same events, byte for byte.
+    """Analyse recordings with the pipeline of the daemon; the same file gives the same events, byte for byte.
 
-    Exit status: 0 all frames analysed, 3 a recording cannot be read, 75 frames were lost.
+    Exit status: 0 all frames were analysed, 3 a recording cannot be read, 75 frames were lost.
     """
     from ferstream.app.replay import ReplayOptions, replay_all
     from ferstream.errors import ExitCode
     from ferstream.logs import configure_logging
 
-    configure_logging(level="warning", format="console")  # to stderr: stdout may be the events
+    configure_logging(level="warning", format="console")  # on stderr: the events may go to stdout
     options = ReplayOptions(videos=tuple(videos), events=events, config=config, model=model, fps=fps, speed=speed, max_hz=max_hz, mqtt=mqtt)
     with _progress(quiet) as on_progress:
         outcomes = replay_all(options, on_progress=on_progress)
@@ -45,7 +45,7 @@ def replay(
 
 @contextmanager
 def _progress(quiet: bool) -> Iterator[Any]:
-    """A bar on a terminal's stderr; nothing elsewhere."""
+    """Yield the function that takes the progress: it draws a bar on a terminal and does nothing elsewhere."""
     if quiet or not sys.stderr.isatty():
         yield lambda camera, done, total: None
         return

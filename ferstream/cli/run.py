@@ -14,13 +14,16 @@ if TYPE_CHECKING:
 
 
 def run(
-    config: Path | None = typer.Option(None, "-c", "--config", metavar="FILE", help="Settings; else ./ferstream.toml, /etc/ferstream/."),
-    seconds: float = typer.Option(0.0, "--seconds", min=0.0, help="End by itself after so long; 0 = never."),
+    config: Path | None = typer.Option(
+        None, "-c", "--config", metavar="FILE", help="Settings file; else ./ferstream.toml, /etc/ferstream/."
+    ),
+    seconds: float = typer.Option(0.0, "--seconds", min=0.0, help="Stop after so many seconds; 0 = never."),
     log_level: str | None = typer.Option(None, "--log-level", help="debug, info, warning or error."),
 ) -> None:
-    """Run all cameras of the settings until SIGTERM. Without settings: webcam 0 and a broker of its own.
+    """Run all cameras of the settings until SIGTERM. Without settings: webcam 0 and an embedded broker.
 
-    SIGHUP reads the settings again. The first Ctrl-C or SIGTERM drains, the second leaves at once.
+    SIGHUP reads the settings again. The first Ctrl-C or SIGTERM finishes the frames in the pipeline and stops; the
+    second ends the process at once.
     """
     from ferstream.logs import catch_crashes, configure_logging
     from ferstream.settings import load_settings
@@ -29,17 +32,17 @@ def run(
     settings = load_settings(config, flags=flags)
     configure_logging(level=settings.log.level, format=settings.log.format)
     catch_crashes()
-    # systemd's watchdog sends SIGABRT, and native code can crash: both leave the stacks of all threads in the log.
+    # On SIGABRT (of systemd's watchdog) and on a crash of native code the stacks of all threads are written to the log.
     faulthandler.enable()
 
     from ferstream.app.daemon import Daemon
 
-    daemon = Daemon(settings, reload=lambda: load_settings(config, flags=flags), seconds=seconds, on_running=_greet)
+    daemon = Daemon(settings, reload=lambda: load_settings(config, flags=flags), seconds=seconds, on_running=_print_addresses)
     raise typer.Exit(int(daemon.run()))
 
 
-def _greet(running: Running) -> None:
-    """On a terminal: where to look. Under systemd the log line says it all."""
+def _print_addresses(running: Running) -> None:
+    """Print the addresses of the broker and of the metrics page, on a terminal only; elsewhere the log has them."""
     if not sys.stderr.isatty():
         return
     mqtt = running.settings.mqtt

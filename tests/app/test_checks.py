@@ -1,4 +1,4 @@
-"""The parts of ``check`` that need no real camera: limits, order, bugs, and who holds a port."""
+"""The parts of ``ferstream check`` that need no real camera: order, time limits, bugs, ports."""
 
 from __future__ import annotations
 
@@ -7,86 +7,107 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from ferstream.app.checks import Finding, Verdict, findings, plan, read_settings
+from ferstream.app.checks import Finding, Verdict, read_settings
+from ferstream.app.checks.broker import check_encryption
+from ferstream.app.checks.cameras import described
 from ferstream.app.checks.finding import failed, passed
 from ferstream.app.checks.places import check_http
+from ferstream.app.checks.plan import Check, checks_of, run_checks
+from ferstream.capture.source import SourceInfo
 from ferstream.errors import ExitCode
 from ferstream.runtime.redaction import forget_secrets
-from ferstream.settings import CameraSettings, HttpSettings, Settings
+from ferstream.settings import CameraSettings, HttpSettings, MqttSettings, Settings
 
 
 def camera(name: str) -> CameraSettings:
     return CameraSettings(name=name, source="demo:")
 
 
-def quiet(part: str) -> object:
-    return lambda settings: iter([passed(part, "fine")])
+def check(part: str, run: Callable[[], Iterable[Finding]], timeout_s: float = 60.0) -> Check:
+    return Check(run=run, timeout_s=timeout_s, late=failed(part, "no answer", "wait", ExitCode.SOURCE))
 
 
-@pytest.fixture
-def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every check but that of cameras is fine at once."""
-    monkeypatch.setattr(plan, "check_broker", quiet("broker"))
-    monkeypatch.setattr(plan, "check_detector", quiet("detector"))
-    monkeypatch.setattr(plan, "check_classifier", quiet("model"))
-    monkeypatch.setattr(plan, "check_http", quiet("http"))
-    monkeypatch.setattr(plan, "check_outbox", quiet("outbox"))
+def test_the_report_has_a_fixed_order() -> None:
+    parts = [one.late.part for one in checks_of(Settings(cameras=(camera("b"), camera("a"))))]
+    assert parts == ["camera b", "camera a", "broker", "detector", "model", "http", "outbox"]
 
 
-@pytest.mark.usefixtures("scripted")
-def test_a_check_that_hangs_is_given_up_and_the_others_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_of_a_camera_is_that_of_its_settings() -> None:
+    slow = CameraSettings(name="slow", source="demo:", connect_timeout_s=20, read_timeout_s=30)
+    one = checks_of(Settings(cameras=(slow,)))[0]
+    assert one.timeout_s == 55.0
+    assert one.late.detail == "demo:: no answer within 55 s"
+    assert one.late.exit_code == ExitCode.SOURCE
+
+
+def test_a_check_that_hangs_is_reported_as_late_and_the_others_are_reported() -> None:
     release = threading.Event()
 
-    def check_camera(one: CameraSettings, *, width: int) -> Iterator[Finding]:
-        if one.name == "hung":
-            release.wait(60)
-        yield passed(f"camera {one.name}", "fine")
+    def hang() -> list[Finding]:
+        release.wait(60)
+        return [passed("hung", "fine")]
 
-    monkeypatch.setattr(plan, "check_camera", check_camera)
-    monkeypatch.setattr(plan, "timeout_s", lambda one: 0.1)
-    found = list(findings(Settings(cameras=(camera("hung"), camera("good")))))
+    found = list(run_checks([check("hung", hang, timeout_s=0.1), check("good", lambda: [passed("good", "fine")])]))
     release.set()
-    assert [one.part for one in found] == ["camera hung", "camera good", "broker", "detector", "model", "http", "outbox"]
-    assert [one.verdict for one in found] == ["FAIL", *["ok"] * 6]
+    assert [(one.part, one.verdict, one.detail) for one in found] == [("hung", "FAIL", "no answer"), ("good", "ok", "fine")]
     assert found[0].exit_code == ExitCode.SOURCE
-    assert "no answer within 0.1 s" in found[0].detail
 
 
-@pytest.mark.usefixtures("scripted")
-def test_all_run_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_checks_run_at_the_same_time() -> None:
     meet = threading.Barrier(4)
 
-    def check_camera(one: CameraSettings, *, width: int) -> Iterator[Finding]:
+    def wait_for_the_others(part: str) -> list[Finding]:
         meet.wait(20)
-        yield passed(f"camera {one.name}", "fine")
+        return [passed(part, "fine")]
 
-    monkeypatch.setattr(plan, "check_camera", check_camera)
-    found = list(findings(Settings(cameras=tuple(camera(name) for name in "abcd"))))
-    assert [one.part for one in found[:4]] == ["camera a", "camera b", "camera c", "camera d"]
+    found = list(run_checks(check(part, partial(wait_for_the_others, part)) for part in "abcd"))
+    assert [(one.part, one.verdict) for one in found] == [(part, "ok") for part in "abcd"]
 
 
-@pytest.mark.usefixtures("scripted")
-def test_a_bug_is_told_as_one_without_its_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    def check_camera(one: CameraSettings, *, width: int) -> Iterator[Finding]:
+def test_a_bug_in_a_check_is_reported_without_its_secrets() -> None:
+    def fail() -> list[Finding]:
         raise ZeroDivisionError("rtsp://u:zirkelkasten@h")
 
-    monkeypatch.setattr(plan, "check_camera", check_camera)
-    first = next(iter(findings(Settings(cameras=(camera("a"),)))))
-    assert (first.verdict, first.exit_code) == (Verdict.FAIL, ExitCode.INTERNAL)
-    assert first.detail == "unforeseen ZeroDivisionError: rtsp://***@h"
+    (found,) = run_checks([check("a", fail)])
+    assert (found.part, found.verdict, found.exit_code) == ("a", Verdict.FAIL, ExitCode.INTERNAL)
+    assert found.detail == "unexpected ZeroDivisionError: rtsp://***@h"
 
 
-def test_findings_hold_no_secrets_and_no_line_ends() -> None:
+def test_an_open_port_without_a_token_is_reported_in_full() -> None:
+    (found,) = check_http(Settings(http=HttpSettings(listen="0.0.0.0:1")))
+    assert found.verdict == Verdict.FAIL
+    assert "***" not in found.detail
+    assert "http.token_file" in found.detail
+
+
+@pytest.mark.parametrize(("fps", "text"), [(25.0, "25 fps"), (29.97003, "29.97 fps"), (48000.0, "48000 fps"), (0.0, "unknown rate")])
+def test_a_frame_rate_is_written_without_an_exponent(fps: float, text: str) -> None:
+    info = SourceInfo(width=96, height=64, fps=fps, frames=None, duration_s=None, codec="h264")
+    assert described(info) == f"96 x 64, {text}, h264"
+
+
+def test_a_connection_to_the_broker_without_encryption_is_a_warning() -> None:
+    def warnings(**fields: object) -> list[str]:
+        return [finding.detail for finding in check_encryption(Settings(mqtt=MqttSettings.model_validate(fields)))]
+
+    assert warnings() == warnings(url="mqtt://127.0.0.1") == warnings(url="mqtts://broker.lan") == []
+    assert warnings(url="mqtt://broker.lan") == ["mqtt:// is not encrypted: the network can read all events"]
+    assert warnings(url="ws://u:p@broker.lan") == ["ws:// is not encrypted: the network can read the password and all events"]
+    assert warnings(url="mqtts://broker.lan", insecure=True) == ["mqtt.insecure is true: the broker's certificate is not verified"]
+
+
+def test_findings_hold_no_secrets_and_no_line_breaks() -> None:
     found = failed("x", "a rtsp://u:p@h\nb", "run --password abc", ExitCode.SOURCE)
     assert (found.detail, found.advice) == ("a rtsp://***@h\\nb", "run --password ***")
 
 
-def test_settings_are_used_as_far_as_their_secrets_can_be_read(tmp_path: Path) -> None:
+def test_settings_are_used_without_the_secrets_that_cannot_be_read(tmp_path: Path) -> None:
     file = tmp_path / "f.toml"
     file.write_text('[mqtt]\npassword_file = "none"\n')
     settings, found = read_settings(file, {"FERSTREAM_HTTP__TOKEN": "zirkelkasten"})
@@ -106,7 +127,7 @@ def test_a_key_at_its_old_place_is_a_warning(tmp_path: Path) -> None:
     ]
 
 
-def test_a_port_held_by_a_running_ferstream_is_as_it_should_be(tmp_path: Path) -> None:
+def test_a_port_held_by_a_running_ferstream_is_not_a_failure(tmp_path: Path) -> None:
     script = tmp_path / "ferstream"
     script.write_text(
         "import socket, sys\ns = socket.create_server(('127.0.0.1', 0))\nprint(s.getsockname()[1], flush=True)\nsys.stdin.read()\n"
@@ -121,14 +142,14 @@ def test_a_port_held_by_a_running_ferstream_is_as_it_should_be(tmp_path: Path) -
     assert (found.verdict, found.detail) == ("ok", f"http.listen = 127.0.0.1:{port} is held by the running ferstream (pid {daemon.pid})")
 
 
-def test_a_port_below_1024_is_for_root() -> None:
+def test_a_port_below_1024_needs_root() -> None:
     if os.geteuid() == 0:
         pytest.skip("root may take any port")
     (found,) = check_http(Settings(http=HttpSettings(listen="127.0.0.1:1")))
     assert "not allowed" in found.detail
 
 
-def test_a_port_on_ipv6_is_tried_there() -> None:
+def test_a_port_on_ipv6_is_checked_on_ipv6() -> None:
     if not socket.has_ipv6:
         pytest.skip("no IPv6 here")
     try:

@@ -1,4 +1,4 @@
-"""Which processes ``ferstream reload`` takes for the daemon."""
+"""``ferstream reload`` finds the daemon and sends it SIGHUP."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ferstream.cli.reload import reload, running_daemons
+from ferstream.cli.reload import only_daemon, reload, running_daemons
 from ferstream.errors import ConfigError
 
 DAEMONS = [
@@ -42,29 +42,37 @@ def test_a_daemon_is_found(words: list[str], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", OTHERS)
-def test_what_only_starts_or_names_it_is_not(words: list[str], tmp_path: Path) -> None:
+def test_a_program_that_starts_or_names_the_daemon_is_not_the_daemon(words: list[str], tmp_path: Path) -> None:
     assert running_daemons(proc_of(tmp_path, [words])) == []
 
 
-def test_a_process_that_ends_meanwhile_is_passed_over(tmp_path: Path) -> None:
+def test_a_process_that_ends_meanwhile_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "10000000").mkdir()
     assert running_daemons(tmp_path) == []
 
 
-def test_one_gets_the_signal_of_systemctl(monkeypatch: pytest.MonkeyPatch) -> None:
-    sent: list[tuple[int, int]] = []
-    monkeypatch.setattr(os, "kill", lambda *args: sent.append(args))
-    reload(pid=42)
-    assert sent == [(42, signal.SIGHUP)]
+def test_the_process_gets_sighup() -> None:
+    received: list[int] = []
+    before = signal.signal(signal.SIGHUP, lambda number, frame: received.append(number))
+    try:
+        reload(pid=os.getpid())
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert received == [signal.SIGHUP]
 
 
-@pytest.mark.parametrize(("found", "says"), [([], "name it with --pid"), ([1, 2], r"several daemons run \(1, 2\)")])
-def test_none_and_several_are_told(found: list[int], says: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ferstream.cli.reload.running_daemons", lambda proc: found)
-    with pytest.raises(ConfigError, match=says):
-        reload(pid=None)
+def test_the_only_daemon_is_chosen() -> None:
+    assert only_daemon([7]) == 7
 
 
-def test_a_process_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("running", "message"), [([], "give its process id with --pid"), ([1, 2], r"several daemons are running \(1, 2\)")]
+)
+def test_no_daemon_and_several_daemons_are_errors(running: list[int], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        only_daemon(running)
+
+
+def test_a_missing_process_is_an_error() -> None:
     with pytest.raises(ConfigError, match="process 999999999: No such process"):
         reload(pid=999_999_999)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.brokers import free_port
 from tests.support.clips import write_clip
 from tests.support.daemon import ferstream
+from tests.support.ports import free_port
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.ports import free_port
 from tests.support.prometheus import DEPLOY, until
 
 EVENT = "ferstream/edge-1/door/face"
@@ -33,12 +34,6 @@ class Broker:
         door = ["--cafile", str(self.secrets / "ca.crt")] if tls else []
         command = [program, "-h", "localhost", "-p", str(port), "-V", "5", "-u", name, "-P", word, *door, *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

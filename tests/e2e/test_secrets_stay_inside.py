@@ -13,8 +13,9 @@ from urllib.parse import quote
 import pytest
 
 from ferstream.sinks.mqtt.connection import Incoming
-from tests.support.brokers import Mosquitto, Subscriber, free_port
+from tests.support.brokers import Mosquitto, Subscriber
 from tests.support.daemon import FERSTREAM, RunningDaemon, clean_environment, ferstream
+from tests.support.ports import free_port
 
 URL_PASSWORD, FILE_PASSWORD, VARIABLE_PASSWORD, BROKER_PASSWORD = "zirkel-Ein5", "kasten:Zwei/6", "leiter Drei@7", "wasser'Vier\"8"
 QUERY_TOKEN, PAGE_TOKEN = "baum0fuenf9", "stein0sechs0"

@@ -105,7 +105,7 @@ class TestCommand:
         path.write_bytes(b"nonsense\n\n[1]\n\xff\xfe\n")
         result = CliRunner().invoke(app, ["gaps", str(path)])
         assert result.exit_code == 0
-        assert "3 messages were no ferstream events" in result.stdout
+        assert "3 messages were not ferstream events" in result.stdout
 
     @pytest.mark.parametrize(
         ("words", "message"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -19,7 +20,8 @@ from ferstream.broker import embedded as broker_module
 from ferstream.broker.embedded import HOST, EmbeddedBroker
 from ferstream.errors import BrokerError
 from ferstream.runtime.backoff import Backoff
-from tests.support.brokers import Subscriber, free_port, until
+from tests.support.brokers import Subscriber, until
+from tests.support.ports import free_port
 
 
 def answers(port: int) -> bool:
@@ -147,7 +149,7 @@ def kill(broker: EmbeddedBroker) -> int:
 def test_a_killed_one_is_started_again_on_its_ports_and_clients_come_back(
     own: EmbeddedBroker, caplog: pytest.LogCaptureFixture, protocol: Literal[4, 5]
 ) -> None:
-    caplog.set_level("INFO", logger="ferstream.broker.embedded")
+    caplog.set_level(logging.INFO, "ferstream.broker")
     port, url = own.port, own.url
     with Subscriber(own.public_url, "x/#", protocol=protocol) as subscriber:
         for times in (2, 3):

@@ -19,9 +19,10 @@ from ferstream.sinks.mqtt.connection import BrokerAddress
 from ferstream.sinks.mqtt.probe import probe
 from ferstream.sinks.mqtt.publisher import OFFLINE, ONLINE, STOPPED
 from ferstream.sinks.mqtt.topics import Topics
-from tests.support.brokers import HOST, Mosquitto, Subscriber, free_port, until
+from tests.support.brokers import Mosquitto, Subscriber, until
 from tests.support.builders import UTC_NS, face_event, track_event
 from tests.support.mqtt_output import MqttOutput
+from tests.support.ports import HOST, free_port
 
 pytestmark = pytest.mark.usefixtures("embedded", "no_new_threads")  # the shared broker has a thread of its own: before the count
 

@@ -23,9 +23,10 @@ from ferstream.cli import app
 from ferstream.errors import BrokerAuthError, BrokerError, ConfigError
 from ferstream.sinks.mqtt.connection import BrokerAddress
 from ferstream.sinks.mqtt.subscriber import listen
-from tests.support.brokers import HOST, Mosquitto, Subscriber, await_port, free_port, until
+from tests.support.brokers import Mosquitto, Subscriber, await_port, until
 from tests.support.builders import face_event
 from tests.support.mqtt_output import MqttOutput
+from tests.support.ports import HOST, free_port
 from tests.support.scripted_broker import CONNECT, SUBSCRIBE, ScriptedBroker, connack
 
 pytestmark = pytest.mark.usefixtures("no_new_threads")

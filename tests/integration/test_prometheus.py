@@ -21,7 +21,7 @@ from tests.support.prometheus import DEPLOY, PanelQuery, Prometheus, panel_queri
 CAMERAS = ("door", "yard")
 TOKEN = "correct-horse-battery-staple"
 RULES = [DEPLOY / "prometheus" / "rules" / "recording.yml", DEPLOY / "prometheus" / "rules" / "alerts.yml"]
-DATA_S = 45.0
+DATA_S = 120.0
 
 
 class LivelyNode:
@@ -132,9 +132,9 @@ def test_the_rules_are_loaded_and_every_metric_they_name_exists(prometheus: Prom
 
 
 def test_faults_of_this_node_are_noticed(prometheus: Prometheus) -> None:
-    """Two events are given up at every scrape: the alert without a waiting time must fire, that of a dead node must not."""
+    """Two events are dropped at every scrape: the alert on lost events, which has no waiting time, fires; that on a dead node does not."""
     assert until(lambda: prometheus.query('ALERTS{alertname="FerstreamEventsLost", reason="max_events"}'), DATA_S)
-    assert not prometheus.query('ALERTS{alertname="FerstreamDown"}')
+    assert until(lambda: not prometheus.query('ALERTS{alertname="FerstreamDown"}'), DATA_S)  # a scrape may be late once
 
 
 def test_every_metric_arrived_with_its_type(prometheus: Prometheus) -> None:

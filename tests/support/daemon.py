@@ -15,7 +15,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-WAIT_S = 60.0
+from tests.support.ports import free_port
+
+WAIT_S = 120.0
+"""Longest wait in seconds for something that takes a second on an idle machine."""
 FERSTREAM = [sys.executable, "-m", "ferstream"]
 
 
@@ -35,7 +38,7 @@ class RunningDaemon:
     """``ferstream run`` with the given settings; a context manager that leaves no process."""
 
     def __init__(self, folder: Path, settings: str, *words: str, program: list[str] | None = None, **environment: str) -> None:
-        self.folder, self.port = folder, _free_port()
+        self.folder, self.port = folder, free_port()
         self.file = folder / "ferstream.toml"
         self._log = folder / "ferstream.log"
         self.write(settings)
@@ -124,11 +127,3 @@ class RunningDaemon:
 def json_lines(text: str) -> list[dict[str, Any]]:
     """Decode one object a line."""
     return [json.loads(line) for line in text.splitlines()]
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from tests.support.ports import free_port as free_port
 from tests.support.runners import PATIENCE_S
 
 Answer = Callable[[socket.socket, threading.Event], None]
@@ -104,10 +105,3 @@ def serving(answer: Answer) -> Iterator[int]:
         for worker in workers:
             worker.join(PATIENCE_S)
         listener.close()
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import socket
 import subprocess
 import threading
 import urllib.error
@@ -18,8 +17,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.ports import free_port
+
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
-START_S = 20.0
+START_S = 60.0
 
 
 def executable(name: str) -> str:
@@ -76,9 +77,7 @@ class Prometheus:
 
     def __enter__(self) -> Prometheus:
         """Start it and wait until it answers."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            address = f"127.0.0.1:{probe.getsockname()[1]}"
+        address = f"127.0.0.1:{free_port()}"
         self.url = f"http://{address}"
         config = self._folder / "prometheus.json"
         config.write_text(json.dumps(self._config()), encoding="utf-8")

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 
-from tests.support.http_stub import free_port
+from tests.support.ports import free_port
 from tests.support.runners import PATIENCE_S
 
 SERVER = Path(sys.executable).with_name("rtsp-server")

@@ -1,4 +1,4 @@
-"""Everything ``ferstream check`` tries, each with what to do about a failure."""
+"""The checks of ``ferstream check``: each part is tried for real, and a failure comes with advice."""
 
 from __future__ import annotations
 

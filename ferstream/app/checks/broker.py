@@ -1,4 +1,4 @@
-"""Check of the broker: connect with the real settings, publish, and read it back."""
+"""Check of the broker: connect with the real settings, publish a message, and read it back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from ferstream.app.broker import broker_address
-from ferstream.app.checks.finding import Finding, passed, refused, warned
+from ferstream.app.checks.finding import Finding, failed_with, passed, warned
 from ferstream.broker.embedded import EmbeddedBroker
 from ferstream.errors import BrokerAuthError, ConfigError, FerstreamError
 from ferstream.settings import Settings
@@ -20,20 +20,20 @@ _LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
 def check_broker(settings: Settings) -> Iterator[Finding]:
-    """Publish to the check topic and read it back; for ``embedded`` on a broker started for the purpose."""
+    """Publish to the check topic and read the message back; with ``embedded`` on a broker started for this check."""
     mqtt = settings.mqtt
     try:
         topics = Topics(prefix=mqtt.prefix, node=settings.node)
         result = _probe_embedded(topics) if mqtt.embedded else probe(broker_address(settings), topics)
     except FerstreamError as exc:
-        yield refused("broker", exc, advice(exc))
+        yield failed_with("broker", exc, advice(exc))
         return
     detail = f"{'embedded, ' if mqtt.embedded else ''}{result.note}"
     if result.round_trip_s is None:
-        yield warned("broker", detail, f"let the user {mqtt.username or '(anonymous)'} write to {mqtt.prefix}/# at the broker")
+        yield warned("broker", detail, f"allow the user {mqtt.username or '(anonymous)'} to write to {mqtt.prefix}/# at the broker")
     else:
         yield passed("broker", detail)
-    yield from _exposed(settings)
+    yield from check_encryption(settings)
 
 
 def advice(error: FerstreamError) -> str:
@@ -54,15 +54,17 @@ def _probe_embedded(topics: Topics) -> ProbeResult:
         broker.stop()
 
 
-def _exposed(settings: Settings) -> Iterator[Finding]:
-    """Tell what others on the way to the broker can see."""
+def check_encryption(settings: Settings) -> Iterator[Finding]:
+    """Warn about what the network between here and the broker can read."""
     mqtt = settings.mqtt
     if mqtt.embedded:
         return
     parts = urlsplit(mqtt.url)
     if mqtt.insecure and parts.scheme in _ENCRYPTED:
         yield warned(
-            "broker", "mqtt.insecure is true: the broker's certificate is not verified", "name its authority in mqtt.ca_file instead"
+            "broker",
+            "mqtt.insecure is true: the broker's certificate is not verified",
+            "set mqtt.ca_file to its authority instead",
         )
     elif parts.scheme not in _ENCRYPTED and parts.hostname not in _LOCAL:
         what = "the password and all events" if mqtt.password else "all events"

@@ -1,10 +1,10 @@
-"""Check of a camera: connect, and decode one picture."""
+"""Check of a camera: connect and decode one frame."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ferstream.app.checks.finding import Finding, failed, passed, refused, skipped
+from ferstream.app.checks.finding import Finding, failed, failed_with, passed, skipped
 from ferstream.app.factories import camera_plan
 from ferstream.capture.source import SourceInfo
 from ferstream.errors import ConfigError, ExitCode, FerstreamError, SourceAuthError, SourceFormatError, SourceTimeoutError
@@ -13,20 +13,20 @@ from ferstream.runtime.counters import Counters
 from ferstream.settings import CameraSettings
 
 SLACK_S = 5.0
-"""Time that opening may take beyond the camera's own limits before it counts as hung."""
+"""Seconds added to the camera's own timeouts before the check counts as hung."""
 
 
 def timeout_s(camera: CameraSettings) -> float:
-    """Return how long a check of this camera may take."""
+    """Return how many seconds the check of this camera may take."""
     return camera.connect_timeout_s + camera.read_timeout_s + SLACK_S
 
 
 def check_camera(camera: CameraSettings, *, width: int) -> Iterator[Finding]:
-    """Open a camera and decode one picture of it.
+    """Open a camera and decode one frame.
 
     Args:
-        camera: Its settings.
-        width: Width in pixels of the detection picture.
+        camera: Settings of the camera.
+        width: Width in pixels of the image given to the face detector.
     """
     part = f"camera {camera.name}"
     if not camera.enabled:
@@ -42,20 +42,18 @@ def check_camera(camera: CameraSettings, *, width: int) -> Iterator[Finding]:
         finally:
             source.close()
     except FerstreamError as exc:
-        yield refused(part, exc, advice(camera, exc))
+        yield failed_with(part, exc, advice(camera, exc))
         return
     waited_s = (clock.monotonic_ns() - began_ns) / 1e9
     if frame is None:
-        yield failed(
-            part, f"{camera.source}: opened, but no picture could be decoded", advice(camera, SourceFormatError()), ExitCode.SOURCE
-        )
+        yield failed(part, f"{camera.source}: opened, but no frame could be decoded", advice(camera, SourceFormatError()), ExitCode.SOURCE)
     else:
-        yield passed(part, f"{described(info)}, first picture after {waited_s:.1f} s")
+        yield passed(part, f"{described(info)}, first frame after {waited_s:.1f} s")
 
 
 def described(info: SourceInfo) -> str:
-    """Return size, rate and codec for people."""
-    rate = f"{info.fps:.4g} fps" if info.fps else "unknown rate"
+    """Return size, frame rate and codec as text."""
+    rate = f"{round(info.fps, 2):.10g} fps" if info.fps else "unknown rate"
     return f"{info.width} x {info.height}, {rate}, {info.codec}"
 
 
@@ -65,9 +63,9 @@ def advice(camera: CameraSettings, error: FerstreamError) -> str:
     if isinstance(error, SourceAuthError):
         return f"check username and password_file of camera {camera.name} (or FERSTREAM_CAMERAS__{name}__PASSWORD)"
     if isinstance(error, SourceTimeoutError):
-        return "is the camera on, and can this machine reach it? a slow one needs a larger connect_timeout_s"
+        return "is the camera on, and can this machine reach it? a slow camera needs a larger connect_timeout_s"
     if isinstance(error, ConfigError):
-        return f"correct source of camera {camera.name}"
+        return f"correct the source of camera {camera.name}"
     if isinstance(error, SourceFormatError):
         return "the source must be a video; play it with: ffplay SOURCE"
     if "://" in camera.source:

@@ -1,4 +1,4 @@
-"""What a check found."""
+"""The result of one check: a line of the report of ``ferstream check``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from enum import StrEnum
 
 from ferstream.errors import ExitCode, FerstreamError
 from ferstream.runtime.redaction import redact
-from ferstream.settings.problems import one_line
+from ferstream.settings.problems import Problem, one_line
 
 
 class Verdict(StrEnum):
-    """Whether a part can be used; ``warn`` works but should be looked at, ``skip`` was not tried: neither is a failure."""
+    """Whether a part works. ``warn``: it works but needs attention. ``skip``: it was not checked. Neither is a failure."""
 
     OK = "ok"
     WARN = "warn"
@@ -25,10 +25,10 @@ class Finding:
 
     Attributes:
         verdict: ok, warn, FAIL or skip.
-        part: What was tried: ``settings``, ``camera door``, ``broker``, ...
-        detail: What was found, or why it failed; never a secret.
-        advice: What to do, empty if it works.
-        exit_code: What the process ends with if this is the first failure.
+        part: What was checked: ``settings``, ``camera door``, ``broker``, ...
+        detail: What was found, or why the part failed; never a secret.
+        advice: What to do; empty if the part works.
+        exit_code: Exit code of the process if this is the first failure.
     """
 
     verdict: Verdict
@@ -39,28 +39,36 @@ class Finding:
 
 
 def passed(part: str, detail: str) -> Finding:
-    """Return a finding of something that works."""
+    """Return the finding that a part works."""
     return Finding(verdict=Verdict.OK, part=part, detail=_safe(detail))
 
 
 def skipped(part: str, detail: str) -> Finding:
-    """Return a finding of something that was not tried."""
+    """Return the finding that a part was not checked."""
     return Finding(verdict=Verdict.SKIP, part=part, detail=_safe(detail))
 
 
 def warned(part: str, detail: str, advice: str) -> Finding:
-    """Return a finding of something that works, but not as it should."""
+    """Return the finding that a part works but needs attention."""
     return Finding(verdict=Verdict.WARN, part=part, detail=_safe(detail), advice=_safe(advice))
 
 
 def failed(part: str, detail: str, advice: str, exit_code: ExitCode) -> Finding:
-    """Return a finding of something that does not work."""
+    """Return the finding that a part does not work."""
     return Finding(verdict=Verdict.FAIL, part=part, detail=_safe(detail), advice=_safe(advice), exit_code=exit_code)
 
 
-def refused(part: str, error: FerstreamError, advice: str) -> Finding:
-    """Return a finding of a foreseen failure."""
+def failed_with(part: str, error: FerstreamError, advice: str) -> Finding:
+    """Return the finding that a part failed with a known error."""
     return failed(part, str(error), advice, error.exit_code)
+
+
+def wrong_setting(part: str, problem: Problem, advice: str) -> Finding:
+    """Return the finding that a setting is wrong.
+
+    The text of a problem holds no secret, and is not redacted: the redaction would mask the word after "token:".
+    """
+    return Finding(verdict=Verdict.FAIL, part=part, detail=one_line(str(problem)), advice=advice, exit_code=ExitCode.USAGE)
 
 
 def _safe(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Checks of the two networks: each is loaded and run once."""
+"""Checks of the face detector and the expression model: each is loaded and run once."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ferstream.app.checks.finding import Finding, passed, refused
+from ferstream.app.checks.finding import Finding, failed_with, passed
 from ferstream.app.factories import detection_plan, inference_plan
 from ferstream.errors import FerstreamError
 from ferstream.settings import Settings
 
 
 def check_detector(settings: Settings) -> Iterator[Finding]:
-    """Load the face detector and run it on one grey picture."""
+    """Load the face detector and run it on one grey image."""
     from ferstream.detection.detector import DetectorLimits
     from ferstream.detection.factory import load_detector
 
@@ -24,7 +24,7 @@ def check_detector(settings: Settings) -> Iterator[Finding]:
         detector = model.new_detector(DetectorLimits(score=plan.score))
         detector.detect(np.full((height, settings.detection.width, 3), 128, np.uint8), width=settings.detection.width, height=height)
     except FerstreamError as exc:
-        yield refused("detector", exc, "set detection.model to a YuNet file, or leave it out; set detection.device to auto")
+        yield failed_with("detector", exc, "set detection.model to a YuNet file, or remove the key; set detection.device to auto")
     else:
         yield passed("detector", f"{model.name}, {settings.detection.width} pixels wide, device {plan.device}")
 
@@ -44,6 +44,8 @@ def check_classifier(settings: Settings) -> Iterator[Finding]:
         finally:
             classifier.close()
     except FerstreamError as exc:
-        yield refused("model", exc, "set inference.model to a known model, or leave it out; set inference.backend and .device to auto")
+        yield failed_with(
+            "model", exc, "set inference.model to a known model, or remove the key; set inference.backend and .device to auto"
+        )
     else:
         yield passed("model", detail)

@@ -1,4 +1,4 @@
-"""Checks of this machine: files with secrets, the port of the pages, the place of the outbox."""
+"""Checks of this machine: files with secrets, the port of the HTTP pages, the folder of the outbox."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from ferstream.app.checks.finding import Finding, failed, passed, skipped, warned
+from ferstream.app.checks.finding import Finding, failed, passed, skipped, warned, wrong_setting
 from ferstream.errors import ExitCode
 from ferstream.settings import Settings
 from ferstream.settings.secrets import read_secret, readable_by_others, secret_files, unsafe_listen
 
 _MEGABYTE = 1_000_000
+_UNSAFE_LISTEN_ADVICE = "head -c 24 /dev/urandom | base64 > token; chmod 600 token; then set http.token_file to that file"
 
 
 def check_secrets(settings: Settings) -> Iterator[Finding]:
-    """Try every file that holds a secret: it can be read, and not by everybody."""
+    """Check every file that holds a secret: this user can read it, and other users cannot."""
     for key, path in secret_files(settings):
         try:
             read_secret(path, None, key)
         except ValueError as exc:
-            advice = f"make the file, readable for the user that runs ferstream, or take {key} out of the settings"
+            advice = f"create the file, readable for the user that runs ferstream, or remove {key} from the settings"
             yield failed("secret", f"{key}: {exc}", advice, ExitCode.USAGE)
             continue
         if readable_by_others(path):
@@ -34,16 +35,14 @@ def check_secrets(settings: Settings) -> Iterator[Finding]:
 
 
 def check_http(settings: Settings) -> Iterator[Finding]:
-    """Try to take the port of the metrics and health pages."""
+    """Check that the port of the metrics and health pages is free."""
     http = settings.http
     if not http.enabled:
         yield skipped("http", "http.enabled is false: no metrics page")
         return
     unsafe = unsafe_listen(settings)
     if unsafe is not None:
-        yield failed(
-            "http", str(unsafe), "head -c 24 /dev/urandom | base64 > token; chmod 600 token; http.token_file = that file", ExitCode.USAGE
-        )
+        yield wrong_setting("http", unsafe, _UNSAFE_LISTEN_ADVICE)
         return
     try:
         _bind(http.host, http.port)
@@ -54,7 +53,7 @@ def check_http(settings: Settings) -> Iterator[Finding]:
 
 
 def check_outbox(settings: Settings) -> Iterator[Finding]:
-    """Try to write where events wait for the broker, and look at the room there."""
+    """Check that the folder of the outbox can be written and has enough free space."""
     folder = settings.outbox.directory
     if folder is None:
         yield skipped("outbox", "outbox.path is memory: events do not survive a restart")
@@ -64,16 +63,16 @@ def check_outbox(settings: Settings) -> Iterator[Finding]:
         with tempfile.TemporaryFile(dir=there):
             free = shutil.disk_usage(there).free
     except OSError as exc:
-        advice = "make it a folder that the user that runs ferstream may write to, or set outbox.path"
+        advice = "make the folder writable for the user that runs ferstream, or set outbox.path to another folder"
         yield failed("outbox", f"outbox.path: {folder} cannot be written: {(exc.strerror or str(exc)).lower()}", advice, ExitCode.USAGE)
         return
     if free < settings.outbox.max_bytes:
         detail = (
             f"outbox.path: {free / _MEGABYTE:.0f} MB free in {there}, outbox.max_bytes is {settings.outbox.max_bytes / _MEGABYTE:.0f} MB"
         )
-        yield failed("outbox", detail, "make room, or set outbox.path or a smaller outbox.max_bytes", ExitCode.USAGE)
+        yield failed("outbox", detail, "free disk space, move outbox.path, or set a smaller outbox.max_bytes", ExitCode.USAGE)
         return
-    yield passed("outbox", f"{folder}{'' if folder.exists() else ' (will be made)'}, {free / _MEGABYTE:.0f} MB free")
+    yield passed("outbox", f"{folder}{'' if folder.exists() else ' (will be created)'}, {free / _MEGABYTE:.0f} MB free")
 
 
 def _bind(host: str, port: int) -> None:
@@ -86,22 +85,22 @@ def _bind(host: str, port: int) -> None:
 
 def _unusable(listen: str, port: int, exc: OSError) -> Finding:
     if exc.errno == errno.EADDRINUSE:
-        process = _who_listens(port)
+        process = _listening_process(port)
         if process is not None and _is_daemon(process):
             return passed("http", f"http.listen = {listen} is held by the running ferstream (pid {process.name})")
         holder = f"{_name(process)} (pid {process.name})" if process is not None else ""
-        advice = f"stop {holder or 'what listens there'}, or set http.listen to another port"
+        advice = f"stop {holder or 'the process that listens there'}, or set http.listen to another port"
         return failed(
             "http", f"http.listen = {listen}: port {port} is in use{f' by {holder}' if holder else ''}", advice, ExitCode.ADDRESS_IN_USE
         )
     if exc.errno == errno.EACCES:
-        return failed("http", f"http.listen = {listen}: not allowed", "ports below 1024 are for root: take a higher one", ExitCode.USAGE)
+        return failed("http", f"http.listen = {listen}: not allowed", "ports below 1024 need root: choose a higher one", ExitCode.USAGE)
     detail = f"http.listen = {listen}: {(exc.strerror or str(exc)).lower()}"
     return failed("http", detail, "listen on an address of this machine, such as 127.0.0.1", ExitCode.USAGE)
 
 
-def _who_listens(port: int) -> Path | None:
-    """Find the process that listens on a TCP port, as its folder in /proc; None if it cannot be seen."""
+def _listening_process(port: int) -> Path | None:
+    """Return the folder in /proc of the process that listens on a TCP port; None if it is not visible."""
     inodes = {line.split()[9] for table in ("tcp", "tcp6") for line in _lines(Path("/proc/net") / table) if _listens(line, port)}
     sockets = {f"socket:[{inode}]" for inode in inodes}
     processes = Path("/proc").glob("[0-9]*") if sockets else ()
@@ -121,7 +120,7 @@ def _is_daemon(process: Path) -> bool:
 
 
 def _open_files(process: Path) -> set[str]:
-    """What the descriptors of a process point to; empty for one that is not ours to see."""
+    """Return the targets of a process's file descriptors; empty if this user may not read them."""
     found = set()
     try:
         for descriptor in (process / "fd").iterdir():

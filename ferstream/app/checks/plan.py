@@ -1,39 +1,59 @@
-"""All checks at once, reported in a fixed order; one that hangs does not keep the others."""
+"""All checks of ``ferstream check``: they run at the same time, and their findings come in a fixed order.
+
+Each check runs in a thread of its own with a time limit, so that one that hangs does not hold up the others.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from ferstream.app.checks.broker import BROKER_TIMEOUT_S, check_broker
 from ferstream.app.checks.cameras import advice, check_camera, timeout_s
-from ferstream.app.checks.finding import Finding, Verdict, failed, passed, warned
+from ferstream.app.checks.finding import Finding, failed, passed, warned, wrong_setting
 from ferstream.app.checks.models import check_classifier, check_detector
 from ferstream.app.checks.places import check_http, check_outbox, check_secrets
 from ferstream.errors import ExitCode, SourceTimeoutError
 from ferstream.runtime.deadline import DeadlineCall
-from ferstream.settings import Settings, load
-from ferstream.settings.problems import Problem, SettingsError, one_line
+from ferstream.settings import CameraSettings, Settings, load
+from ferstream.settings.problems import SettingsError
 from ferstream.settings.secrets import with_secrets
 
 MODEL_TIMEOUT_S = 120.0
+MACHINE_TIMEOUT_S = 120.0
 _MANUAL = "see docs/configuration.md, and: ferstream config reference"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One check and its time limit.
+
+    Attributes:
+        run: Does the check; called in a thread of its own.
+        timeout_s: Seconds it may take.
+        late: The finding to report when it takes longer.
+    """
+
+    run: Callable[[], Iterable[Finding]]
+    timeout_s: float
+    late: Finding
+
+
 def read_settings(file: Path | None, environ: Mapping[str, str] | None = None) -> tuple[Settings | None, list[Finding]]:
-    """Read the settings; with secrets as far as they can be read.
+    """Read the settings, and as many of their secrets as can be read.
 
     Returns:
-        The settings, None if they cannot be used, and what was found.
+        The settings, or None if they cannot be used; and the findings about them.
     """
     environ = os.environ if environ is None else environ
     try:
         loaded = load(file, environ=environ, secrets=False)
     except SettingsError as exc:
-        return None, [_wrong_setting(problem) for problem in exc.problems]
-    where = str(loaded.file) if loaded.file else "no file: webcam 0 and the embedded broker"
+        return None, [wrong_setting("settings", problem, _MANUAL) for problem in exc.problems]
+    where = str(loaded.file) if loaded.file else "no settings file: environment variables and defaults"
     count = len(loaded.settings.cameras)
     found = [passed("settings", f"{where}; {count} camera{'' if count == 1 else 's'}")]
     found += [warned("settings", note, "move the key to its new place") for note in loaded.notes]
@@ -44,43 +64,59 @@ def read_settings(file: Path | None, environ: Mapping[str, str] | None = None) -
         return loaded.settings, found
 
 
-def _wrong_setting(problem: Problem) -> Finding:
-    # Made directly: a problem holds no secret, and the redactor would take "password: a ..." for one.
-    return Finding(verdict=Verdict.FAIL, part="settings", detail=one_line(str(problem)), advice=_MANUAL, exit_code=ExitCode.USAGE)
-
-
 def findings(settings: Settings) -> Iterator[Finding]:
-    """Try every part at the same time; findings come in the order cameras, broker, models, this machine."""
-    width = settings.detection.width
-    jobs: list[tuple[str, DeadlineCall[list[Finding]], Finding]] = []
-    for camera in settings.cameras:
-        late = failed(
-            f"camera {camera.name}",
-            f"{camera.source}: no answer within {timeout_s(camera):g} s",
-            advice(camera, SourceTimeoutError()),
-            ExitCode.SOURCE,
-        )
-        jobs.append(_begin(partial(check_camera, camera, width=width), late, timeout_s(camera)))
-    late = failed("broker", f"{settings.mqtt.url}: no answer", "is the broker running, and can this machine reach it?", ExitCode.BROKER)
-    jobs.append(_begin(partial(check_broker, settings), late, BROKER_TIMEOUT_S))
-    for part, check in (("detector", check_detector), ("model", check_classifier)):
-        late = failed(part, f"not loaded within {MODEL_TIMEOUT_S:g} s", "is the machine overloaded?", ExitCode.MODEL)
-        jobs.append(_begin(partial(check, settings), late, MODEL_TIMEOUT_S))
-    for part, check in (("http", check_http), ("outbox", check_outbox)):
-        late = failed(part, "no answer", "is the disk or the network stuck?", ExitCode.INTERNAL)
-        jobs.append(_begin(partial(check, settings), late, MODEL_TIMEOUT_S))
-    for part, attempt, late in jobs:
-        yield from _results(part, attempt, late)
+    """Check every part at the same time; the findings come in the order cameras, broker, models, this machine."""
+    return run_checks(checks_of(settings))
 
 
-def _begin(check: Callable[[], Iterable[Finding]], late: Finding, limit_s: float) -> tuple[str, DeadlineCall[list[Finding]], Finding]:
-    return late.part, DeadlineCall(lambda: list(check()), name=f"check {late.part}", timeout_s=limit_s), late
+def checks_of(settings: Settings) -> list[Check]:
+    """Return the checks of these settings in the order of the report."""
+    late_broker = failed(
+        "broker", f"{settings.mqtt.url}: no answer", "is the broker running, and can this machine reach it?", ExitCode.BROKER
+    )
+    return [
+        *(_camera(camera, settings.detection.width) for camera in settings.cameras),
+        Check(run=partial(check_broker, settings), timeout_s=BROKER_TIMEOUT_S, late=late_broker),
+        _model("detector", partial(check_detector, settings)),
+        _model("model", partial(check_classifier, settings)),
+        _machine("http", partial(check_http, settings)),
+        _machine("outbox", partial(check_outbox, settings)),
+    ]
 
 
-def _results(part: str, attempt: DeadlineCall[list[Finding]], late: Finding) -> list[Finding]:
+def _camera(camera: CameraSettings, width: int) -> Check:
+    limit_s = timeout_s(camera)
+    detail = f"{camera.source}: no answer within {limit_s:g} s"
+    late = failed(f"camera {camera.name}", detail, advice(camera, SourceTimeoutError()), ExitCode.SOURCE)
+    return Check(run=partial(check_camera, camera, width=width), timeout_s=limit_s, late=late)
+
+
+def _model(part: str, run: Callable[[], Iterable[Finding]]) -> Check:
+    late = failed(part, f"not loaded within {MODEL_TIMEOUT_S:g} s", "is the machine overloaded?", ExitCode.MODEL)
+    return Check(run=run, timeout_s=MODEL_TIMEOUT_S, late=late)
+
+
+def _machine(part: str, run: Callable[[], Iterable[Finding]]) -> Check:
+    late = failed(part, f"no answer within {MACHINE_TIMEOUT_S:g} s", "does the disk or the network hang?", ExitCode.INTERNAL)
+    return Check(run=run, timeout_s=MACHINE_TIMEOUT_S, late=late)
+
+
+def run_checks(checks: Iterable[Check]) -> Iterator[Finding]:
+    """Start all checks, then yield the findings of each in turn."""
+    calls = [(check, _start(check)) for check in checks]
+    for check, call in calls:
+        yield from _results(check, call)
+
+
+def _start(check: Check) -> DeadlineCall[list[Finding]]:
+    return DeadlineCall(lambda: list(check.run()), name=f"check {check.late.part}", timeout_s=check.timeout_s)
+
+
+def _results(check: Check, call: DeadlineCall[list[Finding]]) -> list[Finding]:
     try:
-        return attempt.result()
+        return call.result()
     except TimeoutError:
-        return [late]
-    except Exception as exc:
-        return [failed(part, f"unforeseen {type(exc).__name__}: {exc}", "this is a bug of ferstream: please report it", ExitCode.INTERNAL)]
+        return [check.late]
+    except Exception as exc:  # noqa: BLE001 (the end of the check's thread: a bug in one check is reported like a failure)
+        detail = f"unexpected {type(exc).__name__}: {exc}"
+        return [failed(check.late.part, detail, "this is a bug of ferstream: please report it", ExitCode.INTERNAL)]

@@ -34,7 +34,7 @@ MAX_PACKETS_IN_FLIGHT: Final = 65_535
 _ASK_S: Final = 0.1
 
 
-class _PackedProperties(Properties):  # type: ignore[misc]  # untyped in paho
+class _PackedProperties(Properties):
     """Properties of a message, encoded already."""
 
     def __init__(self, packed: bytes) -> None:
@@ -286,7 +286,7 @@ class MqttConnection:
         self._answers.append(Answer(mid, reason.value))
 
     def _on_message(self, client: Client, userdata: object, message: MQTTMessage) -> None:
-        self._incoming.append(Incoming(message.topic, message.payload, message.retain))
+        self._incoming.append(Incoming(message.topic, bytes(message.payload), message.retain))
 
     def _on_subscribe(self, client: Client, userdata: object, mid: int, codes: list[ReasonCode], properties: Properties | None) -> None:
         self._suback[mid] = codes[0].value if codes else 0

@@ -1,0 +1,99 @@
+"""``ferstream check`` finds what is wrong with a camera."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+from ferstream.errors import ExitCode
+from tests.support.check_command import SECRET, RunCheck, door, findings, only_failure
+from tests.support.clips import write_sound
+from tests.support.ports import free_port
+
+
+def test_a_missing_recording(check: RunCheck, tmp_path: Path) -> None:
+    assert "no such file" in only_failure(check(camera=door(tmp_path / "none.mp4")), ExitCode.SOURCE)["detail"]
+
+
+def test_a_folder(check: RunCheck, tmp_path: Path) -> None:
+    assert "directory" in only_failure(check(camera=door(tmp_path)), ExitCode.SOURCE)["detail"]
+
+
+@pytest.mark.parametrize(("name", "content"), [("text.mp4", b"hello, I am no video\n" * 50), ("empty.mp4", b"")])
+def test_a_file_that_is_not_a_video(name: str, content: bytes, check: RunCheck, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert name in only_failure(check(camera=door(tmp_path / name)), ExitCode.SOURCE)["detail"]
+
+
+def test_a_truncated_video(check: RunCheck, clip: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(clip.read_bytes()[:600])
+    assert "cut.mp4" in only_failure(check(camera=door(cut)), ExitCode.SOURCE)["detail"]
+
+
+def test_sound_without_picture(check: RunCheck, tmp_path: Path) -> None:
+    assert "no video" in only_failure(check(camera=door(write_sound(tmp_path / "sound.mp4"))), ExitCode.SOURCE)["detail"]
+
+
+def test_a_camera_that_refuses_the_connection(check: RunCheck) -> None:
+    found = only_failure(check(camera=door(f"rtsp://u:{SECRET}@127.0.0.1:{free_port()}/s")), ExitCode.SOURCE)
+    assert "refused" in found["detail"]
+
+
+def test_an_unknown_host(check: RunCheck) -> None:
+    only_failure(check(camera=door("rtsp://camera.invalid/s")), ExitCode.SOURCE)
+
+
+def test_a_wrong_password_of_a_camera(check: RunCheck) -> None:
+    with RefusingServer() as port:
+        found = only_failure(check(camera=door(f"http://user:{SECRET}@127.0.0.1:{port}/video")), ExitCode.SOURCE)
+    assert "authenti" in found["detail"].lower()
+    assert found["advice"].startswith("check username and password_file of camera door (or FERSTREAM_CAMERAS__DOOR__PASSWORD")
+
+
+def test_a_camera_that_never_answers_does_not_hold_up_the_others(check: RunCheck, clip: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hall = door(f"rtsp://127.0.0.1:{silent.getsockname()[1]}/s").replace("door", "hall").replace("= 5", "= 1")
+        result = check(camera=f'{hall}[[cameras]]\nname = "door"\nsource = "{clip}"\n')
+    found = only_failure(result, ExitCode.SOURCE)
+    assert found["part"] == "camera hall"
+    assert "connect_timeout_s" in found["advice"]
+
+
+def test_a_missing_webcam(check: RunCheck) -> None:
+    assert only_failure(check(camera=door("webcam:63")), ExitCode.SOURCE)["part"] == "camera door"
+
+
+def test_a_disabled_camera_is_skipped(check: RunCheck) -> None:
+    result = check(camera=door("none.mp4", "enabled = false"))
+    assert result.exit_code == 0
+    assert "skip" in {finding["verdict"] for finding in findings(result)}
+
+
+class RefusingServer:
+    """An HTTP server that answers every request with 401."""
+
+    def __enter__(self) -> int:
+        class Refuse(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", 'Basic realm="x"')
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+                """Say nothing."""
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refuse)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        self._thread.start()
+        return int(self._server.server_address[1])
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(10)
