@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence, Set
 
 from ferstream.outbox.entry import Delivery, Dropped, Entry, checksum
 from ferstream.outbox.fair_queue import FairQueue
+from ferstream.outbox.stored_rows import StoredRows
 
 RESIDENT_EVENTS = 4096
 PREFETCH_EVENTS = 1024
@@ -58,10 +59,9 @@ class OutboxState:
         self._queues: dict[str, tuple[int, FairQueue]] = {}
         self._next_order = self._first_order = 0
         self._events = self._bytes = 0
-        self._unsafe = self._resident = self._rows = 0
+        self._unsafe = self._resident = 0
         self._unwritten: deque[Entry] = deque()
-        self._rows_to_delete: list[int] = []
-        self._rows_to_update: dict[int, int] = {}
+        self._rows = StoredRows()
         self._reading = False
 
     # -- any thread ------------------------------------------------------------------------------
@@ -122,13 +122,13 @@ class OutboxState:
     @property
     def rows(self) -> int:
         """Rows in the file."""
-        return self._rows
+        return self._rows.count
 
     @property
     def rows_needed(self) -> int:
         """Rows in the file whose events are still held."""
         with self.lock:
-            return self._rows - len(self._rows_to_delete)
+            return self._rows.needed
 
     def names(self, readers: int) -> str:
         """Return the names of these readers (bits), separated by commas, as they are stored."""
@@ -156,7 +156,7 @@ class OutboxState:
     def written(self, batch: Batch, first_row: int) -> None:
         """Note that a batch is on disk, in consecutive rows."""
         with self.lock:
-            self._rows += len(batch)
+            self._rows.count += len(batch)
             for row, (entry, _, stored_readers) in enumerate(batch, first_row):
                 self._stored(entry, row, stored_readers)
             self.changed.notify_all()
@@ -164,25 +164,22 @@ class OutboxState:
     def to_delete(self) -> list[int]:
         """Return the rows whose events are gone; ``deleted`` follows."""
         with self.lock:
-            return list(self._rows_to_delete)
+            return list(self._rows.to_delete)
 
     def deleted(self, count: int) -> None:
         """Note that the first ``count`` rows of ``to_delete`` are deleted."""
         with self.lock:
-            del self._rows_to_delete[:count]
-            self._rows -= count
+            self._rows.deleted(count)
 
     def to_update(self) -> dict[int, int]:
         """Return the rows that some readers are done with, each with the readers left; ``updated`` follows."""
         with self.lock:
-            return dict(self._rows_to_update)
+            return dict(self._rows.to_update)
 
     def updated(self, rows: Mapping[int, int]) -> None:
         """Note that these rows have these readers now."""
         with self.lock:
-            for row, readers in rows.items():
-                if self._rows_to_update.get(row) == readers:
-                    del self._rows_to_update[row]
+            self._rows.updated(rows)
 
     def to_read(self) -> list[Entry]:
         """Return the events whose payload a reader needs soon and that are only on disk."""
@@ -217,7 +214,7 @@ class OutboxState:
         """
         with self.lock:
             dropped = self._reconcile({entry.row for entry in entries})
-            known = {*self._rows_to_delete, *(entry.row for entry in self._held())}
+            known = {*self._rows.to_delete, *(entry.row for entry in self._held())}
             wanted: list[Entry] = []
             for entry in entries:
                 if entry.row in known:
@@ -246,7 +243,7 @@ class OutboxState:
 
     def wants_reading(self, queue: FairQueue) -> bool:
         """Whether the writer should be woken to read payloads back for this queue; True once, until ``to_read``."""
-        if self._reading or not self._rows or not queue.missing(self._prefetch):
+        if self._reading or not self._rows.count or not queue.missing(self._prefetch):
             return False
         self._reading = True
         return True
@@ -255,7 +252,7 @@ class OutboxState:
         entry.pending &= ~readers
         if entry.pending:
             if entry.row:
-                self._rows_to_update[entry.row] = entry.pending
+                self._rows.to_update[entry.row] = entry.pending
             return
         self._events -= 1
         self._bytes -= entry.size
@@ -263,19 +260,18 @@ class OutboxState:
             self._resident -= 1
             entry.payload = None
         if entry.row:
-            self._rows_to_update.pop(entry.row, None)
-            self._rows_to_delete.append(entry.row)
+            self._rows.finish(entry.row)
         else:
             self._unsafe -= 1
 
     def _stored(self, entry: Entry, row: int, stored_readers: int) -> None:
         if entry.is_gone:  # acknowledged while it was being written
-            self._rows_to_delete.append(row)
+            self._rows.finish(row)
             return
         entry.row = row
         self._unsafe -= 1
         if entry.pending != stored_readers:
-            self._rows_to_update[row] = entry.pending
+            self._rows.to_update[row] = entry.pending
         if self._resident > self._resident_limit and not any(queue.is_in_flight(entry) for _, queue in self._queues.values()):
             entry.payload = None
             self._resident -= 1
@@ -311,7 +307,7 @@ class OutboxState:
         return dropped
 
     def _refuse_recovered(self, entry: Entry, reason: str) -> Dropped:
-        self._rows_to_delete.append(entry.row)
+        self._rows.finish(entry.row)
         bits = [queue for bit, queue in self._queues.values() if entry.pending & bit]
         for queue in bits:
             queue.count_dropped(reason, recovered=True)
@@ -337,9 +333,7 @@ class OutboxState:
                     lost.append(entry)
         dropped = self._drop(lost, "corrupt")
         self._unwritten = deque(entry for entry in held if not entry.is_gone and not entry.row)
-        self._rows_to_delete = [row for row in self._rows_to_delete if row in rows]
-        self._rows_to_update = {row: readers for row, readers in self._rows_to_update.items() if row in rows}
-        self._rows = len(rows)
+        self._rows.replace(rows)
         return dropped
 
     def _held(self) -> list[Entry]:

@@ -101,3 +101,20 @@ class ScriptedBroker:
             head += read(1)
         length = sum((byte & 0x7F) << 7 * i for i, byte in enumerate(head[1:]))
         return bytes(head + read(length))
+
+
+def answering(publish: Callable[[bytes], bytes | None], greeting: bytes = connack()) -> Callable[[int, bytes], bytes | None]:
+    """Greets, answers QoS 1 with ``publish`` and says nothing else."""
+
+    def reply(kind: int, packet: bytes) -> bytes | None:
+        if kind == CONNECT:
+            return greeting
+        if kind == PUBLISH and qos_of(packet):
+            return publish(packet)
+        return b"\xd0\x00" if kind == PINGREQ else b""
+
+    return reply
+
+
+def is_event(packet: bytes) -> bool:
+    return b"/door/face" in packet
