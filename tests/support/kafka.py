@@ -117,11 +117,12 @@ class Received:
         return int(json.loads(self.value)["seq"])
 
 
-def read_topic(brokers: str, topic: str, count: int, *, partitions: int = PARTITIONS) -> list[Received]:
+def read_topic(brokers: str, topic: str, count: int) -> list[Received]:
     """Read a topic from its beginning until ``count`` messages have come; those of a partition in order."""
     settings = {"bootstrap.servers": brokers, "group.id": "test", "auto.offset.reset": "earliest", "enable.auto.commit": False}
     consumer = Consumer(settings)
-    consumer.assign([TopicPartition(topic, partition, 0) for partition in range(partitions)])
+    partitions = consumer.list_topics(topic, timeout=PATIENCE_S).topics[topic].partitions
+    consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
     messages: list[Received] = []
     deadline = time.monotonic() + PATIENCE_S
     try:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import time
+from datetime import datetime
 
 import pytest
+from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -157,6 +159,22 @@ def test_a_request_is_signed_and_has_the_content_type_of_a_cloud_event(
     assert request.headers["User-Agent"].startswith("ferstream/")
     event = Webhook(KEY).verify(request.body, dict(request.headers))
     assert event["id"] == request.headers["webhook-id"]
+
+
+def test_the_cloudevents_library_reads_a_request(make_sink: MakeSink, server: WebhookServer, outbox: FakeOutbox) -> None:
+    outbox.put()
+    sink = make_sink(server.url)
+    assert sink.flush(PATIENCE_S) == 0
+    (request,) = server.accepted
+    event = from_http_event(HTTPMessage(headers=dict(request.headers), body=request.body))
+    assert event.get_id() == f"boot/door/{TRACK}/0"
+    assert event.get_source() == "ferstream/edge-1/door"
+    assert event.get_type() == "ferstream.track.v1"
+    assert event.get_subject() == "door"
+    assert event.get_time() == datetime.fromisoformat(CAPTURED_AT)
+    assert event.get_datacontenttype() == "application/json"
+    assert event.get_dataschema() == "urn:ferstream:track:1"
+    assert event.get_data() == json.loads(event_json("door", TRACK, 0))
 
 
 def test_a_request_without_a_key_has_no_signature(make_sink: MakeSink, server: WebhookServer, outbox: FakeOutbox) -> None:
