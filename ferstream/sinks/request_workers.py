@@ -188,7 +188,7 @@ class RequestWorkers:
             while (delivery := self._next(worker)) is not None:
                 self._finished(worker, delivery, worker.client.send(delivery))
         except BaseException as exc:  # noqa: BLE001 (the boundary of the thread: the loop raises it again)
-            self._broke(exc)
+            self._broke(worker, exc)
         finally:
             worker.client.close()
 
@@ -225,7 +225,8 @@ class RequestWorkers:
                     self._startable.append(delivery.camera)
             self._changed.notify_all()
 
-    def _broke(self, error: BaseException) -> None:
+    def _broke(self, worker: _Worker, error: BaseException) -> None:
         with self._changed:
+            worker.began = None
             self._defect = self._defect or error
             self._changed.notify_all()

@@ -92,6 +92,11 @@ class FakeReader:
                 self._waiting[camera] = deque(sorted([*mine, *queue], key=lambda delivery: delivery.order))
             return len(flight)
 
+    @property
+    def in_flight(self) -> int:
+        with self._lock:
+            return len(self._flight)
+
     def wait_empty(self, timeout_s: float) -> bool:
         with self._lock:
             return self._lock.wait_for(lambda: not self._flight and not any(self._waiting.values()), timeout_s)

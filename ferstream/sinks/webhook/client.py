@@ -54,7 +54,7 @@ class WebhookClient:
         """Post one event and read the response."""
         try:
             body = envelope(delivery)
-        except ValueError:
+        except (ValueError, RecursionError):
             return Refused(delivery, "the payload is not valid JSON")
         headers = {"Content-Type": CONTENT_TYPE, "User-Agent": f"ferstream/{__version__}"} | signed_headers(
             self._endpoint.signing_keys,

@@ -15,8 +15,8 @@ _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def event_id(delivery: Delivery) -> str:
-    """Return the id of an event, the same at every attempt: ``boot_id/camera/schema/seq``."""
-    return f"{delivery.boot_id}/{delivery.camera}/{delivery.schema}/{delivery.seq}"
+    """Return the id of an event, the same at every attempt: ``boot_id/camera/schema/seq``; it can stand in a header."""
+    return quote(f"{delivery.boot_id}/{delivery.camera}/{delivery.schema}/{delivery.seq}", safe="/")
 
 
 def event_type(schema: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,21 @@ def test_only_what_is_refused_alone_is_dropped(
     assert list(dict.fromkeys(seqs)) == sorted(set(seqs))
     assert len(set(seqs)) == 19
     assert caplog.text.count("refuses events (MSG_SIZE_TOO_LARGE)") == 1
+
+
+def test_later_batches_do_not_overtake_a_refused_one(make_sink: MakeSink, cluster: MockCluster, outbox: FakeOutbox) -> None:
+    sink = make_sink(cluster.brokers)
+    outbox.put()
+    assert sink.flush(PATIENCE_S) == 0
+    cluster.delay(200)
+    cluster.fail(MSG_SIZE_TOO_LARGE)
+    for _ in range(5):  # several batches in flight: librdkafka closes one after 5 ms
+        outbox.put_many(5)
+        threading.Event().wait(0.02)
+    cluster.delay(0)
+    wait_until(lambda: outbox.made.counts().acknowledged == 26)
+    seqs = [message.seq for message in read_topic(cluster.brokers, TOPIC, 26)]
+    assert list(dict.fromkeys(seqs)) == list(range(26))
 
 
 def test_batches_come_back_after_a_refusal(make_sink: MakeSink, cluster: MockCluster, outbox: FakeOutbox) -> None:

@@ -79,6 +79,10 @@ def test_ids_differ_by_run_camera_schema_and_number() -> None:
     assert len({event_id(one) for one in several}) == len(several)
 
 
+def test_an_id_can_stand_in_a_header() -> None:
+    assert event_id(FakeDelivery("tür\r\nx: y", TRACK, "b", 0, b"")) == "b/t%C3%BCr%0D%0Ax%3A%20y/ferstream.track/1/0"
+
+
 def test_a_type_has_dots_only() -> None:
     assert [event_type(schema) for schema in (FACE, TRACK, SUMMARY)] == ["ferstream.face.v1", "ferstream.track.v1", "ferstream.summary.v1"]
 

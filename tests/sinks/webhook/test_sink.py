@@ -320,6 +320,7 @@ def test_a_stop_interrupts_a_running_request(make_sink: MakeSink, server: Webhoo
         server.wait_for_request()
     sink.close()
     assert not sink.alive
+    assert not [thread for thread in threading.enumerate() if thread.name == "webhook request"]
     assert outbox.made.counts().events == 9  # nothing is lost
 
 
