@@ -13,9 +13,11 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ferstream.outbox.entry import Delivery
+from ferstream.outbox.reader import OutboxReader
 from ferstream.runtime.backoff import Backoff
 from ferstream.runtime.observer import Observer
-from ferstream.sinks.transport import Accepted, Delivery, Failed, Reader, Refused, Result, Transport
+from ferstream.sinks.transport import Accepted, Failed, Refused, Result, Transport
 
 REJECTED = "rejected"
 """Reason under which the outbox counts an event that the other side will never accept."""
@@ -53,7 +55,7 @@ class DeliveryLoop:
         self,
         *,
         name: str,
-        open_reader: Callable[[Callable[[], None]], Reader],
+        open_reader: Callable[[Callable[[], None]], OutboxReader],
         transport: Transport,
         observer: Observer,
         backoff: Backoff | None = None,
@@ -99,6 +101,11 @@ class DeliveryLoop:
     def reason(self) -> str:
         """Why it is not connected, one line; empty when it is."""
         return self._reason
+
+    @property
+    def in_flight(self) -> int:
+        """Events that were sent and not answered."""
+        return self._in_flight
 
     @property
     def alive(self) -> bool:
@@ -244,5 +251,5 @@ class DeliveryLoop:
         if self._connected or failure.reason != self._reason:
             _LOG.warning("%s: %s; retrying in %.1f s", self._name, failure.reason, pause_s)
         self._connected, self._down, self._reason = False, True, failure.reason
-        self._observer.count("sink_failures", self._name)
+        self._observer.count("sink_retries", self._name)
         return pause_s

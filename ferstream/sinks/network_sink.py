@@ -9,14 +9,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection
-from typing import Protocol
 
 from ferstream.domain.message import Message
 from ferstream.domain.ports import SinkStatus
+from ferstream.outbox.outbox import Outbox
+from ferstream.outbox.reader import OutboxReader
 from ferstream.runtime.backoff import Backoff
 from ferstream.runtime.observer import Observer
 from ferstream.sinks.delivery import DeliveryLoop, Timings
-from ferstream.sinks.transport import Reader, Transport
+from ferstream.sinks.transport import Transport
 
 STOP_TIMEOUT_S = 7.0
 """Longest wait of ``close`` for the thread."""
@@ -26,41 +27,6 @@ _LOOK_S = 0.2
 _LOG = logging.getLogger(__name__)
 
 
-class Counts(Protocol):
-    """The part of the counters of a reader that a sink uses."""
-
-    @property
-    def events(self) -> int:
-        """Events that are not delivered yet, those in flight included."""
-        ...
-
-
-class SinkReader(Reader, Protocol):
-    """The part of an outbox reader that a sink uses."""
-
-    def wait_empty(self, timeout_s: float) -> bool:
-        """Wait until nothing waits and nothing is in flight; return whether that is so."""
-        ...
-
-    def counts(self) -> Counts:
-        """Return the counters."""
-        ...
-
-
-class ReaderSource(Protocol):
-    """Makes readers; implemented by the outbox."""
-
-    def reader(self, name: str, *, schemas: Collection[str], on_ready: Callable[[], None]) -> SinkReader:
-        """Make the reader of one sink.
-
-        Args:
-            name: Name of the sink.
-            schemas: Ids of the schemas to read.
-            on_ready: Called when there is something to take; by any thread.
-        """
-        ...
-
-
 class NetworkSink:
     """Delivers the events of one outbox reader; ``write`` does nothing, the outbox has the events already."""
 
@@ -68,7 +34,7 @@ class NetworkSink:
         self,
         *,
         name: str,
-        outbox: ReaderSource,
+        outbox: Outbox,
         schemas: Collection[str],
         transport: Transport,
         observer: Observer,
@@ -80,7 +46,7 @@ class NetworkSink:
 
         Args:
             name: Name of the sink and of its reader.
-            outbox: Makes the reader.
+            outbox: Holds the events; the sink adds its reader, so it is not open yet.
             schemas: Ids of the schemas to deliver.
             transport: Sends the events.
             observer: Receives heartbeats and counts.
@@ -88,10 +54,10 @@ class NetworkSink:
             timings: Limits of the loop.
             on_fatal: Called with the name and the error when the thread ends by a defect.
         """
-        self._name, self._transport = name, transport
-        self._reader: SinkReader
+        self._name, self._transport, self._outbox = name, transport, outbox
+        self._reader: OutboxReader
 
-        def open_reader(on_ready: Callable[[], None]) -> SinkReader:
+        def open_reader(on_ready: Callable[[], None]) -> OutboxReader:
             self._reader = outbox.reader(name, schemas=schemas, on_ready=on_ready)
             return self._reader
 
@@ -112,6 +78,11 @@ class NetworkSink:
         return self._name
 
     @property
+    def in_flight(self) -> int:
+        """Events that were sent and not answered."""
+        return self._loop.in_flight
+
+    @property
     def alive(self) -> bool:
         """Whether its thread runs."""
         return self._loop.alive
@@ -129,13 +100,16 @@ class NetworkSink:
         """Do nothing: the events come from the outbox."""
 
     def flush(self, timeout_s: float) -> int:
-        """Wait until every event is delivered, only while the connection stands; return how many are left."""
+        """Wait until every event is delivered; not for a connection that is down, if the outbox keeps the events on disk.
+
+        Always 0: what is not delivered is still in the outbox.
+        """
         deadline = time.monotonic() + timeout_s
-        while self._loop.alive and not self._loop.down:
+        while self._loop.alive and not (self._loop.down and self._outbox.durable):
             left_s = deadline - time.monotonic()
             if left_s <= 0 or self._reader.wait_empty(min(_LOOK_S, left_s)):
                 break
-        return self._reader.counts().events
+        return 0
 
     def close(self) -> None:
         """End the thread; more than one call is allowed."""

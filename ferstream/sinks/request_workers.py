@@ -14,7 +14,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from ferstream.sinks.transport import Delivery, Failed, Result
+from ferstream.outbox.entry import Delivery
+from ferstream.sinks.transport import Failed, Result
 
 _JOIN_S = 1.0
 

@@ -1,4 +1,4 @@
-"""What the delivery loop and its transports agree on: events, results, and the two seams.
+"""What the delivery loop and its transports agree on: the results of sending, and the seam between the two.
 
 A transport knows one protocol and nothing about the outbox; the loop (``delivery.py``) knows the outbox and nothing
 about the protocol.
@@ -10,42 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-
-class Delivery(Protocol):
-    """One event for one sink.
-
-    Attributes:
-        attempts: How often it failed while other events were accepted; kept by the loop.
-        sent: Whether it was handed to a connection at least once.
-    """
-
-    attempts: int
-    sent: bool
-
-    @property
-    def camera(self) -> str:
-        """Name of the camera."""
-        ...
-
-    @property
-    def schema(self) -> str:
-        """Schema id, for example ``ferstream.track/1``."""
-        ...
-
-    @property
-    def boot_id(self) -> str:
-        """The run of the daemon in which the event was made."""
-        ...
-
-    @property
-    def seq(self) -> int:
-        """Number of the event within (boot_id, camera, schema)."""
-        ...
-
-    @property
-    def payload(self) -> bytes:
-        """The JSON of the event."""
-        ...
+from ferstream.outbox.entry import Delivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,24 +85,4 @@ class Transport(Protocol):
 
     def wake(self) -> None:
         """Make ``connect`` and ``collect`` return; any thread may call it."""
-        ...
-
-
-class Reader(Protocol):
-    """The part of an outbox reader that the loop uses; see ``ferstream.outbox.reader.OutboxReader``."""
-
-    def take(self, limit: int) -> Sequence[Delivery]:
-        """Return the next events, in order per camera; they are in flight from now on."""
-        ...
-
-    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
-        """Remove delivered events."""
-        ...
-
-    def refuse(self, delivery: Delivery, reason: str) -> None:
-        """Drop an event that will never be accepted."""
-        ...
-
-    def give_back(self) -> int:
-        """Let everything in flight wait again, in its old order."""
         ...

@@ -13,8 +13,8 @@ from ferstream.runtime.backoff import Backoff
 from ferstream.runtime.counters import Counters
 from ferstream.sinks.kafka.cluster import KafkaCluster
 from ferstream.sinks.kafka.sink import KafkaSink
+from tests.support.fed_outbox import FedOutbox
 from tests.support.kafka import read_topic
-from tests.support.outbox_reader import FakeOutbox
 from tests.support.runners import PATIENCE_S
 from tests.support.tansu import Tansu
 from tests.support.threads import wait_until
@@ -30,12 +30,12 @@ def broker(tmp_path: Path) -> Iterator[Tansu]:
 
 
 @pytest.fixture
-def outbox() -> FakeOutbox:
-    return FakeOutbox()
+def outbox() -> FedOutbox:
+    return FedOutbox()
 
 
 @pytest.fixture
-def sink(broker: Tansu, outbox: FakeOutbox) -> Iterator[KafkaSink]:
+def sink(broker: Tansu, outbox: FedOutbox) -> Iterator[KafkaSink]:
     sink = KafkaSink(
         cluster=KafkaCluster(brokers=broker.brokers),
         topic=TOPIC,
@@ -49,7 +49,7 @@ def sink(broker: Tansu, outbox: FakeOutbox) -> Iterator[KafkaSink]:
     assert not sink.alive
 
 
-def test_every_event_arrives_in_order_per_camera(sink: KafkaSink, broker: Tansu, outbox: FakeOutbox) -> None:
+def test_every_event_arrives_in_order_per_camera(sink: KafkaSink, broker: Tansu, outbox: FedOutbox) -> None:
     outbox.put_many(4000, CAMERAS)
     assert sink.flush(PATIENCE_S) == 0
     messages = read_topic(broker.brokers, TOPIC, 4000)
@@ -60,7 +60,7 @@ def test_every_event_arrives_in_order_per_camera(sink: KafkaSink, broker: Tansu,
     assert outbox.made.counts().acknowledged == 4000
 
 
-def test_events_made_while_the_broker_is_away_arrive_after_it_came_back(sink: KafkaSink, broker: Tansu, outbox: FakeOutbox) -> None:
+def test_events_made_while_the_broker_is_away_arrive_after_it_came_back(sink: KafkaSink, broker: Tansu, outbox: FedOutbox) -> None:
     outbox.put_many(100, CAMERAS)
     assert sink.flush(PATIENCE_S) == 0
     broker.stop()

@@ -15,9 +15,10 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from ferstream.outbox.entry import Delivery
 from ferstream.runtime.redaction import redact
 from ferstream.sinks.kafka.cluster import KafkaCluster
-from ferstream.sinks.transport import Accepted, Delivery, Failed, Refused, Result
+from ferstream.sinks.transport import Accepted, Failed, Refused, Result
 
 POLL_S = 0.1
 """Longest call into librdkafka while events are in flight; a new event waits no longer than this."""

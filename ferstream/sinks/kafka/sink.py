@@ -6,13 +6,15 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from ferstream.errors import ConfigError
-from ferstream.events.payload import FACE, SUMMARY, TRACK
+from ferstream.events.schemas import FACE, SUMMARY, TRACK
+from ferstream.outbox.entry import Delivery
+from ferstream.outbox.outbox import Outbox
 from ferstream.runtime.backoff import Backoff
 from ferstream.runtime.observer import Observer
 from ferstream.sinks.delivery import Timings
 from ferstream.sinks.kafka.cluster import KafkaCluster
-from ferstream.sinks.network_sink import NetworkSink, ReaderSource
-from ferstream.sinks.transport import Accepted, Delivery, Failed, Refused, Result
+from ferstream.sinks.network_sink import NetworkSink
+from ferstream.sinks.transport import Accepted, Failed, Refused, Result
 
 if TYPE_CHECKING:
     from ferstream.sinks.kafka.producer import EventProducer
@@ -114,7 +116,7 @@ class KafkaSink(NetworkSink):
         *,
         cluster: KafkaCluster,
         topic: str,
-        outbox: ReaderSource,
+        outbox: Outbox,
         observer: Observer,
         schemas: Collection[str] = DEFAULT_SCHEMAS,
         backoff: Backoff | None = None,
@@ -126,7 +128,7 @@ class KafkaSink(NetworkSink):
         Args:
             cluster: Where the brokers are, how to be let in and whom to trust.
             topic: Name of the topic.
-            outbox: Makes the reader of this sink.
+            outbox: Holds the events; the sink adds its reader, so it is not open yet.
             observer: Receives heartbeats and counts.
             schemas: Ids of the schemas to send.
             backoff: Waits between two attempts; by default 0.5 to 60 s.

@@ -16,8 +16,9 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from ferstream import __version__
+from ferstream.outbox.entry import Delivery
 from ferstream.runtime.clock import Clock
-from ferstream.sinks.transport import Accepted, Delivery, Failed, Refused, Result
+from ferstream.sinks.transport import Accepted, Failed, Refused, Result
 from ferstream.sinks.webhook.cloud_event import CONTENT_TYPE, envelope, event_id
 from ferstream.sinks.webhook.endpoint import WebhookEndpoint
 from ferstream.sinks.webhook.signature import signed_headers

@@ -6,7 +6,7 @@ import json
 from typing import Any
 from urllib.parse import quote
 
-from ferstream.sinks.transport import Delivery
+from ferstream.outbox.entry import Delivery
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 

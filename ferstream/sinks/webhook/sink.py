@@ -6,12 +6,13 @@ import functools
 import ssl
 from collections.abc import Callable, Collection
 
-from ferstream.events.payload import SUMMARY, TRACK
+from ferstream.events.schemas import SUMMARY, TRACK
+from ferstream.outbox.outbox import Outbox
 from ferstream.runtime.backoff import Backoff
 from ferstream.runtime.clock import Clock, SystemClock
 from ferstream.runtime.observer import Observer
 from ferstream.sinks.delivery import Timings
-from ferstream.sinks.network_sink import NetworkSink, ReaderSource
+from ferstream.sinks.network_sink import NetworkSink
 from ferstream.sinks.request_workers import RequestWorkers
 from ferstream.sinks.webhook.client import BODY_TIMEOUT_S, WebhookClient
 from ferstream.sinks.webhook.endpoint import WebhookEndpoint
@@ -27,7 +28,7 @@ class WebhookSink(NetworkSink):
         self,
         *,
         endpoint: WebhookEndpoint,
-        outbox: ReaderSource,
+        outbox: Outbox,
         observer: Observer,
         schemas: Collection[str] = DEFAULT_SCHEMAS,
         backoff: Backoff | None = None,
@@ -39,7 +40,7 @@ class WebhookSink(NetworkSink):
 
         Args:
             endpoint: Where the events go, how they are signed and whom to trust.
-            outbox: Makes the reader of this sink.
+            outbox: Holds the events; the sink adds its reader, so it is not open yet.
             observer: Receives heartbeats and counts.
             schemas: Ids of the schemas to send.
             backoff: Waits between two attempts; by default 0.5 to 60 s.

@@ -13,21 +13,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from ferstream.events.payload import FACE, STATE, SUMMARY, TRACK
+from ferstream.events.schemas import FACE, STATE, SUMMARY, TRACK
+from ferstream.outbox.entry import Delivery, Entry
 from ferstream.sinks.webhook.client import retry_after_s
 from ferstream.sinks.webhook.cloud_event import envelope, event_id, event_type
 from ferstream.sinks.webhook.endpoint import WebhookEndpoint
 from ferstream.sinks.webhook.signature import signed_headers
 from tests.sinks.webhook.conftest import MakeSink
-from tests.support.outbox_reader import CAPTURED_AT, FakeDelivery, FakeOutbox, event_json
+from tests.support.fed_outbox import CAPTURED_AT, FedOutbox, event_json
 from tests.support.runners import PATIENCE_S
 from tests.support.webhook_server import WebhookServer
 
 KEY = b"0123456789abcdef0123456789abcdef"
 
 
-def delivery(schema: str = TRACK, *, camera: str = "door", seq: int = 17, node: str = "edge-1") -> FakeDelivery:
-    return FakeDelivery(camera, schema, "4f2a", seq, event_json(camera, schema, seq, node))
+def made(camera: str, schema: str, boot_id: str, seq: int, payload: bytes) -> Delivery:
+    return Delivery(Entry(camera=camera, schema=schema, boot_id=boot_id, seq=seq, size=len(payload), payload=payload))
+
+
+def delivery(schema: str = TRACK, *, camera: str = "door", seq: int = 17, node: str = "edge-1") -> Delivery:
+    return made(camera, schema, "4f2a", seq, event_json(camera, schema, seq, node))
 
 
 # -- the envelope ------------------------------------------------------------------------------
@@ -56,11 +61,11 @@ def test_the_payload_is_in_the_envelope_byte_for_byte() -> None:
 @pytest.mark.parametrize(("key", "schema"), [("captured_at", FACE), ("at", SUMMARY), ("since", STATE)])
 def test_the_time_is_that_of_the_event(key: str, schema: str) -> None:
     payload = json.dumps({"node": "n", key: CAPTURED_AT}).encode()
-    assert json.loads(envelope(FakeDelivery("door", schema, "b", 0, payload)))["time"] == CAPTURED_AT
+    assert json.loads(envelope(made("door", schema, "b", 0, payload)))["time"] == CAPTURED_AT
 
 
 def test_an_event_without_a_time_has_none_in_its_envelope() -> None:
-    assert "time" not in json.loads(envelope(FakeDelivery("door", TRACK, "b", 0, b'{"at": 5}')))
+    assert "time" not in json.loads(envelope(made("door", TRACK, "b", 0, b'{"at": 5}')))
 
 
 def test_the_source_is_a_valid_uri_reference_for_any_node_name() -> None:
@@ -71,16 +76,16 @@ def test_the_source_is_a_valid_uri_reference_for_any_node_name() -> None:
 @pytest.mark.parametrize("payload", [b"", b"{", b"[]", b"1", b"\xff"])
 def test_a_payload_that_is_not_a_json_object_is_an_error(payload: bytes) -> None:
     with pytest.raises(ValueError):
-        envelope(FakeDelivery("door", TRACK, "b", 0, payload))
+        envelope(made("door", TRACK, "b", 0, payload))
 
 
 def test_ids_differ_by_run_camera_schema_and_number() -> None:
-    several = [delivery(), delivery(FACE), delivery(seq=18), delivery(camera="hall"), FakeDelivery("door", TRACK, "other", 17, b"")]
+    several = [delivery(), delivery(FACE), delivery(seq=18), delivery(camera="hall"), made("door", TRACK, "other", 17, b"")]
     assert len({event_id(one) for one in several}) == len(several)
 
 
 def test_an_id_can_stand_in_a_header() -> None:
-    assert event_id(FakeDelivery("tür\r\nx: y", TRACK, "b", 0, b"")) == "b/t%C3%BCr%0D%0Ax%3A%20y/ferstream.track/1/0"
+    assert event_id(made("tür\r\nx: y", TRACK, "b", 0, b"")) == "b/t%C3%BCr%0D%0Ax%3A%20y/ferstream.track/1/0"
 
 
 def test_a_type_has_dots_only() -> None:
@@ -95,7 +100,7 @@ def test_every_signature_is_accepted_by_the_reference_library(key: bytes, seq: i
     payload = json.dumps({"node": node, "text": text}, ensure_ascii=False).encode("utf-8", "surrogatepass")
     if any("\ud800" <= character <= "\udfff" for character in text + node):
         return
-    one = FakeDelivery("door", TRACK, "4f2a", seq, payload)
+    one = made("door", TRACK, "4f2a", seq, payload)
     body = envelope(one)
     headers = signed_headers([key], event_id=event_id(one), timestamp_s=int(time.time()), body=body)
     secret = "whsec_" + base64.b64encode(key).decode()
@@ -152,7 +157,7 @@ def test_the_ten_lines_of_the_documentation_verify_a_signature() -> None:
 
 
 def test_a_request_is_signed_and_has_the_content_type_of_a_cloud_event(
-    make_sink: MakeSink, server: WebhookServer, outbox: FakeOutbox
+    make_sink: MakeSink, server: WebhookServer, outbox: FedOutbox
 ) -> None:
     outbox.put()
     sink = make_sink(server.url, signing_keys=(KEY,))
@@ -165,7 +170,7 @@ def test_a_request_is_signed_and_has_the_content_type_of_a_cloud_event(
     assert event["id"] == request.headers["webhook-id"]
 
 
-def test_the_cloudevents_library_reads_a_request(make_sink: MakeSink, server: WebhookServer, outbox: FakeOutbox) -> None:
+def test_the_cloudevents_library_reads_a_request(make_sink: MakeSink, server: WebhookServer, outbox: FedOutbox) -> None:
     outbox.put()
     sink = make_sink(server.url)
     assert sink.flush(PATIENCE_S) == 0
@@ -181,7 +186,7 @@ def test_the_cloudevents_library_reads_a_request(make_sink: MakeSink, server: We
     assert event.get_data() == json.loads(event_json("door", TRACK, 0))
 
 
-def test_a_request_without_a_key_has_no_signature(make_sink: MakeSink, server: WebhookServer, outbox: FakeOutbox) -> None:
+def test_a_request_without_a_key_has_no_signature(make_sink: MakeSink, server: WebhookServer, outbox: FedOutbox) -> None:
     outbox.put()
     sink = make_sink(server.url)
     assert sink.flush(PATIENCE_S) == 0

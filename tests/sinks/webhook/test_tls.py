@@ -11,7 +11,7 @@ import trustme
 
 from ferstream.errors import ConfigError
 from tests.sinks.webhook.conftest import MakeSink
-from tests.support.outbox_reader import FakeOutbox
+from tests.support.fed_outbox import FedOutbox
 from tests.support.runners import PATIENCE_S
 from tests.support.threads import wait_until
 from tests.support.webhook_server import WebhookServer
@@ -44,7 +44,7 @@ def tls_server(authority: trustme.CA) -> Iterator[WebhookServer]:
 
 
 def test_events_arrive_over_tls_on_kept_connections(
-    make_sink: MakeSink, tls_server: WebhookServer, outbox: FakeOutbox, ca_file: Path
+    make_sink: MakeSink, tls_server: WebhookServer, outbox: FedOutbox, ca_file: Path
 ) -> None:
     outbox.put_many(20)
     sink = make_sink(tls_server.url, ca_file=ca_file)
@@ -54,7 +54,7 @@ def test_events_arrive_over_tls_on_kept_connections(
 
 
 def test_a_certificate_of_another_authority_is_not_trusted(
-    make_sink: MakeSink, tls_server: WebhookServer, outbox: FakeOutbox, tmp_path: Path
+    make_sink: MakeSink, tls_server: WebhookServer, outbox: FedOutbox, tmp_path: Path
 ) -> None:
     other = tmp_path / "other.pem"
     trustme.CA().cert_pem.write_to_path(str(other))
@@ -65,9 +65,7 @@ def test_a_certificate_of_another_authority_is_not_trusted(
     assert not tls_server.accepted
 
 
-def test_the_authorities_of_the_system_do_not_include_an_own_one(
-    make_sink: MakeSink, tls_server: WebhookServer, outbox: FakeOutbox
-) -> None:
+def test_the_authorities_of_the_system_do_not_include_an_own_one(make_sink: MakeSink, tls_server: WebhookServer, outbox: FedOutbox) -> None:
     outbox.put()
     sink = make_sink(tls_server.url)
     wait_until(lambda: "is not trusted" in sink.status().reason)
@@ -75,7 +73,7 @@ def test_the_authorities_of_the_system_do_not_include_an_own_one(
 
 
 def test_a_certificate_for_another_name_is_not_trusted(
-    make_sink: MakeSink, authority: trustme.CA, outbox: FakeOutbox, ca_file: Path
+    make_sink: MakeSink, authority: trustme.CA, outbox: FedOutbox, ca_file: Path
 ) -> None:
     with WebhookServer(tls=context(authority, "elsewhere.example")) as server:
         outbox.put()
@@ -85,7 +83,7 @@ def test_a_certificate_for_another_name_is_not_trusted(
         sink.close()
 
 
-def test_a_port_without_tls_is_named_so(make_sink: MakeSink, server: WebhookServer, outbox: FakeOutbox, ca_file: Path) -> None:
+def test_a_port_without_tls_is_named_so(make_sink: MakeSink, server: WebhookServer, outbox: FedOutbox, ca_file: Path) -> None:
     outbox.put()
     sink = make_sink(server.url.replace("http://", "https://"), ca_file=ca_file)
     wait_until(lambda: "no TLS connection" in sink.status().reason)
