@@ -1,0 +1,1 @@
+"""Sends events to Apache Kafka; needs the extra ``kafka`` (confluent-kafka)."""
