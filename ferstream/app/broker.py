@@ -44,14 +44,15 @@ def broker_address(settings: Settings, *, url: str | None = None) -> BrokerAddre
         client_id=mqtt.client_id or f"ferstream-{settings.node}",
         username=mqtt.username,
         password=None if mqtt.password is None else mqtt.password.get_secret_value(),
-        ca_file=_path(mqtt.ca_file),
-        cert_file=_path(mqtt.cert_file),
-        key_file=_path(mqtt.key_file),
+        ca_file=optional_path(mqtt.ca_file),
+        cert_file=optional_path(mqtt.cert_file),
+        key_file=optional_path(mqtt.key_file),
         insecure=mqtt.insecure,
         protocol=4 if mqtt.protocol == "3.1.1" else 5,
         keepalive_s=mqtt.keepalive_s,
     )
 
 
-def _path(value: object) -> Path | None:
+def optional_path(value: object) -> Path | None:
+    """Return a file of the settings as a path; None if it is left out."""
     return None if value is None else Path(str(value))

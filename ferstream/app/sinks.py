@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from ferstream.app.broker import broker_address
+from ferstream.app.broker import broker_address, optional_path
 from ferstream.domain.ports import Sink
 from ferstream.events.encode import Encoder
+from ferstream.events.schemas import KINDS
 from ferstream.outbox.outbox import Outbox
 from ferstream.publishing.sink_set import SinkSet
 from ferstream.runtime.observer import Observer
@@ -62,8 +63,63 @@ def mqtt_sink(context: SinkContext) -> Sink:
     )
 
 
-SINKS: tuple[Callable[[SinkContext], Sink | None], ...] = (mqtt_sink,)
+def webhook_sink(context: SinkContext) -> Sink | None:
+    """Make the webhook sink; None without ``webhook.url``."""
+    webhook = context.settings.webhook
+    if webhook.url is None:
+        return None
+    from ferstream.sinks.webhook.endpoint import WebhookEndpoint
+    from ferstream.sinks.webhook.sink import WebhookSink
+
+    return WebhookSink(
+        endpoint=WebhookEndpoint(
+            url=webhook.url,
+            signing_keys=() if webhook.signing_key is None else (webhook.signing_key,),
+            ca_file=optional_path(webhook.ca_file),
+            timeout_s=webhook.timeout_s,
+            max_in_flight=webhook.max_in_flight,
+        ),
+        outbox=context.outbox,
+        observer=context.observer,
+        schemas=_schemas(context.settings, webhook.events),
+        on_fatal=context.hooks.on_fatal,
+    )
+
+
+def kafka_sink(context: SinkContext) -> Sink | None:
+    """Make the Kafka sink; None without ``kafka.brokers``."""
+    kafka = context.settings.kafka
+    if kafka.brokers is None:
+        return None
+    from ferstream.sinks.kafka.cluster import KafkaCluster
+    from ferstream.sinks.kafka.sink import KafkaSink
+
+    return KafkaSink(
+        cluster=KafkaCluster(
+            brokers=kafka.brokers,
+            client_id=f"ferstream-{context.settings.node}",
+            security=kafka.security,
+            sasl_mechanism=kafka.sasl_mechanism,
+            username=kafka.username,
+            password=None if kafka.password is None else kafka.password.get_secret_value(),
+            ca_file=optional_path(kafka.ca_file),
+        ),
+        topic=kafka.topic,
+        outbox=context.outbox,
+        observer=context.observer,
+        schemas=_schemas(context.settings, kafka.events),
+        on_fatal=context.hooks.on_fatal,
+    )
+
+
+SINKS: tuple[Callable[[SinkContext], Sink | None], ...] = (mqtt_sink, webhook_sink, kafka_sink)
 """Makes each kind of sink; None when the settings do not ask for it."""
+
+
+def _schemas(settings: Settings, kinds: Iterable[str]) -> tuple[str, ...]:
+    """Return the schemas of these kinds of events; never those about single faces when only sums may leave."""
+    allowed = {"summary"} if settings.privacy.aggregate_only else set(kinds)
+    return tuple(schema for schema, kind in KINDS.items() if kind in kinds and kind in allowed)
 
 
 def network_sinks(

@@ -42,7 +42,7 @@ def schema() -> None:
 @app.command()
 def keys() -> None:
     """Print every key and its environment variable."""
-    from ferstream.settings.keys import env_names, known_keys
+    from ferstream.settings.model import env_names, known_keys
 
     for key, name in zip(known_keys(), env_names(), strict=True):
         typer.echo(f"{key:<32} {name}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,12 +27,15 @@ def run(
     second ends the process at once.
     """
     from ferstream.logs import catch_crashes, configure_logging
-    from ferstream.settings import load_settings
+    from ferstream.settings import load, load_settings
 
     flags = {"log.level": log_level} if log_level else {}
-    settings = load_settings(config, flags=flags)
+    loaded = load(config, flags=flags)
+    settings = loaded.settings
     configure_logging(level=settings.log.level, format=settings.log.format)
     catch_crashes()
+    for note in loaded.notes:
+        logging.getLogger("ferstream").warning("settings: %s", note)
     # On SIGABRT (of systemd's watchdog) and on a crash of native code the stacks of all threads are written to the log.
     faulthandler.enable()
 

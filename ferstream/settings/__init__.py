@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ferstream.settings.loader import Loaded, load, load_settings
+from ferstream.settings.loader import Changes, Loaded, diff, load, load_settings
 from ferstream.settings.model import (
     CameraSettings,
     DetectionSettings,
@@ -15,7 +15,6 @@ from ferstream.settings.model import (
     TrackingSettings,
     WatchdogSettings,
 )
-from ferstream.settings.reload import Changes, diff
 from ferstream.settings.sinks import KafkaSettings, MqttSettings, OutboxSettings, PublishingSettings, WebhookSettings
 
 __all__ = [

@@ -12,9 +12,8 @@ from pydantic.fields import FieldInfo
 
 from ferstream.runtime.redaction import redact
 from ferstream.settings.fields import Section
-from ferstream.settings.keys import CAMERAS, MOVED, secret_keys
 from ferstream.settings.loader import Loaded
-from ferstream.settings.model import CameraSettings, Settings
+from ferstream.settings.model import CAMERAS, MOVED, CameraSettings, Settings, secret_keys
 from ferstream.settings.problems import DEFAULT, KeyPath, Origin, dotted
 
 SCHEMA_NAME = "ferstream.schema.json"

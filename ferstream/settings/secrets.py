@@ -15,8 +15,7 @@ from pydantic import SecretStr
 from ferstream.errors import ConfigError
 from ferstream.runtime.redaction import register_secret
 from ferstream.settings.fields import NotInFile, Section
-from ferstream.settings.keys import CAMERAS, secret_keys
-from ferstream.settings.model import Settings
+from ferstream.settings.model import CAMERAS, Settings, secret_keys
 from ferstream.settings.problems import DEFAULT, KeyPath, Origin, Problem, SettingsError, dotted
 from ferstream.settings.sources import RawValues
 from ferstream.telemetry.access import parse_listen, require_token

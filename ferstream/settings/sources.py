@@ -17,8 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from ferstream.settings import fields as f
-from ferstream.settings.keys import CAMERAS, ENV_PREFIX, MOVED, env_names, known_keys
-from ferstream.settings.model import DEFAULT_CAMERA, CameraSettings, Settings
+from ferstream.settings.model import CAMERAS, DEFAULT_CAMERA, ENV_PREFIX, MOVED, CameraSettings, Settings, env_names, known_keys
 from ferstream.settings.problems import DEFAULT, KeyPath, Origin, Problem, unknown_key, value_at
 from ferstream.settings.sinks import MqttSettings
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 from pydantic.fields import FieldInfo
 
 from ferstream.settings.fields import NotInFile, RelativeToFile
-from ferstream.settings.keys import CAMERAS, ENV_PREFIX, field_at, marks
+from ferstream.settings.model import CAMERAS, ENV_PREFIX, field_at, marks
 from ferstream.settings.problems import KeyPath, Origin, Problem, SettingsError, dotted, value_at
 from ferstream.settings.sources import RawValues
 

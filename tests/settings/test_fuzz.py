@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ferstream.errors import ConfigError
 from ferstream.settings import Settings, load
-from ferstream.settings.keys import env_names, known_keys
+from ferstream.settings.model import env_names, known_keys
 from ferstream.settings.render import effective, toml_value
 
 KEYS = sorted(key for key in known_keys() if not key.startswith("cameras."))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ferstream.settings.keys import MOVED, env_names, field_at, known_keys, secret_keys
-from ferstream.settings.model import CameraSettings
+from ferstream.settings.model import MOVED, CameraSettings, env_names, field_at, known_keys, secret_keys
 from ferstream.settings.sinks import WebhookSettings
 
 

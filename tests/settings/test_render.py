@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from ferstream.settings import Settings, load, load_settings
-from ferstream.settings.keys import known_keys
+from ferstream.settings.model import known_keys
 from ferstream.settings.render import effective, reference, schema, toml_value
 
 UNSET = {f"{table}.{key}" for table in ("cameras", "mqtt") for key in ("username", "password_file")}

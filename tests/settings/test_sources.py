@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ferstream.settings import Settings
-from ferstream.settings.keys import env_names
+from ferstream.settings.model import env_names
 from ferstream.settings.sources import OTHER_VARIABLES
 
 from .conftest import DOOR, ErrorLines, Reader

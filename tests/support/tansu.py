@@ -12,7 +12,8 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from tests.support.brokers import HOST, await_port, free_port
+from tests.support.brokers import await_port
+from tests.support.ports import HOST, free_port
 from tests.support.runners import PATIENCE_S
 
 
