@@ -189,7 +189,7 @@ class OutboxState:
             return list(found.values())
 
     def read(self, entries: Sequence[Entry], payloads: Mapping[int, bytes]) -> Dropped:
-        """Give these events their payloads, by row; drop and return those without a sound one."""
+        """Give these events their payloads, by row; drop and return those whose payload is damaged."""
         damaged: list[Entry] = []
         with self.lock:
             for entry in entries:

@@ -18,7 +18,7 @@ class LossCounter:
         self._observer = observer
 
     def lost(self, stage: str, items: Iterable[object], reason: str) -> None:
-        """Count the frames and the unclassified faces in ``items``; other items (states, ends) are no frames."""
+        """Count the frames and the unclassified faces in ``items``; other items (states, ends) are not frames."""
         for item in items:
             match item:
                 case Frame():
