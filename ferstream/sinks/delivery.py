@@ -88,6 +88,11 @@ class DeliveryLoop:
         self._reader = open_reader(self.wake)
 
     @property
+    def reader(self) -> OutboxReader:
+        """The reader whose events it delivers."""
+        return self._reader
+
+    @property
     def connected(self) -> bool:
         """Whether the other side accepts events now."""
         return self._connected

@@ -13,7 +13,6 @@ from collections.abc import Callable, Collection
 from ferstream.domain.message import Message
 from ferstream.domain.ports import SinkStatus
 from ferstream.outbox.outbox import Outbox
-from ferstream.outbox.reader import OutboxReader
 from ferstream.runtime.backoff import Backoff
 from ferstream.runtime.observer import Observer
 from ferstream.sinks.delivery import DeliveryLoop, Timings
@@ -55,15 +54,9 @@ class NetworkSink:
             on_fatal: Called with the name and the error when the thread ends by a defect.
         """
         self._name, self._transport, self._outbox = name, transport, outbox
-        self._reader: OutboxReader
-
-        def open_reader(on_ready: Callable[[], None]) -> OutboxReader:
-            self._reader = outbox.reader(name, schemas=schemas, on_ready=on_ready)
-            return self._reader
-
         self._loop = DeliveryLoop(
             name=name,
-            open_reader=open_reader,
+            open_reader=lambda on_ready: outbox.reader(name, schemas=schemas, on_ready=on_ready),
             transport=transport,
             observer=observer,
             backoff=backoff,
@@ -107,7 +100,7 @@ class NetworkSink:
         deadline = time.monotonic() + timeout_s
         while self._loop.alive and not (self._loop.down and self._outbox.durable):
             left_s = deadline - time.monotonic()
-            if left_s <= 0 or self._reader.wait_empty(min(_LOOK_S, left_s)):
+            if left_s <= 0 or self._loop.reader.wait_empty(min(_LOOK_S, left_s)):
                 break
         return 0
 

@@ -118,22 +118,35 @@ class Received:
 
 
 def read_topic(brokers: str, topic: str, count: int) -> list[Received]:
-    """Read a topic from its beginning until ``count`` messages have come; those of a partition in order."""
-    settings = {"bootstrap.servers": brokers, "group.id": "test", "auto.offset.reset": "earliest", "enable.auto.commit": False}
-    consumer = Consumer(settings)
-    partitions = consumer.list_topics(topic, timeout=PATIENCE_S).topics[topic].partitions
-    consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
+    """Read a topic until ``count`` different events have come, then to its end; doubles included, a partition in order."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": brokers,
+            "group.id": "test",
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": False,
+            "log_level": 0,
+            "fetch.wait.max.ms": 10,
+        }
+    )
+    partitions = [TopicPartition(topic, number, 0) for number in consumer.list_topics(topic, timeout=PATIENCE_S).topics[topic].partitions]
+    consumer.assign(partitions)
     messages: list[Received] = []
     deadline = time.monotonic() + PATIENCE_S
     try:
-        while len(messages) < count:
-            assert time.monotonic() < deadline, f"{len(messages)} of {count} messages came"
-            message = consumer.poll(0.5)
-            if message is not None and message.error() is None:
+        while len({(message.key, message.value) for message in messages}) < count or len(messages) < _end(consumer, partitions):
+            assert time.monotonic() < deadline, f"{len(messages)} messages came, wanted {count}"
+            for message in consumer.consume(1000, 0.1):
+                assert message.error() is None
                 messages.append(_received(message))
     finally:
         consumer.close()
     return messages
+
+
+def _end(consumer: Consumer, partitions: list[TopicPartition]) -> int:
+    """Count the messages that the partitions hold now."""
+    return sum(consumer.get_watermark_offsets(partition, timeout=PATIENCE_S)[1] for partition in partitions)
 
 
 def _received(message: Any) -> Received:

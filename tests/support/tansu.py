@@ -42,7 +42,7 @@ class Tansu:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self._process = process
         await_port(self._port, alive=lambda: process.poll() is None)
-        admin = AdminClient({"bootstrap.servers": self.brokers})
+        admin = AdminClient({"bootstrap.servers": self.brokers, "log_level": 0})
         (made,) = admin.create_topics([NewTopic(self._topic, self._partitions, 1)]).values()
         try:
             made.result(PATIENCE_S)

@@ -63,6 +63,7 @@ def test_a_certificate_of_another_authority_is_not_trusted(
     wait_until(lambda: "is not trusted" in sink.status().reason)
     assert "webhook.ca_file" in sink.status().reason
     assert not tls_server.accepted
+    sink.close()
 
 
 def test_the_authorities_of_the_system_do_not_include_an_own_one(make_sink: MakeSink, tls_server: WebhookServer, outbox: FedOutbox) -> None:
@@ -70,6 +71,7 @@ def test_the_authorities_of_the_system_do_not_include_an_own_one(make_sink: Make
     sink = make_sink(tls_server.url)
     wait_until(lambda: "is not trusted" in sink.status().reason)
     assert not tls_server.accepted
+    sink.close()
 
 
 def test_a_certificate_for_another_name_is_not_trusted(
@@ -87,6 +89,7 @@ def test_a_port_without_tls_is_named_so(make_sink: MakeSink, server: WebhookServ
     outbox.put()
     sink = make_sink(server.url.replace("http://", "https://"), ca_file=ca_file)
     wait_until(lambda: "no TLS connection" in sink.status().reason)
+    sink.close()
 
 
 @pytest.mark.parametrize("content", [None, "not a certificate"])
