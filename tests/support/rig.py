@@ -29,7 +29,6 @@ class Rig:
         sink: ScriptedSink | None = None,
         max_batch: int = 8,
         max_wait_s: float = 0.0,
-        staleness_s: float = 0.5,
         summary_interval_s: float = 0.0,
     ) -> None:
         self.clock, self.counters = FakeClock(), Counters()
@@ -46,7 +45,7 @@ class Rig:
             publish=self.sink.write,
             allow=lambda event: True,
         )
-        config = PipelineConfig(staleness_s=staleness_s, max_batch=max_batch, max_wait_s=max_wait_s, summary_interval_s=summary_interval_s)
+        config = PipelineConfig(staleness_s=0.5, max_batch=max_batch, max_wait_s=max_wait_s, summary_interval_s=summary_interval_s)
         self.pipeline = Pipeline(
             components=components,
             config=config,
