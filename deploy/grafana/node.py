@@ -8,7 +8,7 @@ from panels import Json, Query, Size, dashboard, heatmap, lines, row, timeline
 
 def node() -> Json:
     """Return the dashboard of one node."""
-    panels = [*_frames(), *_faces(), *_latency(), *_queues(), *_signs_of_life(), *_broker(), *_outbox(), *_process()]
+    panels = [*_frames(), *_faces(), *_latency(), *_queues(), *_signs_of_life(), *_broker(), *_outbox(), *_sinks(), *_process()]
     back = {"title": "Fleet", "type": "dashboards", "tags": ["ferstream"], "includeVars": True, "keepTime": True}
     return dashboard("ferstream-node", "ferstream: node", "One node in depth.", [JOB, NODE, CAMERA], panels, [back])
 
@@ -216,6 +216,42 @@ def _outbox() -> list[Json]:
             Size(8),
             good="on disk",
             bad="in memory",
+        ),
+    ]
+
+
+def _sinks() -> list[Json]:
+    """Each sink: its connection, what waits for it, what it delivered and lost."""
+    quarter = Size(6)
+    return [
+        row("Sinks"),
+        timeline(
+            "Sinks",
+            "The connection of each sink over time.",
+            [Query(f"ferstream_sink_connected{ONE}", "{{sink}}")],
+            quarter,
+            good="connected",
+            bad="away",
+        ),
+        lines(
+            "Waiting events",
+            "Events in the outbox that the sink has not delivered.",
+            [Query(f"ferstream_sink_waiting_events{ONE}", "{{sink}}")],
+            quarter,
+        ),
+        lines(
+            "Delivered events",
+            "Events a second that the other side took over.",
+            [Query(f"sum by (sink) (rate(ferstream_sink_acknowledged_total{ONE}{RATE}))", "{{sink}}")],
+            quarter,
+            unit="ops",
+        ),
+        lines(
+            "Lost events",
+            "Events a second that were dropped before the sink delivered them, by reason.",
+            [Query(f"sum by (sink, reason) (rate(ferstream_sink_dropped_total{ONE}{RATE}))", "{{sink}} {{reason}}")],
+            quarter,
+            unit="ops",
         ),
     ]
 
