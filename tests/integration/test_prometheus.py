@@ -132,13 +132,13 @@ def test_the_rules_are_loaded_and_every_metric_they_name_exists(prometheus: Prom
     assert not {name for name in named if not prometheus.query(f"last_over_time({name}[1m])")}
 
 
-def test_faults_of_this_node_are_noticed(prometheus: Prometheus) -> None:
+def test_lost_events_raise_an_alert(prometheus: Prometheus) -> None:
     """Two events are dropped at every scrape: the alert on lost events, which has no waiting time, fires; that on a dead node does not."""
     assert until(lambda: prometheus.query('ALERTS{alertname="FerstreamEventsLost", reason="max_events"}'), DATA_S)
     assert until(lambda: not prometheus.query('ALERTS{alertname="FerstreamDown"}'), DATA_S)  # a scrape may be late once
 
 
-def test_every_metric_arrived_with_its_type(prometheus: Prometheus) -> None:
+def test_every_metric_has_its_type_and_help(prometheus: Prometheus) -> None:
     metadata = prometheus.ask("/api/v1/metadata")
     for metric in CATALOGUE:
         # Prometheus asks for OpenMetrics, where the family of a counter is named without its suffix.
