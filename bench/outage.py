@@ -21,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,8 @@ PORT = 18990
 URL = f"mqtt://127.0.0.1:{PORT}"
 CAMERAS = 4
 UP_S = 10.0
+PAUSE = threading.Event()
+"""Never set: its ``wait`` is the pause of this program."""
 
 
 def face_event(number: int) -> FaceEvent:
@@ -97,66 +100,103 @@ def mosquitto(folder: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(["/usr/sbin/mosquitto", "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def run(minutes: float, rate: float, how: signal.Signals) -> dict[str, Any]:
-    """Do it; the report."""
-    finder, stop, ready, pause = GapFinder(), threading.Event(), threading.Semaphore(0), threading.Event()
+class Listener:
+    """A subscriber in a thread of its own that counts the face events."""
 
-    def take(message: Incoming) -> None:
+    def __init__(self) -> None:
+        self.finder = GapFinder()
+        self._stop, self._ready = threading.Event(), threading.Semaphore(0)
+        self._thread = threading.Thread(target=self._listen)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        address = BrokerAddress(url=URL, client_id="listener")
+        listen(address, ("ferstream/#",), on_message=self._take, stop=self._stop, on_ready=self._ready.release)
+
+    def _take(self, message: Incoming) -> None:
         if message.topic.endswith("/face"):
-            finder.add(json.loads(message.payload))
+            self.finder.add(json.loads(message.payload))
 
+    def wait_subscribed(self) -> None:
+        """Wait until the subscription stands, for the first time or once more."""
+        self._ready.acquire()
+
+    def wait_quiet(self) -> None:
+        """Wait until nothing has come for 3 s: this program reads slower than the outbox drains."""
+        heard = -1
+        while heard != (heard := sum(s.received for s in self.finder.streams.values())):
+            PAUSE.wait(3)
+
+    def end(self) -> None:
+        """End the thread."""
+        self._stop.set()
+        self._thread.join()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Events made by the two processes, what waited when the broker came back, and how long that took to deliver."""
+
+    first: int
+    second: int
+    backlog: int
+    caught_up_s: float
+    left: int
+
+
+def run(minutes: float, rate: float, how: signal.Signals) -> dict[str, Any]:
+    """Do it; return the report."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         broker = mosquitto(folder)
-        pause.wait(1)
-        listener = threading.Thread(
-            target=listen,
-            args=(BrokerAddress(url=URL, client_id="listener"), ("ferstream/#",)),
-            kwargs={"on_message": take, "stop": stop, "on_ready": ready.release},
-        )
-        listener.start()
-        ready.acquire()
+        PAUSE.wait(1)
+        listener = Listener()
+        listener.wait_subscribed()
         child = Child(folder / "outbox", rate, "first")
-        pause.wait(UP_S)
+        PAUSE.wait(UP_S)
         broker.kill()
         broker.wait()
-        pause.wait(minutes * 30)
+        PAUSE.wait(minutes * 30)
         first = child.end(how)
         child = Child(folder / "outbox", rate, "second")
-        pause.wait(minutes * 30)
-        backlog = child.waiting
+        PAUSE.wait(minutes * 30)
         broker = mosquitto(folder)
-        ready.acquire()
-        began = time.monotonic()
-        while child.waiting > rate and time.monotonic() - began < 300:
-            pause.wait(0.1)
-        caught_up_s = time.monotonic() - began
-        pause.wait(UP_S)
-        second = child.end(signal.SIGTERM)
-        heard = -1
-        while heard != (heard := sum(s.received for s in finder.streams.values())):
-            pause.wait(3)  # this program reads slower than the outbox drains: what the broker holds for it is not missing
-        left = child.waiting
-        stop.set()
-        listener.join()
+        outcome = catch_up(child, listener, rate, first)
+        listener.end()
         broker.kill()
         broker.wait()
-    made = {"first": first, "second": second}
-    received = {boot: sum(s.received - s.doubles for (b, _, _), s in finder.streams.items() if b == boot) for boot in made}
+    return {"minutes": minutes, "rate_hz": rate, "signal": how.name, **report(outcome, listener.finder, rate)}
+
+
+def catch_up(child: Child, listener: Listener, rate: float, first: int) -> Outcome:
+    """Wait until the backlog is delivered, then end the publisher."""
+    backlog = child.waiting
+    listener.wait_subscribed()
+    began = time.monotonic()
+    while child.waiting > rate and time.monotonic() - began < 300:
+        PAUSE.wait(0.1)
+    caught_up_s = time.monotonic() - began
+    PAUSE.wait(UP_S)
+    second = child.end(signal.SIGTERM)
+    listener.wait_quiet()
+    return Outcome(first, second, backlog, caught_up_s, child.waiting)
+
+
+def report(outcome: Outcome, finder: GapFinder, rate: float) -> dict[str, Any]:
+    """Compare what was made with what was received."""
+    received = {boot: sum(s.received - s.doubles for (b, _, _), s in finder.streams.items() if b == boot) for boot in ("first", "second")}
+    missing = outcome.first - received["first"]
     return {
-        "minutes": minutes,
-        "rate_hz": rate,
-        "signal": how.name,
-        "made": made,
+        "made": {"first": outcome.first, "second": outcome.second},
         "received": received,
-        "missing_at_the_kill": first - received["first"],
-        "missing_otherwise": finder.missing + second - received["second"],
-        "missing_at_the_kill_s": round((first - received["first"]) / rate, 3),
+        "missing_at_the_kill": missing,
+        "missing_otherwise": finder.missing + outcome.second - received["second"],
+        "missing_at_the_kill_s": round(missing / rate, 3),
         "late": finder.late,
         "doubles": sum(s.doubles for s in finder.streams.values()),
-        "backlog_events": backlog,
-        "caught_up_s": round(caught_up_s, 1),
-        "outbox_at_the_end": left,
+        "backlog_events": outcome.backlog,
+        "caught_up_s": round(outcome.caught_up_s, 1),
+        "outbox_at_the_end": outcome.left,
     }
 
 

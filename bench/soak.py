@@ -191,7 +191,7 @@ def report_of(
         "outbox_dropped": total(final, "ferstream_outbox_dropped_total"),
         "outbox_at_the_end": final.get("ferstream_outbox_events"),
         "rss_mb": {
-            "after_warm_up": round(float(memory[settled][0]), 1),
+            "after_warm_up": round(float(memory[settled][0] if settled.any() else memory[0]), 1),
             "max": round(float(memory.max()), 1),
             "end": round(float(memory[-1]), 1),
         },

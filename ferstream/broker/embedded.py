@@ -55,14 +55,15 @@ dynamic_filters = true
 class EmbeddedBroker:
     """An MQTT broker in a child process, on the loopback address."""
 
-    def __init__(self, *, port: int = DEFAULT_PORT, backoff: Backoff | None = None) -> None:
+    def __init__(self, *, port: int = DEFAULT_PORT, backoff: Backoff | None = None, python: str = sys.executable) -> None:
         """Prepare; ``start`` starts the process.
 
         Args:
             port: Port for subscribers; a free one is used if it is taken, or if it is 0.
             backoff: Pauses between restarts.
+            python: Interpreter that runs the child process.
         """
-        self._wanted_port = port
+        self._wanted_port, self._python = port, python
         self._ports = (0, 0)
         self._backoff = backoff or Backoff(floor_s=0.5, cap_s=30.0)
         self._lock = threading.Lock()  # so that no process is started after a stop
@@ -178,7 +179,7 @@ class EmbeddedBroker:
             config = Path(folder) / "rumqttd.toml"
             front, back = self._ports
             config.write_text(_CONFIG.format(host=HOST, port=back), encoding="utf-8")
-            self._spawn([sys.executable, "-m", "ferstream.broker.child", str(config), str(front), str(back)])
+            self._spawn([self._python, "-m", "ferstream.broker.child", str(config), str(front), str(back)])
             for port in self._ports:
                 self._await(port)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ferstream.app.assembly import random_run_id
 
 
-def test_the_middle_of_a_track_id_is_drawn_anew_at_every_start() -> None:
+def test_every_start_draws_a_new_run_id() -> None:
     drawn = {random_run_id() for _ in range(50)}
     assert len(drawn) > 45
     assert all(len(run) >= 4 for run in drawn)

@@ -30,7 +30,7 @@ def at_every_line_of(function: str, act: Any) -> Any:
     return trace
 
 
-def test_a_signal_in_the_middle_of_the_main_loop_s_own_waiting() -> None:
+def test_a_signal_during_a_wait_of_the_main_loop_is_not_lost() -> None:
     signals = Signals()
     with handled(signals):
         old = sys.gettrace()
@@ -48,7 +48,7 @@ def test_a_signal_in_the_middle_of_the_main_loop_s_own_waiting() -> None:
     assert (signals.stop_asked, signals.received) == (True, signal.SIGTERM)
 
 
-def test_handlers_are_put_back() -> None:
+def test_the_previous_handlers_are_restored() -> None:
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     with handled(Signals()), stopping(threading.Event()):
         assert signal.getsignal(signal.SIGTERM) != before[signal.SIGTERM]
@@ -73,7 +73,7 @@ def test_a_stop_reaches_an_event_that_the_main_thread_waits_for() -> None:
         assert stop.wait(PATIENCE_S)
 
 
-def test_without_a_signal_nothing_stops() -> None:
+def test_stop_stays_unset_without_a_signal() -> None:
     stop = threading.Event()
     with stopping(stop):
         pass

@@ -20,7 +20,7 @@ def run(*words: str) -> str:
     return result.stdout
 
 
-def test_reference_and_schema_are_what_lies_in_config(root_dir: Path) -> None:
+def test_reference_and_schema_equal_the_files_in_config(root_dir: Path) -> None:
     assert run("reference") == (root_dir / "config" / "ferstream.toml").read_text()
     assert run("schema") == (root_dir / "config" / "ferstream.schema.json").read_text()
     assert json.loads(run("schema"))["additionalProperties"] is False
@@ -32,7 +32,7 @@ def test_keys_are_listed_with_their_variables() -> None:
     assert lines["cameras.source"] == "FERSTREAM_CAMERAS__<NAME>__SOURCE"
 
 
-def test_show_says_what_is_in_force_and_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_show_prints_the_effective_value_and_its_origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "f.toml"
     file.write_text('[mqtt]\nurl = "mqtt://u:zirkelkasten@broker.lan"\n')
     monkeypatch.setenv("FERSTREAM_LOG__LEVEL", "debug")

@@ -79,7 +79,7 @@ class TestHelp:
         for name, (_, line) in COMMANDS.items():
             assert f"{name} {line}" in text
 
-    def test_the_version(self, helps: dict[str, tuple[int, str, list[str]]]) -> None:
+    def test_version_is_printed(self, helps: dict[str, tuple[int, str, list[str]]]) -> None:
         assert helps["--version"][1].strip() == f"ferstream {__version__}"
 
     @pytest.mark.parametrize("name", COMMANDS)
@@ -123,7 +123,7 @@ class TestEnds:
     """How a call ends."""
 
     @pytest.mark.parametrize("error", concrete())
-    def test_a_foreseen_failure_is_one_line_and_its_exit_code(
+    def test_a_known_error_is_one_line_and_its_exit_code(
         self,
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
@@ -135,14 +135,14 @@ class TestEnds:
         out, err = capsys.readouterr()
         assert (out, err) == ("", "ferstream: door: no answer in 5 s; is it switched on?\n")
 
-    def test_ctrl_c_is_no_failure_to_explain(
+    def test_ctrl_c_prints_nothing_and_exits_with_130(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], boom: Callable[[BaseException], None]
     ) -> None:
         boom(KeyboardInterrupt())
         assert run(monkeypatch, "boom") == ExitCode.INTERRUPTED
         assert "Traceback" not in capsys.readouterr().err
 
-    def test_a_bug_is_told_whole_and_without_secrets(
+    def test_an_unknown_error_is_a_traceback_without_secrets(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], boom: Callable[[BaseException], None]
     ) -> None:
         boom(ZeroDivisionError("rtsp://user:zirkelkasten@door/stream"))
@@ -153,7 +153,7 @@ class TestEnds:
         assert "zirkelkasten" not in err
 
     @pytest.mark.parametrize("arguments", [("nosuch",), ("--nosuch",), ("replay",), ("replay", "--nosuch", "x.mp4")])
-    def test_wrong_usage_is_told(
+    def test_wrong_usage_is_reported(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
     ) -> None:
         assert run(monkeypatch, *arguments) == ExitCode.USAGE

@@ -41,7 +41,7 @@ class TestPredict:
         assert picture is not None
         assert "1 face: " in done.stderr
 
-    def test_no_face_says_so_and_is_no_error(self, model: Path, tmp_path: Path) -> None:
+    def test_a_picture_without_faces_is_reported_and_not_an_error(self, model: Path, tmp_path: Path) -> None:
         wall = tmp_path / "wall.png"
         cv2.imwrite(str(wall), np.full((200, 300, 3), 99, np.uint8))
         done = call("predict", wall, "--model", model, "--out", tmp_path, "--json", "-")
@@ -87,7 +87,7 @@ class TestPredict:
         assert isinstance(done.exception, OutputError)
         assert "cannot be written" in str(done.exception)
 
-    def test_a_json_that_cannot_be_written_is_told_before_the_model_is_loaded(self, tmp_path: Path) -> None:
+    def test_an_unwritable_json_path_is_reported_before_the_model_is_loaded(self, tmp_path: Path) -> None:
         done = call("predict", portrait_path(), "--model", "no-such-model", "--no-picture", "--json", tmp_path)
         assert isinstance(done.exception, OutputError)
         assert "is a folder; give a file" in str(done.exception)
@@ -132,7 +132,7 @@ class TestNeedingKeras:
         done = call("export", full_bundle.directory, "--out", tmp_path / "file", "--format", "table")
         assert isinstance(done.exception, OutputError)
 
-    def test_import_looks_at_its_target_first(self, tmp_path: Path) -> None:
+    def test_import_checks_its_target_first(self, tmp_path: Path) -> None:
         pytest.importorskip("keras", reason="the Keras extra is not installed")
         done = call("import-model", tmp_path / "none.keras", "--name", "Old One", "--out", tmp_path)
         assert isinstance(done.exception, BundleError)

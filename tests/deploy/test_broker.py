@@ -94,7 +94,7 @@ def test_a_wrong_password_is_refused(broker: Broker, tls: bool) -> None:
     assert "authori" in found.stderr.lower()
 
 
-def test_nobody_comes_in_without_a_name(broker: Broker) -> None:
+def test_an_anonymous_client_is_refused(broker: Broker) -> None:
     command = ["mosquitto_pub", "-h", "localhost", "-p", str(broker.plain), "-V", "5", "-t", EVENT, "-m", "x", "-q", "1"]
     assert subprocess.run(command, capture_output=True, check=False, timeout=60).returncode != 0
 

@@ -96,13 +96,13 @@ def healthcheck(port: int, token: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, DEPLOY / "healthcheck.py"], capture_output=True, text=True, check=False, timeout=60, env=environ)
 
 
-def test_the_health_check_shows_its_token_and_passes(page: type[_Page], tmp_path: Path) -> None:
+def test_the_health_check_sends_its_token_and_passes(page: type[_Page], tmp_path: Path) -> None:
     (tmp_path / "token").write_text("correct-horse\n")
     assert healthcheck(page.port, tmp_path / "token").returncode == 0  # type: ignore[attr-defined]
     assert page.seen == ["Bearer correct-horse"]
 
 
-def test_the_health_check_tells_why_it_fails(page: type[_Page], tmp_path: Path) -> None:
+def test_the_health_check_prints_why_it_fails(page: type[_Page], tmp_path: Path) -> None:
     page.status = 503
     found = healthcheck(page.port, tmp_path / "none")  # type: ignore[attr-defined]
     assert found.returncode == 1
@@ -110,5 +110,5 @@ def test_the_health_check_tells_why_it_fails(page: type[_Page], tmp_path: Path) 
     assert page.seen == [None]
 
 
-def test_the_health_check_fails_when_nobody_answers(tmp_path: Path) -> None:
+def test_the_health_check_fails_without_an_answer(tmp_path: Path) -> None:
     assert healthcheck(1, tmp_path / "none").returncode == 1

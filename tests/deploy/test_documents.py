@@ -23,7 +23,7 @@ def test_the_exit_codes_are_those_of_the_program() -> None:
     assert rows == [(str(int(code)), code.name) for code in ExitCode]
 
 
-def test_there_is_something_to_do_about_every_alert() -> None:
+def test_every_alert_has_an_instruction() -> None:
     alerts = set(re.findall(r"- alert: (\w+)", (DEPLOY / "prometheus" / "rules" / "alerts.yml").read_text()))
     section = text("operations").split("## Alerts")[1].split("\n## ")[0]
     table = {name for row in re.findall(r"^\| (Ferstream[\w, ]+) \|", section, re.MULTILINE) for name in row.split(", ")}

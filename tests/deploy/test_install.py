@@ -107,7 +107,7 @@ def test_the_whole_life_of_an_installation(tmp_path: Path, wheels: dict[str, Pat
     ("options", "message"),
     [(["--wheel"], "needs a value"), (["--wheel", "/none.whl"], "is no file"), (["--frobnicate"], "unknown option --frobnicate")],
 )
-def test_a_wrong_call_says_what_is_wrong(tmp_path: Path, options: list[str], message: str) -> None:
+def test_wrong_arguments_are_reported(tmp_path: Path, options: list[str], message: str) -> None:
     found = install(tmp_path, *options, check=False)
     assert found.returncode != 0
     assert message in found.stderr

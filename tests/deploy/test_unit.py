@@ -40,7 +40,7 @@ def setting(name: str) -> str:
 @pytest.mark.parametrize(
     "drop_ins", [[], *([drop_in] for drop_in in DROP_INS), DROP_INS], ids=lambda d: "+".join(p.stem for p in d) or "plain"
 )
-def test_systemd_finds_no_fault(tmp_path: Path, drop_ins: list[Path]) -> None:
+def test_systemd_analyze_accepts_the_unit(tmp_path: Path, drop_ins: list[Path]) -> None:
     found = analyze("verify", "--man=no", "--recursive-errors=no", unit_in(tmp_path, drop_ins))
     # Other units of the machine may be faulty; ours is named in what concerns it.
     assert "ferstream" not in found.stderr, found.stderr
@@ -50,7 +50,7 @@ def test_systemd_finds_no_fault(tmp_path: Path, drop_ins: list[Path]) -> None:
 @pytest.mark.parametrize(
     "drop_ins", [[], *([drop_in] for drop_in in DROP_INS), DROP_INS], ids=lambda d: "+".join(p.stem for p in d) or "plain"
 )
-def test_the_exposure_is_low(tmp_path: Path, drop_ins: list[Path]) -> None:
+def test_systemd_analyze_rates_the_exposure_as_low(tmp_path: Path, drop_ins: list[Path]) -> None:
     found = analyze("security", "--offline=yes", unit_in(tmp_path, drop_ins))
     exposure = re.search(r"exposure level for ferstream\.service: ([\d.]+)", found.stdout)
     if exposure is None:
@@ -58,7 +58,7 @@ def test_the_exposure_is_low(tmp_path: Path, drop_ins: list[Path]) -> None:
     assert float(exposure[1]) <= MAX_EXPOSURE
 
 
-def test_the_watchdogs_stand_in_the_right_order() -> None:
+def test_the_watchdog_of_the_process_is_quicker_than_that_of_systemd() -> None:
     """Ours, with stacks in the log, comes first; systemd's abort second; stopping has its own time."""
     assert int(setting("WatchdogSec")) >= 2 * 30
     assert int(setting("TimeoutStopSec")) > 10
@@ -67,7 +67,7 @@ def test_the_watchdogs_stand_in_the_right_order() -> None:
     assert setting("Restart") == "on-failure"
 
 
-def test_exit_codes_that_a_restart_cannot_mend_end_it() -> None:
+def test_exit_codes_that_a_restart_cannot_fix_prevent_a_restart() -> None:
     from ferstream.errors import ExitCode
 
     assert setting("RestartPreventExitStatus").split() == [str(int(ExitCode.USAGE)), str(int(ExitCode.MODEL))]

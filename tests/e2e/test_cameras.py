@@ -24,7 +24,7 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("cuts", [3, pytest.param(20, marks=pytest.mark.slow)])
-def test_a_camera_comes_back_each_time_and_its_state_says_so(mosquitto: Mosquitto, tmp_path: Path, cuts: int) -> None:
+def test_a_camera_reconnects_after_every_cut_and_publishes_its_state(mosquitto: Mosquitto, tmp_path: Path, cuts: int) -> None:
     media = tmp_path / "media"
     media.mkdir()
     write_clip(media / "door.mp4", size=(320, 240), frames=50, options={"g": "10", "bf": "0", "tune": "zerolatency"})

@@ -92,7 +92,7 @@ def test_a_second_replay_under_load_is_the_same_byte_for_byte(
     assert again.read_bytes() == sad_to_happy[0].read_bytes()
 
 
-def test_people_in_the_street(videos_dir: Path, tmp_path: Path) -> None:
+def test_a_street_gives_many_faces_on_few_tracks(videos_dir: Path, tmp_path: Path) -> None:
     events = replay(videos_dir / "people_walking_1080p.mp4", tmp_path / "out.jsonl")
     seen = [event for event in events if event["track"]["state"] != "left"]
     assert len(seen) >= 500
@@ -106,7 +106,7 @@ def test_people_in_the_street(videos_dir: Path, tmp_path: Path) -> None:
         assert set(states[1:-1]) <= {"present"}
 
 
-def test_no_face_no_event(videos_dir: Path, tmp_path: Path) -> None:
+def test_a_clip_without_faces_gives_no_events(videos_dir: Path, tmp_path: Path) -> None:
     assert replay(videos_dir / "no_face.mp4", tmp_path / "out.jsonl") == []
 
 

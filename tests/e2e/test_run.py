@@ -133,7 +133,7 @@ def test_commands_switch_a_camera(mosquitto: Mosquitto, tmp_path: Path) -> None:
         assert daemon.end() == 0
 
 
-def test_without_commands_nothing_listens(mosquitto: Mosquitto, tmp_path: Path) -> None:
+def test_commands_are_ignored_unless_enabled(mosquitto: Mosquitto, tmp_path: Path) -> None:
     from tests.support.publish import publish
 
     with RunningDaemon(tmp_path, to(mosquitto)) as daemon:
@@ -153,7 +153,7 @@ def test_a_stuck_stage_ends_the_process_with_its_stack_in_the_log(mosquitto: Mos
         assert "hang_for_good" in daemon.log
 
 
-def test_a_model_that_fails_while_it_runs_is_worth_a_fresh_start(mosquitto: Mosquitto, tmp_path: Path, root_dir: Path) -> None:
+def test_a_model_that_fails_at_run_time_ends_the_process_for_a_restart(mosquitto: Mosquitto, tmp_path: Path, root_dir: Path) -> None:
     program = [sys.executable, "-m", "tests.support.stuck", "fail"]
     with RunningDaemon(tmp_path, to(mosquitto), program=program, PYTHONPATH=str(root_dir)) as daemon:
         assert daemon.process is not None
@@ -161,7 +161,7 @@ def test_a_model_that_fails_while_it_runs_is_worth_a_fresh_start(mosquitto: Mosq
         assert "device lost" in daemon.log
 
 
-def test_a_second_signal_leaves_at_once(mosquitto: Mosquitto, tmp_path: Path, root_dir: Path) -> None:
+def test_a_second_signal_ends_the_process_at_once(mosquitto: Mosquitto, tmp_path: Path, root_dir: Path) -> None:
     program = [sys.executable, "-m", "tests.support.stuck"]
     with RunningDaemon(tmp_path, to(mosquitto), program=program, PYTHONPATH=str(root_dir)) as daemon:
         daemon.wait_metrics(lambda metrics: metrics['ferstream_frames_total{camera="door",stage="detection"}'] > 0)
@@ -170,7 +170,7 @@ def test_a_second_signal_leaves_at_once(mosquitto: Mosquitto, tmp_path: Path, ro
         assert daemon.end(signal.SIGINT, timeout_s=5) == 130
 
 
-def test_a_taken_port_names_the_port_and_its_key(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_with_its_key(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -183,7 +183,7 @@ def test_a_taken_port_names_the_port_and_its_key(tmp_path: Path) -> None:
     assert "http.listen" in done.stderr
 
 
-def test_a_wrong_key_is_named_with_the_nearest_right_one(tmp_path: Path) -> None:
+def test_an_unknown_key_is_reported_with_the_nearest_known_one(tmp_path: Path) -> None:
     file = tmp_path / "f.toml"
     file.write_text("[detection]\nscroe = 0.5\n")
     done = ferstream("run", "-c", file)
@@ -207,7 +207,7 @@ def test_a_broken_bundle_is_exit_5(tmp_path: Path, root_dir: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_run_ends_by_itself_and_a_finished_recording_is_no_trouble(tmp_path: Path) -> None:
+def test_run_stops_after_its_seconds_also_when_the_recording_has_ended(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mp4", frames=5)
     file = tmp_path / "f.toml"
     file.write_text(
@@ -219,7 +219,7 @@ def test_run_ends_by_itself_and_a_finished_recording_is_no_trouble(tmp_path: Pat
     assert "end of the recording" in done.stderr
 
 
-def test_the_demo_shows_faces_and_says_where_to_look() -> None:
+def test_the_demo_shows_faces_and_prints_its_addresses() -> None:
     done = ferstream("demo", "--seconds", 8)
     assert done.returncode == 0, done.stderr
     for words in ("mosquitto_sub -h 127.0.0.1 -p", "http://127.0.0.1:", "--source webcam:0"):

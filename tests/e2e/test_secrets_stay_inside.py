@@ -74,7 +74,7 @@ def tells_of_refusal(camera: str, messages: list[Incoming]) -> bool:
 
 
 @pytest.mark.timeout(180)
-def test_a_running_daemon_keeps_its_secrets(tmp_path: Path) -> None:
+def test_a_running_daemon_shows_no_secret(tmp_path: Path) -> None:
     broker = Mosquitto(tmp_path / "mosquitto").start()
     try:
         with (
@@ -95,7 +95,7 @@ def test_a_running_daemon_keeps_its_secrets(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(180)
-def test_reports_and_errors_keep_them_too(tmp_path: Path) -> None:
+def test_reports_and_errors_show_no_secret(tmp_path: Path) -> None:
     file = tmp_path / "f.toml"
     file.write_text(
         settings(tmp_path, f"mqtt://edge:{URL_PASSWORD}@127.0.0.1:{free_port()}") + '[http]\nlisten = "0.0.0.0:0"\ntoken_file = "token"\n'
@@ -146,7 +146,7 @@ fall()
 
 
 @pytest.mark.parametrize(("code", "ends_with"), [(IN_A_COMMAND, 70), (IN_A_THREAD, 1)])
-def test_a_crash_keeps_them(code: str, ends_with: int) -> None:
+def test_a_crash_shows_no_secret(code: str, ends_with: int) -> None:
     words = [sys.executable, "-c", HEAD + code]
     done = subprocess.run(words, env=clean_environment(PLANTED=BROKER_PASSWORD), capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == ends_with

@@ -1,4 +1,4 @@
-"""Real brokers and sinks on them."""
+"""Real brokers, and sinks that publish to them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ import pytest
 
 from ferstream.broker.embedded import EmbeddedBroker
 from ferstream.runtime.counters import Counters
-from ferstream.sinks.mqtt.topics import Topics
 from tests.support.brokers import Gate, Mosquitto
 from tests.support.mqtt_output import MqttOutput
 
 
 @pytest.fixture(scope="session")
 def embedded() -> Iterator[EmbeddedBroker]:
-    """One embedded broker for all tests that do not harm it."""
+    """One embedded broker for all tests that neither stop nor damage it."""
     broker = EmbeddedBroker(port=0)
     broker.start()
     yield broker
@@ -28,20 +27,10 @@ def embedded() -> Iterator[EmbeddedBroker]:
 
 @pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A Mosquitto of the test's own."""
+    """A new Mosquitto."""
     broker = Mosquitto(tmp_path / "mosquitto").start()
     yield broker
     broker.end()
-
-
-@pytest.fixture
-def observer() -> Counters:
-    return Counters()
-
-
-@pytest.fixture
-def topics() -> Topics:
-    return Topics(prefix="ferstream", node="edge-1")
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from typing import Literal
 
 import pytest
 
-from ferstream.broker import embedded as broker_module
 from ferstream.broker.embedded import HOST, EmbeddedBroker
 from ferstream.errors import BrokerError
 from ferstream.runtime.backoff import Backoff
@@ -32,7 +31,7 @@ def answers(port: int) -> bool:
     return True
 
 
-def test_takes_the_wished_port_and_gives_it_back() -> None:
+def test_the_requested_port_is_used_and_released() -> None:
     port = free_port()
     broker = EmbeddedBroker(port=port)
     broker.start()
@@ -45,7 +44,7 @@ def test_takes_the_wished_port_and_gives_it_back() -> None:
     assert not broker.running
 
 
-def test_another_port_when_the_wished_one_is_taken() -> None:
+def test_a_port_in_use_is_replaced_by_a_free_one() -> None:
     with socket.create_server((HOST, 0)) as taken:
         port = taken.getsockname()[1]
         broker = EmbeddedBroker(port=port)
@@ -54,7 +53,7 @@ def test_another_port_when_the_wished_one_is_taken() -> None:
         broker.stop()
 
 
-def test_listens_on_loopback_only(embedded: EmbeddedBroker) -> None:
+def test_the_broker_listens_on_loopback_only(embedded: EmbeddedBroker) -> None:
     listening = Path("/proc/net/tcp").read_text().splitlines()[1:]
     ports = {embedded.port, int(embedded.url.rsplit(":", 1)[1])}
     addresses = {
@@ -63,7 +62,7 @@ def test_listens_on_loopback_only(embedded: EmbeddedBroker) -> None:
     assert addresses == {"0100007F"}
 
 
-def test_leaves_no_file_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_no_file_is_left_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     broker = EmbeddedBroker(port=0)
     broker.start()
@@ -71,7 +70,7 @@ def test_leaves_no_file_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     broker.stop()
 
 
-def test_both_versions_hear_each_other(embedded: EmbeddedBroker) -> None:
+def test_clients_of_both_versions_exchange_messages(embedded: EmbeddedBroker) -> None:
     from paho.mqtt import publish
     from paho.mqtt.enums import MQTTProtocolVersion
 
@@ -82,7 +81,7 @@ def test_both_versions_hear_each_other(embedded: EmbeddedBroker) -> None:
             subscriber.wait(lambda messages: {m.topic for m in messages} == {"x/4", "x/5"})
 
 
-def test_rubbish_does_not_harm_it(embedded: EmbeddedBroker) -> None:
+def test_invalid_packets_do_not_stop_the_broker(embedded: EmbeddedBroker) -> None:
     for rubbish in (b"GET / HTTP/1.1\r\n\r\n", b"\x10\xff\xff\xff\xff", b"\x10\x02\x00\x00", b"\x00" * 100):
         with socket.create_connection((HOST, embedded.port), timeout=5) as connection:
             connection.sendall(rubbish)
@@ -104,7 +103,7 @@ threading.Event().wait()
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_dies_with_its_parent(root_dir: Path, how: signal.Signals) -> None:
+def test_the_broker_ends_with_its_parent(root_dir: Path, how: signal.Signals) -> None:
     with subprocess.Popen([sys.executable, "-c", PARENT], cwd=root_dir, stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         port = int(parent.stdout.readline())
@@ -113,7 +112,7 @@ def test_dies_with_its_parent(root_dir: Path, how: signal.Signals) -> None:
     until(lambda: not answers(port))
 
 
-def test_outlives_a_signal_to_the_whole_group(root_dir: Path) -> None:
+def test_the_broker_outlives_a_signal_to_its_process_group(root_dir: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + PARENT],
         cwd=root_dir,
@@ -146,7 +145,7 @@ def kill(broker: EmbeddedBroker) -> int:
 
 
 @pytest.mark.parametrize("protocol", [4, 5])
-def test_a_killed_one_is_started_again_on_its_ports_and_clients_come_back(
+def test_a_killed_broker_restarts_on_its_ports_and_clients_reconnect(
     own: EmbeddedBroker, caplog: pytest.LogCaptureFixture, protocol: Literal[4, 5]
 ) -> None:
     caplog.set_level(logging.INFO, "ferstream.broker")
@@ -163,19 +162,44 @@ def test_a_killed_one_is_started_again_on_its_ports_and_clients_come_back(
     assert caplog.text.count("the embedded broker ended (signal 9); it is started again on port") == 2
 
 
-def test_a_stop_wins_over_a_restart(embedded: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+class FaultyPython:
+    """An interpreter for the broker's process that can be told to end or to hang at its next start.
+
+    Attributes:
+        path: The program.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path, self._fault, self._reached = folder / "python", folder / "fault", folder / "reached"
+        faulty = f"if [ -e {self._fault} ]; then touch {self._reached}; exec $(cat {self._fault}); fi"
+        self.path.write_text(f'#!/bin/sh\n{faulty}\nexec {sys.executable} "$@"\n')
+        self.path.chmod(0o755)
+
+    def fail(self, command: str) -> None:
+        """Run a command in place of the broker from now on."""
+        self._fault.write_text(command)
+
+    def wait_reached(self) -> None:
+        """Wait until the command was run."""
+        until(self._reached.exists)
+
+    def work(self) -> None:
+        """Run the broker from now on."""
+        self._fault.unlink()
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> FaultyPython:
+    return FaultyPython(tmp_path)
+
+
+def test_a_stop_ends_a_restart_that_hangs(embedded: EmbeddedBroker, python: FaultyPython) -> None:
     others = threading.enumerate()
-    own = EmbeddedBroker(port=0, backoff=Backoff(floor_s=0.01, cap_s=0.05))
+    own = EmbeddedBroker(port=0, backoff=Backoff(floor_s=0.01, cap_s=0.05), python=str(python.path))
     own.start()
-    starting = threading.Event()
-
-    def deaf(port: int) -> bool:
-        starting.set()
-        return False
-
-    monkeypatch.setattr(broker_module, "_answers", deaf)
+    python.fail("sleep 600")
     port, dead = own.port, kill(own)
-    assert starting.wait(20)
+    python.wait_reached()
     own.stop()
     assert not own.running and own.pid is None
     assert not answers(port)
@@ -183,7 +207,7 @@ def test_a_stop_wins_over_a_restart(embedded: EmbeddedBroker, monkeypatch: pytes
     assert not [thread for thread in threading.enumerate() if thread.name == "embedded-broker" and thread not in others]
 
 
-def test_a_stop_while_it_waits_to_restart() -> None:
+def test_a_stop_ends_the_pause_before_a_restart() -> None:
     broker = EmbeddedBroker(port=0, backoff=Backoff(floor_s=60, cap_s=60))
     broker.start()
     kill(broker)
@@ -195,15 +219,17 @@ def test_a_stop_while_it_waits_to_restart() -> None:
     broker.stop()
 
 
-def test_a_restart_that_fails_is_told_and_tried_again(own: EmbeddedBroker, caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "executable", "/bin/false")
-        kill(own)
-        until(lambda: "did not start again: its process ended at once; trying on" in caplog.text)
+def test_a_restart_that_fails_is_logged_and_tried_again(python: FaultyPython, caplog: pytest.LogCaptureFixture) -> None:
+    own = EmbeddedBroker(port=0, backoff=Backoff(floor_s=0.01, cap_s=0.05), python=str(python.path))
+    own.start()
+    python.fail("false")
+    kill(own)
+    until(lambda: "did not start again: the process ended at once; retrying" in caplog.text)
+    python.work()
     until(lambda: answers(own.port))
+    own.stop()
 
 
-def test_one_that_does_not_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "executable", "/bin/false")
-    with pytest.raises(BrokerError, match=r"embedded broker did not start: its process ended at once"):
-        EmbeddedBroker(port=0).start()
+def test_a_broker_that_does_not_start_is_an_error() -> None:
+    with pytest.raises(BrokerError, match=r"embedded broker did not start: the process ended at once"):
+        EmbeddedBroker(port=0, python="/bin/false").start()

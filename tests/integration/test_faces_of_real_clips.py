@@ -58,14 +58,14 @@ def reasons(frames: list[TrackedFrame]) -> Counter[Abstained | None]:
     return Counter(item.face.abstained for frame in frames for item in frame.faces)
 
 
-def test_one_woman_is_one_track_and_always_judged(follow: Follow) -> None:
+def test_one_woman_is_one_track_and_always_classified(follow: Follow) -> None:
     frames = follow("sad_to_happy.mp4")
     assert len(sights(frames)) == 1
     assert sights(frames).total() >= 460
     assert reasons(frames)[None] >= 0.95 * 472
 
 
-def test_no_head_from_behind_is_judged(follow: Follow) -> None:
+def test_heads_from_behind_are_never_classified(follow: Follow) -> None:
     counted = reasons(follow("overhead_person.mp4"))
     assert 30 <= counted.total() <= 60
     assert counted[None] == 0
@@ -79,7 +79,7 @@ def test_a_street_gives_many_faces_on_few_tracks(follow: Follow) -> None:
     assert min(count for _, count in sights(frames).most_common(3)) >= 75
 
 
-def test_a_cartoon_gives_none(follow: Follow) -> None:
+def test_a_cartoon_gives_no_faces(follow: Follow) -> None:
     assert sights(follow("no_face.mp4")).total() == 0
 
 
@@ -101,7 +101,7 @@ def test_the_track_ends_when_the_man_is_gone(follow: Follow) -> None:
         ("yes.mkv", 1),
     ],
 )
-def test_frontal_faces_are_judged_and_each_person_is_one_track(follow: Follow, name: str, people: int) -> None:
+def test_frontal_faces_are_classified_and_each_person_is_one_track(follow: Follow, name: str, people: int) -> None:
     frames = follow(name)
     assert len(sights(frames)) == people
     assert reasons(frames)[None] >= 0.95 * sights(frames).total()

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("no_new_threads")
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
-def test_a_whole_stream(embedded: EmbeddedBroker, make_sink: Callable[..., MqttOutput], protocol: str) -> None:
+def test_gaps_of_a_whole_stream_are_none(embedded: EmbeddedBroker, make_sink: Callable[..., MqttOutput], protocol: str) -> None:
     sink = make_sink(embedded.url)
     sink.open()
     stop = threading.Event()
@@ -103,7 +103,7 @@ def test_a_refused_subscriber_connects_once_more_to_end_its_session(protocol: Li
     assert clean_start == [False, True]
 
 
-def test_a_session_lasts_over_a_cut_and_ends_with_the_listener(mosquitto: Mosquitto) -> None:
+def test_a_session_survives_a_cut_and_ends_with_the_subscriber(mosquitto: Mosquitto) -> None:
     with Subscriber(mosquitto.url) as subscriber:
         mosquitto.end(signal.SIGTERM)
         mosquitto.start()
@@ -112,19 +112,19 @@ def test_a_session_lasts_over_a_cut_and_ends_with_the_listener(mosquitto: Mosqui
     assert not session_kept(mosquitto.port, client_id, 5)
 
 
-def test_a_broker_that_is_gone_at_the_end_holds_nobody_up(mosquitto: Mosquitto) -> None:
+def test_a_broker_that_is_gone_at_the_end_does_not_delay_the_end(mosquitto: Mosquitto) -> None:
     with Subscriber(mosquitto.url, protocol=4):
         mosquitto.end()
 
 
 @pytest.mark.parametrize("url", ["mqtt://h:99999", "mqtt://h:x", "mqtt://h:0", "mqtt://[::1", "http://h", "mqtt://"])
-def test_an_address_that_is_none(url: str) -> None:
+def test_an_invalid_url_is_an_error(url: str) -> None:
     result = CliRunner().invoke(app, ["gaps", "--url", url])
     assert isinstance(result.exception, ConfigError), result.exception
     assert "--url: expected mqtt://HOST[:PORT]" in str(result.exception)
 
 
-def test_options_of_the_address(tmp_path: Path) -> None:
+def test_unusable_options_are_errors(tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes(b"\xe4")
     for words, problem in (
         (["--key-file", "k.pem"], "--cert-file"),
@@ -136,7 +136,7 @@ def test_options_of_the_address(tmp_path: Path) -> None:
         assert problem in str(result.exception)
 
 
-def test_nobody_there() -> None:
+def test_a_closed_port_is_an_error() -> None:
     result = CliRunner().invoke(app, ["gaps", "--seconds", "1", "--url", f"mqtt://{HOST}:{free_port()}"])
     assert isinstance(result.exception, BrokerError)
 
@@ -182,7 +182,7 @@ def test_the_front_serves_both_versions(front: int, make_sink: Callable[..., Mqt
                 until(lambda s=subscriber, b=boot_id: s.seqs(boot_id=b) == list(range(200)))  # type: ignore[misc]
 
 
-def test_the_front_refuses_what_is_no_mqtt_of_these_versions(front: int) -> None:
+def test_the_front_refuses_other_protocols(front: int) -> None:
     for hello, answer in (
         (bytes.fromhex("100d 0004 4d515454 07 02 003c 0001 78"), bytes.fromhex("20020001")),
         (b"GET / HTTP/1.1\r\n\r\n", b""),

@@ -14,7 +14,7 @@ from ferstream.runtime.counters import Counters, Snapshot
 from ferstream.telemetry.collector import build_registry
 from ferstream.telemetry.health import Heartbeats, readiness
 from ferstream.telemetry.metrics import CATALOGUE, EMOTIONS, FRAME_STAGES, STAGES
-from ferstream.telemetry.readings import BuildInfo, OutboxReading, QueueReading, Readings
+from ferstream.telemetry.readings import BuildInfo, OutboxReading, QueueReading, Readings, SinkReading
 from ferstream.telemetry.server import TelemetryServer
 from tests.support.prometheus import DEPLOY, PanelQuery, Prometheus, panel_queries, until
 
@@ -71,6 +71,7 @@ def target() -> Iterator[TelemetryServer]:
             build=lambda: BuildInfo("1.2.3", "emotion-edge/1.0.0", "openvino"),
             queues=lambda: {stage: QueueReading(1, 4) for stage in STAGES[1:]},
             outbox=lambda: OutboxReading(30, 9000, 100_000, 1 << 26),
+            sinks=lambda: [SinkReading("mqtt", connected=True, events=30, acknowledged=7)],
             mqtt_connected=lambda: True,
             gpu_memory_bytes=lambda: 0,
         )
@@ -131,13 +132,13 @@ def test_the_rules_are_loaded_and_every_metric_they_name_exists(prometheus: Prom
     assert not {name for name in named if not prometheus.query(f"last_over_time({name}[1m])")}
 
 
-def test_faults_of_this_node_are_noticed(prometheus: Prometheus) -> None:
+def test_lost_events_raise_an_alert(prometheus: Prometheus) -> None:
     """Two events are dropped at every scrape: the alert on lost events, which has no waiting time, fires; that on a dead node does not."""
     assert until(lambda: prometheus.query('ALERTS{alertname="FerstreamEventsLost", reason="max_events"}'), DATA_S)
     assert until(lambda: not prometheus.query('ALERTS{alertname="FerstreamDown"}'), DATA_S)  # a scrape may be late once
 
 
-def test_every_metric_arrived_with_its_type(prometheus: Prometheus) -> None:
+def test_every_metric_has_its_type_and_help(prometheus: Prometheus) -> None:
     metadata = prometheus.ask("/api/v1/metadata")
     for metric in CATALOGUE:
         # Prometheus asks for OpenMetrics, where the family of a counter is named without its suffix.

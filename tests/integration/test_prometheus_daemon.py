@@ -64,7 +64,7 @@ def test_no_alert_is_raised_by_a_healthy_daemon(pair: Pair) -> None:
     assert until(lambda: not pair.prometheus.query(alerts), DATA_S, every_s=1.0), pair.prometheus.query(alerts)
 
 
-def test_promtool_finds_nothing_to_criticise(pair: Pair) -> None:
+def test_promtool_accepts_the_metrics(pair: Pair) -> None:
     text = pair.daemon.page("/metrics")[1]
     found = subprocess.run([executable("promtool"), "check", "metrics"], input=text, capture_output=True, text=True, check=False)
     assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
@@ -76,7 +76,7 @@ def test_the_number_of_series_of_a_camera_is_bounded(pair: Pair) -> None:
     assert int(for_one_camera[0]["value"][1]) < 100
 
 
-def test_healthy_and_ready(pair: Pair) -> None:
+def test_the_daemon_is_healthy_and_ready(pair: Pair) -> None:
     assert pair.daemon.page("/healthz")[0] == 200
     status, body = pair.daemon.page("/readyz")
     assert status == 200, body

@@ -89,7 +89,7 @@ class Watched:
 
 
 @pytest.mark.parametrize("name", ["door.mp4", "hevc.mp4"])
-def test_frames_arrive(server: RtspServer, name: str) -> None:
+def test_frames_of_a_stream_arrive(server: RtspServer, name: str) -> None:
     counters = Counters()
     source = opened(server.url(name), counters)
     info = source.open()
@@ -102,7 +102,7 @@ def test_frames_arrive(server: RtspServer, name: str) -> None:
     np.testing.assert_allclose(clips.quarters(frames[5].detection_image), clips.quarters(clips.card(SIZE)[:, :, ::-1]), atol=15)
 
 
-def test_a_wrong_path_is_told(server: RtspServer) -> None:
+def test_a_wrong_path_is_an_error(server: RtspServer) -> None:
     with pytest.raises(SourceError, match="no such stream"):
         opened(server.url("window.mp4"), Counters()).open()
 
@@ -119,7 +119,7 @@ def test_a_frozen_server_is_a_timeout(server: RtspServer) -> None:
 
 
 @pytest.mark.parametrize("cuts", [5, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
-def test_every_cut_is_mended_and_nothing_is_left_behind(cuts: int, folder: Path, no_new_threads: None) -> None:
+def test_every_cut_is_followed_by_a_reconnect_without_leaks(cuts: int, folder: Path, no_new_threads: None) -> None:
     handles = Path("/proc/self/fd")
     with rtsp_server(folder) as server:
         camera = Watched(server.url("door.mp4"))
@@ -142,7 +142,7 @@ def test_every_cut_is_mended_and_nothing_is_left_behind(cuts: int, folder: Path,
     assert times == sorted(set(times))
 
 
-def test_garbage_in_the_stream_is_survived(server: RtspServer, no_new_threads: None) -> None:
+def test_a_damaged_stream_does_not_stop_the_camera(server: RtspServer, no_new_threads: None) -> None:
     with Proxy(server.port) as proxy:
         camera = Watched(server.url("door.mp4", port=proxy.port))
         camera.runner.start()
@@ -192,7 +192,7 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
-def test_a_frozen_server_is_left_and_found_again(server: RtspServer, no_new_threads: None) -> None:
+def test_a_frozen_server_is_dropped_and_reconnected(server: RtspServer, no_new_threads: None) -> None:
     camera = Watched(server.url("door.mp4"))
     camera.runner.start()
     camera.wait_for(CameraStatus.ONLINE)

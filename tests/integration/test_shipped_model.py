@@ -24,16 +24,16 @@ def shipped(root_dir: Path) -> Bundle:
     return load_bundle("emotion-edge", [root_dir / "models"])
 
 
-def test_it_is_found_by_name_and_has_a_card(shipped: Bundle, root_dir: Path) -> None:
+def test_the_model_is_found_by_name_and_has_a_card(shipped: Bundle, root_dir: Path) -> None:
     assert load_bundle("emotion-edge").directory.resolve().is_relative_to(root_dir)
     assert "emotion-edge" in (shipped.directory / "CARD.md").read_text()
 
 
-def test_it_is_at_most_ten_megabytes_for_service(shipped: Bundle) -> None:
+def test_the_served_files_are_at_most_ten_megabytes(shipped: Bundle) -> None:
     assert sum(shipped.file(name).stat().st_size for name in ("openvino.xml", "openvino.bin")) <= 10_000_000
 
 
-def test_its_rows_do_not_depend_on_batching_or_streams(shipped: Bundle) -> None:
+def test_probabilities_do_not_depend_on_batching_or_streams(shipped: Bundle) -> None:
     one = open_classifier(shipped, backend="openvino")
     two = open_classifier(shipped, backend="openvino", threads=2)
     together = one.classify(CROPS)
@@ -41,7 +41,7 @@ def test_its_rows_do_not_depend_on_batching_or_streams(shipped: Bundle) -> None:
     assert (np.concatenate([one.classify(CROPS[i : i + 3]) for i in range(0, len(CROPS), 3)]) == together).all()
 
 
-def test_openvino_and_keras_say_the_same(shipped: Bundle) -> None:
+def test_openvino_and_keras_agree(shipped: Bundle) -> None:
     pytest.importorskip("keras", reason="the Keras extra is not installed")
     openvino = open_classifier(shipped, backend="openvino").classify(CROPS)
     keras = open_classifier(shipped, backend="keras", deterministic=True).classify(CROPS)

@@ -1,4 +1,4 @@
-"""Real MQTT brokers for tests: the embedded one and Mosquitto, with ways to make them fail; and a subscriber."""
+"""A real Mosquitto that tests can stop and freeze, a back-off that tests can hold, and a subscriber."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ def await_port(port: int, *, alive: Callable[[], bool], timeout_s: float = WAIT_
             with socket.create_connection((HOST, port), timeout=1):
                 return
         except OSError:
-            assert alive(), "the broker ended at once"
+            assert alive(), "the process ended at once"
             assert time.monotonic() < deadline, f"port {port} does not answer"
             pause.wait(0.02)
 
 
 def until(ready: Callable[[], bool], timeout_s: float = WAIT_S) -> None:
-    """Look often until something is so that has no event of its own."""
+    """Poll a condition that has no event of its own."""
     deadline, pause = time.monotonic() + timeout_s, threading.Event()
     while not ready():
-        assert time.monotonic() < deadline, f"it did not come about within {timeout_s} s"
+        assert time.monotonic() < deadline, f"the condition was not met within {timeout_s} s"
         pause.wait(0.01)
 
 
 class Mosquitto:
-    """A real Mosquitto with a folder of its own; it keeps its port and sessions over restarts."""
+    """A real Mosquitto in its own folder; it keeps its port and its sessions over restarts."""
 
     def __init__(self, folder: Path, *lines: str, anonymous: bool = True, port: int | None = None) -> None:
         binary = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
@@ -69,7 +69,7 @@ class Mosquitto:
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """URL of the broker."""
         return f"mqtt://{HOST}:{self.port}"
 
     def start(self) -> Mosquitto:
@@ -85,15 +85,15 @@ class Mosquitto:
         self._process.send_signal(number)
 
     def freeze(self) -> None:
-        """Stop it where it stands; its sockets stay open."""
+        """Stop the process with SIGSTOP; its sockets stay open."""
         self.send(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Continue the process after ``freeze``."""
         self.send(signal.SIGCONT)
 
     def end(self, how: signal.Signals = signal.SIGKILL) -> None:
-        """End it and wait; more than once is fine."""
+        """End the process and wait; more than one call is allowed."""
         process, self._process = self._process, None
         if process is not None:
             process.send_signal(signal.SIGCONT)
@@ -102,7 +102,7 @@ class Mosquitto:
 
 
 class Gate(Backoff):
-    """Waits as short as it can, but no attempt begins while it is shut."""
+    """A back-off with short pauses; no attempt begins while it is shut."""
 
     def __init__(self) -> None:
         super().__init__(floor_s=0.01, cap_s=0.05)
@@ -110,15 +110,15 @@ class Gate(Backoff):
         self._open.set()
 
     def shut(self) -> None:
-        """No new attempts from now on."""
+        """Let no new attempt begin."""
         self._open.clear()
 
     def open(self) -> None:
-        """Attempts may begin."""
+        """Let attempts begin."""
         self._open.set()
 
     def wait(self, stop: threading.Event) -> bool:
-        """Wait a little, then for the gate; a stop ends it."""
+        """Wait a short pause, then until the gate is open. Return whether a stop ended the wait."""
         if super().wait(stop):
             return True
         while not self._open.wait(0.02):
@@ -128,7 +128,7 @@ class Gate(Backoff):
 
 
 class Subscriber:
-    """Receives everything in a thread of its own; a context manager."""
+    """Records messages in a thread of its own; a context manager."""
 
     def __init__(
         self,
@@ -153,7 +153,7 @@ class Subscriber:
 
     @property
     def client_id(self) -> str:
-        """Its name at the broker."""
+        """Client id at the broker."""
         return self._address.client_id
 
     def __enter__(self) -> Subscriber:
@@ -191,19 +191,19 @@ class Subscriber:
             done = self._changed.wait_for(lambda: ready() or self._error is not None, timeout_s)
         if self._error is not None:
             raise self._error
-        assert done, f"nothing of the kind within {timeout_s} s; {len(self._messages)} messages so far"
+        assert done, f"the condition was not met within {timeout_s} s; {len(self._messages)} messages so far"
 
     def wait_subscribed(self, times: int, timeout_s: float = WAIT_S) -> None:
-        """Wait until the subscription stands for the n-th time."""
+        """Wait until the broker has confirmed the subscription ``times`` times."""
         self._wait(lambda: self._subscriptions >= times, timeout_s)
 
     def wait(self, ready: Callable[[list[Incoming]], bool], timeout_s: float = WAIT_S) -> list[Incoming]:
-        """Wait until ``ready`` of all messages so far; returns them."""
+        """Wait until ``ready`` is true of the messages so far; return them."""
         self._wait(lambda: ready(self._messages), timeout_s)
         return self.messages
 
     def wait_payload(self, suffix: str, payload: bytes, timeout_s: float = WAIT_S) -> None:
-        """Wait until the newest message of the topic that ends so is ``payload``."""
+        """Wait until the newest message of the topic with this suffix has this payload."""
 
         def newest(messages: list[Incoming]) -> bool:
             of_topic = [message for message in messages if message.topic.endswith(suffix)]
@@ -213,7 +213,7 @@ class Subscriber:
 
     @property
     def subscriptions(self) -> int:
-        """How often a subscription stood."""
+        """How often the broker has confirmed the subscription."""
         return self._subscriptions
 
     @property
@@ -223,17 +223,17 @@ class Subscriber:
             return list(self._messages)
 
     def seqs(self, camera: str = "door", kind: str = "face", boot_id: str | None = None) -> list[int]:
-        """Numbers of a camera's events, as received."""
+        """``seq`` of a camera's events, in the order received."""
         events = self.events(camera, kind)
         return [event["seq"] for event in events if boot_id in (None, event["boot_id"])]
 
     def events(self, camera: str = "door", kind: str = "face") -> list[dict[str, Any]]:
-        """Decoded events of a camera, as received."""
+        """Decoded events of a camera, in the order received."""
         with self._changed:
             return [event for topic, events in self._decoded.items() if topic.endswith(f"/{camera}/{kind}") for event in events]
 
 
 def in_order_but_for_doubles(seqs: list[int]) -> bool:
-    """Whether first deliveries come in order."""
+    """Whether the first deliveries are in ascending order."""
     first = list(dict.fromkeys(seqs))
     return first == sorted(first)

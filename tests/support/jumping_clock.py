@@ -1,4 +1,4 @@
-"""``ferstream run`` on a machine whose wall clock jumps an hour forth and back every half second of real time."""
+"""``ferstream run`` with a wall clock that jumps by two hours every half second."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HOUR_NS = 3600 * 10**9
 
 
 def jumping_utc_ns(self: SystemClock) -> int:
-    """UTC of a clock that somebody keeps setting."""
+    """UTC, an hour ahead and an hour behind in turn."""
     return time.time_ns() + (HOUR_NS if time.monotonic_ns() // 500_000_000 % 2 else -HOUR_NS)
 
 

@@ -1,4 +1,4 @@
-"""Logging put back as it was, after a test that set it up."""
+"""Restoring the logging configuration after a test that changes it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ferstream.runtime.redaction import forget_secrets
 
 @contextmanager
 def logging_restored() -> Iterator[None]:
-    """Put the root logger, the hooks for crashes, warnings, structlog and the known secrets back."""
+    """Restore the root logger, crash hooks, warnings and structlog afterwards, and forget the known secrets."""
     root = logging.getLogger()
     handlers, level, hooks = root.handlers[:], root.level, (sys.excepthook, threading.excepthook, sys.unraisablehook)
     try:

@@ -1,4 +1,4 @@
-"""Networks as older projects left them behind."""
+"""Model files as older projects wrote them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real Prometheus for tests, and the queries of the dashboards as it should be asked them."""
+"""A real Prometheus for tests, and the queries of the dashboards with their variables filled in."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ START_S = 60.0
 
 
 def executable(name: str) -> str:
-    """The path of a program of Prometheus, or skip."""
+    """Path of a program of Prometheus; skips the test if it is not installed."""
     found = shutil.which(name)
     if found is None:
         pytest.skip(f"{name} is not installed (Debian: apt-get install prometheus)")
@@ -33,7 +33,7 @@ def executable(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PanelQuery:
-    """A query of a dashboard and where it stands."""
+    """A query of a dashboard, with the names of dashboard and panel."""
 
     dashboard: str
     panel: str
@@ -44,7 +44,7 @@ class PanelQuery:
 
 
 def panel_queries(*, job: str, instance: str, window: str) -> Iterator[PanelQuery]:
-    """Every query of every panel and annotation, its variables filled in."""
+    """Every query of every panel, with its variables filled in."""
     values = {"$job": job, "$instance": instance, "$camera": ".*", "$__rate_interval": window, "$__range": window}
     for path in sorted((DEPLOY / "grafana" / "dashboards").glob("*.json")):
         page = json.loads(path.read_text(encoding="utf-8"))
@@ -55,18 +55,18 @@ def panel_queries(*, job: str, instance: str, window: str) -> Iterator[PanelQuer
 
 def _filled(expr: str, values: dict[str, str]) -> str:
     filled = re.sub(r"\$\w+", lambda match: values[match.group()], expr)
-    # An hour is the real window of rare things; the test has seconds.
+    # The window of an hour for rare things is replaced too: the test runs for seconds.
     return filled.replace("[1h]", f"[{values['$__rate_interval']}]")
 
 
 class Prometheus:
-    """A server of its own on loopback that scrapes one target every second.
+    """A Prometheus on loopback that scrapes one target every second.
 
     Args:
         folder: An empty folder for its data.
         target: ``host:port`` to scrape as job ``ferstream``.
         rules: Rule files to load, evaluated every second.
-        token: What to present to the target.
+        token: Bearer token for the target.
     """
 
     def __init__(self, folder: Path, *, target: str, rules: list[Path] | None = None, token: str | None = None) -> None:
@@ -76,7 +76,7 @@ class Prometheus:
         self.url = ""
 
     def __enter__(self) -> Prometheus:
-        """Start it and wait until it answers."""
+        """Start the process and wait until it is ready."""
         address = f"127.0.0.1:{free_port()}"
         self.url = f"http://{address}"
         config = self._folder / "prometheus.json"
@@ -90,7 +90,7 @@ class Prometheus:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End it."""
+        """End the process."""
         assert self._process is not None
         self._process.terminate()
         try:
@@ -100,12 +100,12 @@ class Prometheus:
             self._process.wait(10)
 
     def query(self, expr: str) -> list[dict[str, Any]]:
-        """The instant vector of an expression, without values that are no numbers."""
+        """The instant vector of an expression, without NaN."""
         result: list[dict[str, Any]] = self.ask("/api/v1/query", query=expr)["result"]
         return [sample for sample in result if sample["value"][1] != "NaN"]
 
     def ask(self, path: str, **parameters: str) -> Any:
-        """The data of any page of the interface."""
+        """The ``data`` of an API page."""
         url = f"{self.url}{path}?{urllib.parse.urlencode(parameters)}"
         try:
             with urllib.request.urlopen(url, timeout=10) as answer:
@@ -132,7 +132,7 @@ class Prometheus:
 
 
 def until(condition: Any, timeout_s: float, *, every_s: float = 0.2) -> bool:
-    """Whether the condition came true in time."""
+    """Poll a condition; return whether it was met in time."""
     never = threading.Event()
     for _ in range(int(timeout_s / every_s) + 1):
         if condition():

@@ -1,4 +1,4 @@
-"""A TCP proxy with bad habits: it cuts, holds back or garbles what passes, when a test says so."""
+"""A TCP proxy that cuts, delays, holds or damages what passes, when a test asks for it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.runners import PATIENCE_S
 
 
 class Proxy:
-    """Passes connections on to a port of loopback; a context manager."""
+    """Forwards connections to a port on loopback; a context manager."""
 
     def __init__(self, target_port: int, *, seed: int = 1) -> None:
         self._target_port = target_port
@@ -25,9 +25,9 @@ class Proxy:
         self._stop, self._flowing = threading.Event(), threading.Event()
         self._flowing.set()
         self.garble_one_in = 0
-        """Damage about one byte in so many of what the server sends; 0 = none."""
+        """Damage about one byte in this many of what the server sends; 0 = none."""
         self.delay_s = 0.0
-        """How long to keep each piece of what the server sends."""
+        """Seconds to delay each piece of what the server sends."""
 
     def __enter__(self) -> Proxy:
         self._spawn(self._accept)
@@ -42,7 +42,7 @@ class Proxy:
         self._listener.close()
 
     def cut(self) -> None:
-        """End every connection there is."""
+        """End all connections."""
         with self._lock:
             doomed, self._sockets = self._sockets, []
         for connection in doomed:
@@ -50,11 +50,11 @@ class Proxy:
                 connection.shutdown(socket.SHUT_RDWR)
 
     def hold(self) -> None:
-        """Pass nothing on, and keep the connections."""
+        """Forward nothing, and keep the connections."""
         self._flowing.clear()
 
     def flow(self) -> None:
-        """Pass on again."""
+        """Forward again."""
         self._flowing.set()
 
     def _accept(self) -> None:

@@ -1,7 +1,7 @@
 """A process that publishes face events at a rate: ``python -m tests.support.publisher URL FOLDER RATE BOOT``.
 
-It prints the number of each event after handing it over, a line each, and ends on SIGTERM as the daemon does:
-flush, close.
+It prints the number of each event on a line of its own after writing it. On SIGTERM it flushes and closes, as the
+daemon does.
 """
 
 from __future__ import annotations

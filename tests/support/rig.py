@@ -1,4 +1,4 @@
-"""A whole pipeline of scripted parts, and the sums that must hold in it at any moment."""
+"""A whole pipeline of scripted parts, and the balances that its counters must satisfy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.runners import PATIENCE_S, ScriptedLabeller, ScriptedLooker, 
 
 
 class Rig:
-    """Scripted parts joined by the real pipeline; every part can be replaced."""
+    """The real pipeline with scripted parts; each part can be replaced."""
 
     def __init__(
         self,
@@ -29,7 +29,6 @@ class Rig:
         sink: ScriptedSink | None = None,
         max_batch: int = 8,
         max_wait_s: float = 0.0,
-        staleness_s: float = 0.5,
         summary_interval_s: float = 0.0,
     ) -> None:
         self.clock, self.counters = FakeClock(), Counters()
@@ -46,7 +45,7 @@ class Rig:
             publish=self.sink.write,
             allow=lambda event: True,
         )
-        config = PipelineConfig(staleness_s=staleness_s, max_batch=max_batch, max_wait_s=max_wait_s, summary_interval_s=summary_interval_s)
+        config = PipelineConfig(staleness_s=0.5, max_batch=max_batch, max_wait_s=max_wait_s, summary_interval_s=summary_interval_s)
         self.pipeline = Pipeline(
             components=components,
             config=config,
@@ -64,7 +63,7 @@ class Rig:
         before_each: Callable[[int, CameraCallbacks], None] = lambda place, callbacks: None,
         linger: bool = False,
     ) -> ScriptedRunner:
-        """Add a camera that delivers so many frames, or these."""
+        """Add a camera that delivers a number of frames, or the given ones."""
         given = self.frames(name, frames, live=live) if isinstance(frames, int) else frames
 
         def make(callbacks: CameraCallbacks) -> Runner:
@@ -78,18 +77,18 @@ class Rig:
         return self.cameras[name]
 
     def frames(self, camera: str, count: int, *, live: bool = False, first: int = 0) -> Iterable[Frame]:
-        """Frames made one by one, each captured when it is asked for."""
+        """Frames that are created, with their capture time, one by one when they are requested."""
         for index in range(first, first + count):
             yield frame(index, camera=camera, live=live, captured_ns=self.clock.monotonic_ns())
 
     def finish(self) -> None:
-        """Let every camera come to its end, and wait for the pipeline's."""
+        """Let every camera reach its end, and wait until the pipeline has ended."""
         self.pipeline.seal()
         assert self.pipeline.join(PATIENCE_S), "the pipeline did not end"
         self.check_ended()
 
     def check_ended(self) -> Snapshot:
-        """Everything has ended and every frame and face is accounted for."""
+        """Assert that everything has ended and that every frame and face is counted."""
         assert not [thread.name for thread in self.pipeline.threads if thread.is_alive()]
         for runner in (*self.cameras.values(), *self.left_behind):
             assert runner.join(PATIENCE_S)
@@ -106,5 +105,5 @@ class Rig:
         return dict(self.counters.snapshot().dropped)
 
     def published(self, camera: str) -> int:
-        """Frames that were analysed to the end."""
+        """Frames that reached the end of the pipeline."""
         return self.counters.snapshot().frames.get((camera, "publishing"), 0)

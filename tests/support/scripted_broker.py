@@ -1,4 +1,4 @@
-"""A broker that answers by script: for what real brokers do seldom."""
+"""A broker that answers by script, for behaviour that real brokers rarely show."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def qos_of(publish: bytes) -> int:
 
 
 class ScriptedBroker:
-    """Serves one connection after the other; ``reply(kind, packet)`` gives the bytes to answer, None hangs up."""
+    """Serves one connection after the other. ``reply(kind, packet)`` returns the bytes to answer; None closes the connection."""
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
