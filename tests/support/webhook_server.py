@@ -62,8 +62,8 @@ class WebhookServer:
         self._port = 0
         self._server: http.server.ThreadingHTTPServer | None = None
         self._thread: threading.Thread | None = None
-        self._sockets: list[socket.socket] = []
-        self._lock = threading.Lock()
+        self.sockets: list[socket.socket] = []
+        self.lock = threading.Lock()
 
     @property
     def url(self) -> str:
@@ -73,7 +73,7 @@ class WebhookServer:
     @property
     def accepted(self) -> list[Request]:
         """All requests so far."""
-        with self._lock:
+        with self.lock:
             return self.requests[:]
 
     def wait_for_request(self) -> None:
@@ -90,54 +90,7 @@ class WebhookServer:
     def start(self) -> None:
         """Listen; on the same port as before."""
         self.stopping.clear()
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            timeout = PATIENCE_S
-
-            def setup(self) -> None:
-                with outer._lock:
-                    outer.connections += 1
-                    outer._sockets.append(self.request)
-                super().setup()
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                request = Request(self.path, dict(self.headers.items()), body)
-                with outer._lock:
-                    outer.requests.append(request)
-                outer.arrived.release()
-                answer = outer.answer(request)
-                if not answer.status:
-                    self.close_connection = True
-                    return
-                self.send_response(answer.status)
-                for name, value in answer.headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(answer.body)))
-                self.end_headers()
-                self.wfile.write(answer.body)
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        class Server(http.server.ThreadingHTTPServer):
-            daemon_threads = False
-            block_on_close = True
-            allow_reuse_address = True
-
-            def get_request(self) -> tuple[Any, Any]:
-                connection, address = super().get_request()
-                if outer._tls is not None:
-                    connection.settimeout(PATIENCE_S)
-                    connection = outer._tls.wrap_socket(connection, server_side=True)
-                return connection, address
-
-            def handle_error(self, request: Any, client_address: Any) -> None:
-                pass  # clients go when they like
-
-        self._server = Server(("127.0.0.1", self._port), Handler)
+        self._server = _Server(("127.0.0.1", self._port), _handler(self), tls=self._tls)
         self._port = int(self._server.server_address[1])
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="webhook-server")
         self._thread.start()
@@ -149,10 +102,66 @@ class WebhookServer:
             return
         self._server.shutdown()
         self._thread.join(PATIENCE_S)
-        with self._lock:
-            sockets, self._sockets = self._sockets, []
+        with self.lock:
+            sockets, self.sockets = self.sockets, []
         for connection in sockets:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         self._server.server_close()
         self._server = self._thread = None
+
+
+def _handler(outer: WebhookServer) -> type[http.server.BaseHTTPRequestHandler]:
+    """A handler that records requests in a server and answers as it says."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        timeout = PATIENCE_S
+
+        def setup(self) -> None:
+            with outer.lock:
+                outer.connections += 1
+                outer.sockets.append(self.request)
+            super().setup()
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            request = Request(self.path, dict(self.headers.items()), body)
+            with outer.lock:
+                outer.requests.append(request)
+            outer.arrived.release()
+            answer = outer.answer(request)
+            if not answer.status:
+                self.close_connection = True
+                return
+            self.send_response(answer.status)
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(answer.body)))
+            self.end_headers()
+            self.wfile.write(answer.body)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    return Handler
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = False
+    block_on_close = True
+    allow_reuse_address = True
+
+    def __init__(self, address: tuple[str, int], handler: type[http.server.BaseHTTPRequestHandler], *, tls: ssl.SSLContext | None) -> None:
+        self._tls = tls
+        super().__init__(address, handler)
+
+    def get_request(self) -> tuple[Any, Any]:
+        connection, address = super().get_request()
+        if self._tls is not None:
+            connection.settimeout(PATIENCE_S)
+            connection = self._tls.wrap_socket(connection, server_side=True)
+        return connection, address
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass  # clients go when they like
