@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from ferstream.app.broker import broker_address, optional_path
+from ferstream.app.broker import broker_address
 from ferstream.domain.ports import Sink
 from ferstream.events.encode import Encoder
 from ferstream.events.schemas import KINDS
@@ -75,7 +75,7 @@ def webhook_sink(context: SinkContext) -> Sink | None:
         endpoint=WebhookEndpoint(
             url=webhook.url,
             signing_keys=() if webhook.signing_key is None else (webhook.signing_key,),
-            ca_file=optional_path(webhook.ca_file),
+            ca_file=webhook.ca_file,
             timeout_s=webhook.timeout_s,
             max_in_flight=webhook.max_in_flight,
         ),
@@ -102,7 +102,7 @@ def kafka_sink(context: SinkContext) -> Sink | None:
             sasl_mechanism=kafka.sasl_mechanism,
             username=kafka.username,
             password=None if kafka.password is None else kafka.password.get_secret_value(),
-            ca_file=optional_path(kafka.ca_file),
+            ca_file=kafka.ca_file,
         ),
         topic=kafka.topic,
         outbox=context.outbox,
