@@ -119,17 +119,29 @@ class Engine:
         Args:
             counters: Counts frames, faces and events.
         """
+        return Pipeline(
+            components=self.components(counters),
+            config=self.mode.config,
+            counters=counters,
+            clock=self.clock,
+            on_error=_log_error,
+            fatal=self.fatal,
+        )
+
+    def components(self, counters: Counters) -> Components:
+        """Make the adapters of the stages of one pipeline.
+
+        Args:
+            counters: Counts batches.
+        """
         tracking, inference = self.settings.tracking, self.settings.inference
-        components = Components(
+        return Components(
             finders=self.models.finders(),
             new_tracker=lambda camera: ByteTracker(camera=camera, run=self.mode.new_run_id(), lifespan_s=tracking.lifespan_s),
             classify=self.models.classification(max_batch=inference.max_batch, observer=counters),
             new_labeller=lambda camera: SmoothingLabeller(time_constant_s=tracking.smoothing_s, min_confidence=inference.min_confidence),
             publish=self._publish,
             allow=FaceRateLimit(max_hz=self.mode.max_hz_per_face).allows,
-        )
-        return Pipeline(
-            components=components, config=self.mode.config, counters=counters, clock=self.clock, on_error=_log_error, fatal=self.fatal
         )
 
     def flush(self, timeout_s: float) -> int:

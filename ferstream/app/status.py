@@ -72,7 +72,8 @@ def readiness_of(running: Running) -> Callable[[], Report]:
 def heartbeats_of(running: Running) -> Heartbeats:
     """Make what finds stages that make no progress."""
     limit_s = running.settings.watchdog.stuck_after_s or DEFAULT_STUCK_AFTER_S
-    return Heartbeats(beats=lambda: running.pipeline.counters.snapshot().beats, stale_after_s=limit_s)
+    counters = running.pipeline.counters
+    return Heartbeats(beats=lambda: counters.snapshot().beats, stale_after_s=limit_s, clock=running.engine.clock)
 
 
 def watchdog_of(settings: Settings, *, heartbeats: Heartbeats, notifier: Notifier, on_stuck: Callable[[str], object]) -> Watchdog | None:

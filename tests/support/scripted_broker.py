@@ -70,6 +70,11 @@ class ScriptedBroker:
         self._thread.join(10)
         assert not self._thread.is_alive()
 
+    def send(self, packet: bytes) -> None:
+        """Send a packet to the client that is connected, from any thread."""
+        assert self._connection is not None, "no client is connected"
+        self._connection.sendall(packet)
+
     def _run(self) -> None:
         while not self._over:
             try:
