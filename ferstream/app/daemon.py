@@ -102,6 +102,7 @@ class Daemon:
         self._notifier = Notifier.from_environment()
         self._commands = Commands(wake=self.signals.wake)
         self._stuck: str | None = None
+        self._exit_timers: list[threading.Timer] = []
 
     def run(self) -> ExitCode:
         """Run to the end; return the exit code.
@@ -179,7 +180,7 @@ class Daemon:
             server = telemetry_server(running, heartbeats=heartbeats)
             server.start()
             stack.callback(server.stop)
-        watchdog = watchdog_of(self._settings, heartbeats=heartbeats, notifier=self._notifier, on_stuck=self._on_stuck)
+        watchdog = watchdog_of(self._settings, heartbeats=heartbeats, notifier=self._notifier, on_stuck=self.abort)
         if watchdog is not None:
             watchdog.start()
             stack.callback(watchdog.stop)
@@ -211,13 +212,15 @@ class Daemon:
             reload_settings(running, self._reload)
             self._notifier.ready(running.status_line())
 
-    def _on_stuck(self, stage: str) -> None:
-        self._stuck = stage
-        self.signals.wake.set()
+    def abort(self, stage: str) -> None:
+        """End the process without draining, because a stage is stuck; the watchdog calls it. Any thread."""
         # If the main thread is stuck too, this timer ends the process.
         timer = threading.Timer(3 * self._timings.abort_s, partial(self._exit_process, int(ExitCode.INTERNAL)))
         timer.daemon = True
         timer.start()
+        self._exit_timers.append(timer)
+        self._stuck = stage
+        self.signals.wake.set()
 
     # -- end -------------------------------------------------------------------------------------
 
@@ -249,6 +252,8 @@ class Daemon:
         for output in made.outputs:
             output.close()
         self._exit_process(int(ExitCode.INTERNAL))
+        for timer in self._exit_timers:
+            timer.cancel()
         return ExitCode.INTERNAL
 
     def _reason(self) -> str:

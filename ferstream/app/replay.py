@@ -18,7 +18,7 @@ from pathlib import Path
 from ferstream.app.assembly import REPLAY, Engine, encoder, engine, replay_mode
 from ferstream.app.broker import broker_for, broker_url
 from ferstream.app.signals import stopping
-from ferstream.app.sinks import network_sinks
+from ferstream.app.sinks import mqtt_sink, network_sinks
 from ferstream.capture.options import Playback
 from ferstream.capture.recording import FileSource
 from ferstream.capture.source import SourceInfo
@@ -245,6 +245,7 @@ def _outputs(options: ReplayOptions, settings: Settings, models: Models, fatal: 
             observer=Counters(),
             durable=False,
             broker_url=broker_url(beside, broker),
+            kinds=(mqtt_sink,),  # a webhook and Kafka were not asked for
         )
         outputs.append(sinks)
     return outputs

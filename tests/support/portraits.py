@@ -6,6 +6,7 @@ from pathlib import Path
 
 import av
 import cv2
+import numpy as np
 from av.video.stream import VideoStream
 from matplotlib.cbook import get_sample_data
 
@@ -17,7 +18,7 @@ def write_portrait_clip(path: Path, *, frames: int = 10, rate: int = 10, codec: 
     """Encode the portrait ``frames`` times and return the path."""
     picture = cv2.imread(str(get_sample_data("grace_hopper.jpg", asfileobj=False)))
     assert picture is not None
-    small = cv2.resize(picture, SIZE, interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.resize(picture, SIZE, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate)
         assert isinstance(stream, VideoStream)

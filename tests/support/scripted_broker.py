@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable
+from typing import Self
 
 HOST = "127.0.0.1"
 CONNECT, PUBLISH, SUBSCRIBE, PINGREQ = 1, 3, 8, 12
@@ -56,7 +57,7 @@ class ScriptedBroker:
         self.connections = 0
         self.packets: list[bytes] = []
 
-    def __enter__(self) -> ScriptedBroker:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
