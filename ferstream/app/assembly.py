@@ -1,6 +1,6 @@
-"""Makes the running thing from the settings: networks, sinks, and the pipeline between them.
+"""Makes the running thing from the settings: models, sinks, and the pipeline between them.
 
-``daemon``, ``replay`` and ``bench`` hold an ``Engine``; nothing else builds a pipeline.
+``daemon``, ``replay`` and ``bench`` hold an ``Engine``; no other module of ``app`` builds a pipeline. Main thread.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+
+import structlog
 
 from ferstream.app.factories import detection_plan, inference_plan
 from ferstream.domain.event import Event
@@ -26,9 +28,11 @@ from ferstream.settings import Settings
 from ferstream.tracking.bytetrack import ByteTracker
 
 REPLAY = "replay"
-"""Node, run and ``boot_id`` of a replay without a broker: a second run makes the same events."""
+"""Node, run and ``boot_id`` of a replay without a broker: two runs make the same events."""
 REPLAY_CHANNEL_ITEMS = 16
-"""Frames of a recording that may wait between stages: kept full, so that no core waits for another stage."""
+"""Frames of a recording that may wait between two stages, so that no core waits for another stage."""
+
+_LOG = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +40,10 @@ class RunMode:
     """How live cameras and recordings differ.
 
     Attributes:
-        deterministic: Whether results may depend on neither batches nor time.
-        new_run_id: Makes the part of the track ids that belongs to one connection.
-        max_hz_per_face: Face events per second and track, 0 = every one.
-        config: Values that the stages follow.
+        deterministic: Whether the same frames must give the same results, however they were batched.
+        new_run_id: Returns the part of the track ids that is new with each connection to a camera.
+        max_hz_per_face: Highest rate of face events of a track in Hz; 0 = every event.
+        config: Settings of the stages.
     """
 
     deterministic: bool
@@ -49,7 +53,7 @@ class RunMode:
 
 
 def live_mode(settings: Settings) -> RunMode:
-    """Return the mode of the daemon: nothing waits, track ids of two connections are unrelated."""
+    """Return the mode of the daemon: late frames are dropped, track ids of two connections are unrelated."""
     config = PipelineConfig(
         staleness_s=settings.runtime.staleness_s,
         max_batch=settings.inference.max_batch,
@@ -75,50 +79,69 @@ def random_run_id() -> str:
 
 
 class Engine:
-    """Networks and sinks, loaded and open, and the pipelines over them.
+    """Loaded models and open sinks, from which pipelines are made.
 
     Attributes:
         settings: The settings it was made from.
         mode: How its pipelines run.
-        models: The networks.
-        outputs: Every event goes to each of these.
-        fatal: Takes the first error that ends the run.
+        models: Detector and classifier.
+        outputs: Sets of sinks; each of them gets every event.
+        fatal: Takes the first error that ends the run; None = each pipeline has its own.
         clock: Monotonic time and UTC.
     """
 
     def __init__(
-        self, settings: Settings, *, mode: RunMode, models: Models, outputs: Sequence[SinkSet], fatal: Fatal | None = None
+        self,
+        settings: Settings,
+        *,
+        mode: RunMode,
+        models: Models,
+        outputs: Sequence[SinkSet],
+        fatal: Fatal | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        """Hold what is loaded and open already; ``engine`` loads and opens it.
+        """Keep the parts; the function ``engine`` loads and opens them.
 
         Args:
-            settings: Tracking, labelling and inference as set.
+            settings: Values for tracking, labelling and inference.
             mode: How the pipelines run.
-            models: The networks, loaded for the mode.
-            outputs: Where the events go, open.
-            fatal: Shared with the sinks' threads; by default a new one per pipeline.
+            models: Detector and classifier, loaded for the mode.
+            outputs: Open sets of sinks.
+            fatal: Takes the first error that ends the run, also of the sinks' threads; by default a new one per pipeline.
+            clock: Monotonic time and UTC; by default the machine's.
         """
         self.settings, self.mode, self.models, self.outputs, self.fatal = settings, mode, models, tuple(outputs), fatal
-        self.clock: Clock = SystemClock()
+        self.clock: Clock = clock or SystemClock()
 
-    def new_pipeline(self, counters: Counters, *, on_error: Callable[[str, BaseException], None]) -> Pipeline:
-        """Make a pipeline without cameras.
+    def new_pipeline(self, counters: Counters) -> Pipeline:
+        """Make a pipeline without cameras; frames that are lost by an error are logged and counted.
 
         Args:
             counters: Counts frames, faces and events.
-            on_error: Called with the stage's name and the error when a frame is lost.
+        """
+        return Pipeline(
+            components=self.components(counters),
+            config=self.mode.config,
+            counters=counters,
+            clock=self.clock,
+            on_error=_log_error,
+            fatal=self.fatal,
+        )
+
+    def components(self, counters: Counters) -> Components:
+        """Make the adapters of the stages of one pipeline.
+
+        Args:
+            counters: Counts batches.
         """
         tracking, inference = self.settings.tracking, self.settings.inference
-        components = Components(
+        return Components(
             finders=self.models.finders(),
             new_tracker=lambda camera: ByteTracker(camera=camera, run=self.mode.new_run_id(), lifespan_s=tracking.lifespan_s),
             classify=self.models.classification(max_batch=inference.max_batch, observer=counters),
             new_labeller=lambda camera: SmoothingLabeller(time_constant_s=tracking.smoothing_s, min_confidence=inference.min_confidence),
             publish=self._publish,
             allow=FaceRateLimit(max_hz=self.mode.max_hz_per_face).allows,
-        )
-        return Pipeline(
-            components=components, config=self.mode.config, counters=counters, clock=self.clock, on_error=on_error, fatal=self.fatal
         )
 
     def flush(self, timeout_s: float) -> int:
@@ -131,13 +154,13 @@ class Engine:
 
 
 def encoder(models: Models, *, node: str, boot_id: str) -> Encoder:
-    """Make the encoder of one run; ``node`` and ``boot_id`` stand in every event."""
+    """Make the encoder of one run; every event contains ``node`` and ``boot_id``."""
     classifier = models.classifier
     return Encoder(node=node, boot_id=boot_id, model=ModelRef(classifier.name, classifier.version), clock=SystemClock())
 
 
 def load_models(settings: Settings, mode: RunMode) -> Models:
-    """Load the networks of the settings.
+    """Load detector and classifier.
 
     Raises:
         ModelError: One of them cannot be used.
@@ -149,17 +172,17 @@ def load_models(settings: Settings, mode: RunMode) -> Models:
 def engine(
     settings: Settings, *, mode: RunMode, make_outputs: Callable[[Models], Sequence[SinkSet]], fatal: Fatal | None = None
 ) -> Iterator[Engine]:
-    """Load the networks, make and open the outputs; close everything at the end.
+    """Load the models, make and open the outputs; at the end close the outputs, the last one first, then the models.
 
     Args:
         settings: The settings.
         mode: ``live_mode`` or ``replay_mode``.
-        make_outputs: Makes the outputs once the networks are loaded.
+        make_outputs: Makes the outputs from the loaded models, whose name is part of every event.
         fatal: Takes the first error that ends the run; by default a new one per pipeline.
 
     Raises:
-        ModelError: A network cannot be used.
-        FerstreamError: A sink can never work.
+        ModelError: A model cannot be used.
+        FerstreamError: A sink can never work. What was opened before is closed.
     """
     with ExitStack() as stack:
         models = load_models(settings, mode)
@@ -169,3 +192,7 @@ def engine(
             output.open()
             stack.callback(output.close)
         yield Engine(settings, mode=mode, models=models, outputs=outputs, fatal=fatal)
+
+
+def _log_error(stage: str, error: BaseException) -> None:
+    _LOG.error("a frame was lost", stage=stage, error=str(error), exc_info=error)

@@ -1,24 +1,24 @@
-"""How much of the machine's time the pipeline spends on anything but its kernels.
+"""Measures the overhead of the pipeline: its CPU time against that of its kernels alone.
 
-One video is run in turns: the bare kernels in one thread (decode, downscale, detect, crop,
-classify, nothing else: no threads, queues, tracks or events), then the pipeline, and so on.
-The turns alternate because the machines are shared and their speed wanders; medians are
-reported, and the ratio is the number that means something. CPU time is the whole process's.
+One recording is run in turns: first the kernels alone in one thread (decode, resize, detect, crop, classify; no queues,
+tracks or events), then the pipeline. The turns alternate because the speed of a shared machine varies. The report has
+medians over the turns; their ratio does not depend on the machine's speed. CPU time is that of the whole process.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ferstream.app.assembly import Engine, encoder, engine, replay_mode
-from ferstream.app.replay import Outcome, Replayer, camera_name, probe
+from ferstream.app.replay import Outcome, Replayer, probe
 from ferstream.capture.recording import FileSource
+from ferstream.inference.classifier import Classifier
 from ferstream.pipeline.models import Models
 from ferstream.publishing.sink_set import SinkSet
 from ferstream.runtime.counters import Counters
@@ -39,23 +39,26 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The numbers of ``ferstream bench``; times are medians over the turns, but for the last turn's ``stages_ms`` and ``latency_ms``.
+    """The numbers of ``ferstream bench``. Times are medians over the turns; ``stages_ms`` and ``latency_ms`` are of the last turn.
 
     Attributes:
-        frames: Frames of the video, each analysed.
-        faces: Faces found.
-        wall_s: Pipeline, one pass.
-        cpu_s: Pipeline, one pass, all threads.
-        fps: Pipeline.
-        cpu_ms_per_frame: Pipeline.
-        kernel_cpu_ms_per_frame: Bare kernels.
-        kernel_fps: Bare kernels on one core.
-        efficiency: Kernel CPU over pipeline CPU per frame; 1 = no overhead.
-        speedup: Pipeline frames/s over the kernels' on one core.
-        kernels_ms: Bare kernels by name, wall milliseconds a frame.
-        stages_ms: Mean work per item by stage, wall milliseconds (other threads' turns included).
-        latency_ms: From decode to published while the lanes are kept full; p50, p90, p99.
-        cores: Cores the process may use.
+        video: Name of the file.
+        frames: Frames analysed in each pass.
+        faces: Faces found in each pass.
+        wall_s: Wall time of one pass of the pipeline in seconds.
+        cpu_s: CPU time of one pass of the pipeline in seconds, all threads.
+        fps: Frames per second of the pipeline.
+        cpu_ms_per_frame: CPU milliseconds per frame of the pipeline.
+        kernel_cpu_ms_per_frame: CPU milliseconds per frame of the kernels alone.
+        kernel_fps: Frames per second of the kernels alone, in one thread.
+        efficiency: CPU time of the kernels divided by that of the pipeline; 1 = no overhead.
+        speedup: ``fps`` divided by ``kernel_fps``.
+        kernels_ms: Wall milliseconds per frame of the kernels alone, by kernel.
+        stages_ms: Mean wall milliseconds per item of each stage; includes the time in which other threads had the core.
+        latency_ms: From decoding to publishing with full queues; p50, p90, p99.
+        backend: Library and device of the classifier.
+        model: Name and version of the classifier.
+        cores: Cores that the process may use.
         turns: Passes of each kind.
     """
 
@@ -88,13 +91,21 @@ def bench_video(
 ) -> Report:
     """Measure one recording.
 
+    Args:
+        path: The recording.
+        settings: Values for detection and inference.
+        turns: Passes of each kind, at least 1.
+        cores: Cores that the process may use, for the report.
+        fps: Frames to analyse per second of media time; 0 = every frame.
+        on_turn: Called before each pass with the number of the turn, from 0, and ``kernels`` or ``pipeline``.
+
     Raises:
         SourceError: It cannot be read.
         ModelError: A network cannot be loaded.
     """
     with engine(settings, mode=replay_mode(settings), make_outputs=_encode_only) as made:
         bare = Bare(path, settings=settings, models=made.models, fps=fps)
-        piped = _Piped(path, engine=made, fps=fps)
+        piped = Piped(path, engine=made, fps=fps)
         bare.run()  # compiles the detector for this size, fills the file cache
         kernel_runs, pipeline_runs = [], []
         for turn in range(turns):
@@ -102,7 +113,8 @@ def bench_video(
             kernel_runs.append(bare.run())
             on_turn(turn, "pipeline")
             pipeline_runs.append(piped.run())
-        return _report(Passes(kernel_runs, pipeline_runs, bare.milliseconds(), piped), path=path, models=made.models, cores=cores)
+        passes = Passes(kernels=kernel_runs, pipelines=pipeline_runs, kernels_ms=bare.milliseconds(), last=piped.outcomes[-1])
+        return report_of(passes, classifier=made.models.classifier, cores=cores)
 
 
 def _encode_only(models: Models) -> list[SinkSet]:
@@ -114,7 +126,14 @@ class Bare:
     """The kernels alone, one after the other, in the calling thread."""
 
     def __init__(self, path: Path, *, settings: Settings, models: Models, fps: float) -> None:
-        """Take one detection worker and the classifier of the models."""
+        """Make one detection worker.
+
+        Args:
+            path: The recording.
+            settings: Values for detection.
+            models: Detector and classifier.
+            fps: Frames to analyse per second of media time; 0 = every frame.
+        """
         self._path, self._settings, self._models, self._fps = path, settings, models, fps
         self._finder = models.finders()[0]
         self._spent = {"capture": 0.0, "detect_and_crop": 0.0, "classify": 0.0}
@@ -152,43 +171,71 @@ class Bare:
         return {name: 1000 * seconds / max(1, self._frames) for name, seconds in self._spent.items()}
 
 
-class _Piped:
-    """The whole pipeline; events are encoded and discarded."""
+class Piped:
+    """The pipeline over one recording; events are encoded and discarded."""
 
     def __init__(self, path: Path, *, engine: Engine, fps: float) -> None:
+        """Open the recording once for its length.
+
+        Args:
+            path: The recording.
+            engine: Models and an output that discards the events, in replay mode.
+            fps: Frames to analyse per second of media time; 0 = every frame.
+
+        Raises:
+            SourceError: It cannot be read.
+        """
         self._path, self._info = path, probe(path)
         self._replayer = Replayer(engine=engine, analysis_fps=fps)
-        self.last: Outcome | None = None
+        self._outcomes: list[Outcome] = []
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """The result of each pass, in order."""
+        return self._outcomes
 
     def run(self) -> Run:
         """One pass over the video."""
         started, cpu = time.perf_counter(), time.process_time()
-        self.last = self._replayer.replay(self._path, self._info)
-        return Run(self.last.frames, self.last.faces, time.perf_counter() - started, time.process_time() - cpu)
+        outcome = self._replayer.replay(self._path, self._info)
+        self._outcomes.append(outcome)
+        return Run(outcome.frames, outcome.faces, time.perf_counter() - started, time.process_time() - cpu)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Passes:
-    """Everything that was measured."""
+    """Everything that was measured.
 
-    kernels: list[Run]
-    pipelines: list[Run]
-    kernels_ms: dict[str, float]
-    piped: _Piped
+    Attributes:
+        kernels: Passes of the bare kernels; at least one.
+        pipelines: Passes of the pipeline, as many.
+        kernels_ms: Mean wall milliseconds per frame, by kernel.
+        last: Result of the last pass of the pipeline.
+    """
+
+    kernels: Sequence[Run]
+    pipelines: Sequence[Run]
+    kernels_ms: Mapping[str, float]
+    last: Outcome
 
 
-def _report(passes: Passes, *, path: Path, models: Models, cores: int) -> Report:
-    last, kernels, pipelines = passes.piped.last, passes.kernels, passes.pipelines
-    if last is None:
-        raise ValueError("expected at least one turn")
+def report_of(passes: Passes, *, classifier: Classifier, cores: int) -> Report:
+    """Make the report: medians over the passes, and the ratios of pipeline to kernels.
+
+    Args:
+        passes: What was measured.
+        classifier: The classifier that was used.
+        cores: Cores that the process may use.
+    """
+    last, kernels, pipelines = passes.last, passes.kernels, passes.pipelines
     snapshot, frames = last.snapshot, pipelines[0].frames
     cpu_s = statistics.median(run.cpu_s for run in pipelines)
     wall_s = statistics.median(run.wall_s for run in pipelines)
     kernel_cpu_s = statistics.median(run.cpu_s for run in kernels)
     kernel_fps = frames / statistics.median(run.wall_s for run in kernels)
-    latency = snapshot.latencies[camera_name(path)]
+    latency = snapshot.latencies[last.camera]
     return Report(
-        video=path.name,
+        video=last.path.name,
         frames=frames,
         faces=pipelines[0].faces,
         wall_s=round(wall_s, 4),
@@ -202,8 +249,8 @@ def _report(passes: Passes, *, path: Path, models: Models, cores: int) -> Report
         kernels_ms={name: round(value, 4) for name, value in passes.kernels_ms.items()},
         stages_ms={stage: round(1000 * value.sum / max(1, value.count), 4) for stage, value in snapshot.durations.items()},
         latency_ms={f"p{round(100 * q)}": round(1000 * latency.quantile(q), 3) for q in PERCENTILES},
-        backend=models.classifier.backend,
-        model=f"{models.classifier.name}/{models.classifier.version}",
+        backend=classifier.backend,
+        model=f"{classifier.name}/{classifier.version}",
         cores=cores,
         turns=len(pipelines),
     )

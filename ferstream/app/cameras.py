@@ -1,54 +1,67 @@
-"""The cameras of a running daemon: started, stopped, changed and switched on and off."""
+"""Starts, stops, changes and switches the cameras of a running daemon. Main thread only."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
-from ferstream.app.factories import CameraPlan, camera_plan
+from ferstream.app.factories import CameraPlan
 from ferstream.capture.limits import Timings
 from ferstream.capture.stage import CameraRunner, RunnerCallbacks
+from ferstream.detection.mask import Polygon
 from ferstream.domain.event import CameraState, CameraStatus
 from ferstream.errors import FerstreamError
 from ferstream.pipeline.components import CameraCallbacks
-from ferstream.pipeline.models import Models
 from ferstream.pipeline.pipeline import Pipeline
 from ferstream.runtime.backoff import Backoff
 from ferstream.runtime.clock import Clock
 from ferstream.settings import CameraSettings, Changes
 
 REMOVE_TIMEOUT_S = 10.0
-"""Longest wait for one camera to end; its thread is left behind after that."""
+"""Longest wait for one camera to end, in seconds."""
 
 ENDED = ("stopped", "end of the recording")
-"""Reasons for being offline that are not a fault."""
+"""Reasons of an offline camera that are not a failure."""
 
 _LOG = structlog.get_logger(__name__)
 
 
 class Cameras:
-    """Starts, stops and switches the cameras as the settings and commands ask; the main thread only."""
+    """The cameras of the settings in one pipeline, changed by reloads and commands."""
 
-    def __init__(self, *, pipeline: Pipeline, models: Models, width: int, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        pipeline: Pipeline,
+        make_plan: Callable[[CameraSettings], CameraPlan],
+        set_masks: Callable[[str, Sequence[Polygon]], None],
+        clock: Clock,
+        remove_timeout_s: float = REMOVE_TIMEOUT_S,
+    ) -> None:
         """Start without cameras.
 
         Args:
             pipeline: Runs the cameras.
-            models: Are given the privacy masks of each camera.
-            width: Longer side of the picture for the detector, in pixels.
+            make_plan: Makes the plan of a camera from its settings; raises FerstreamError for a source that cannot be used.
+            set_masks: Called with the name of a camera and its privacy masks before the camera is started.
             clock: Monotonic time and UTC.
+            remove_timeout_s: Longest wait for one camera to end, in seconds; after it the camera's thread is abandoned.
         """
-        self._pipeline, self._models, self._width, self._clock = pipeline, models, width, clock
+        self._pipeline, self._make_plan, self._set_masks, self._clock = pipeline, make_plan, set_masks, clock
+        self._remove_timeout_s = remove_timeout_s
         self._wanted: dict[str, CameraSettings] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of all configured cameras, also of those that are switched off."""
+        """Names of all cameras of the settings, also of those that are switched off."""
         return tuple(self._wanted)
 
     def start(self, cameras: Iterable[CameraSettings]) -> None:
-        """Add cameras; one that cannot be set up is shown as offline with its reason, the others go on."""
+        """Add cameras and start the enabled ones.
+
+        A camera that cannot be set up gets the state offline with the reason; the others are started.
+        """
         for camera in cameras:
             self._wanted[camera.name] = camera
             if camera.enabled:
@@ -57,9 +70,9 @@ class Cameras:
                 self._set_state(camera.name, CameraStatus.DISABLED, "switched off in the settings")
 
     def apply(self, changes: Changes) -> None:
-        """Take over new settings; cameras that did not change are not touched."""
+        """Apply the differences of new settings; cameras without a difference run on."""
         for name in (*changes.removed, *(camera.name for camera in changes.changed)):
-            self._pipeline.cameras.ask_to_end(name)  # all of them first: the slow ones end side by side
+            self._pipeline.cameras.ask_to_end(name)  # all of them before waiting for the first: they end in parallel
         for name in changes.removed:
             self._end(name)
             del self._wanted[name]
@@ -68,7 +81,7 @@ class Cameras:
         self.start((*changes.added, *changes.changed))
 
     def switch(self, name: str, *, on: bool) -> None:
-        """Enable or disable one camera until the next start."""
+        """Enable or disable one camera until it is changed by a reload or the daemon is restarted."""
         camera = self._wanted.get(name)
         if camera is None:
             _LOG.warning("a command names an unknown camera", camera=name)
@@ -79,10 +92,9 @@ class Cameras:
             self._set_state(name, CameraStatus.DISABLED, "switched off by a command")
 
     def _run(self, camera: CameraSettings) -> None:
-        counters = self._pipeline.counters
         try:
-            plan = camera_plan(camera, width=self._width, observer=counters, clock=self._clock)
-            self._models.set_masks(camera.name, camera.masks)
+            plan = self._make_plan(camera)
+            self._set_masks(camera.name, camera.masks)
         except FerstreamError as exc:
             _LOG.error("a camera cannot be started", camera=camera.name, reason=str(exc))
             self._set_state(camera.name, CameraStatus.OFFLINE, str(exc))
@@ -114,8 +126,8 @@ class Cameras:
         callbacks.on_state(state)
 
     def _end(self, name: str) -> None:
-        if name in self._pipeline.cameras.names and not self._pipeline.cameras.remove(name, timeout_s=REMOVE_TIMEOUT_S):
-            _LOG.warning("a camera did not end in time; its thread is left behind", camera=name)
+        if name in self._pipeline.cameras.names and not self._pipeline.cameras.remove(name, timeout_s=self._remove_timeout_s):
+            _LOG.warning("a camera did not end in time; its thread is abandoned", camera=name)
 
     def _set_state(self, name: str, status: CameraStatus, reason: str) -> None:
         self._pipeline.counters.camera_up(name, up=False)

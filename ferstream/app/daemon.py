@@ -1,8 +1,7 @@
-"""The daemon: everything started in order, watched, and ended in order.
+"""The daemon: starts all parts in order, waits for signals, commands and fatal errors, and ends the parts in order.
 
-Start: networks, broker, sinks, stages, cameras, HTTP pages while the cameras connect, ready. End: cameras,
-stages drain, sinks flush, telemetry last, all within one deadline.
-The main thread only waits for signals, commands and the first fatal error.
+Start: models, broker, sinks, stages, cameras, HTTP pages (while the cameras connect), ready. End: cameras, stages,
+sinks, HTTP pages; all within one deadline. The main thread runs everything here.
 """
 
 from __future__ import annotations
@@ -11,9 +10,9 @@ import os
 import secrets
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 
 import structlog
@@ -21,37 +20,55 @@ import structlog
 from ferstream.app.assembly import Engine, encoder, engine, live_mode
 from ferstream.app.broker import broker_for, broker_url
 from ferstream.app.cameras import Cameras
+from ferstream.app.commands import Commands
+from ferstream.app.factories import camera_plan
+from ferstream.app.reload import reload_settings
 from ferstream.app.running import Running
+from ferstream.app.schedule import Every
 from ferstream.app.signals import Signals, handled
 from ferstream.app.sinks import SinkHooks, network_sinks
 from ferstream.app.status import heartbeats_of, telemetry_server, watchdog_of
 from ferstream.broker.embedded import EmbeddedBroker
 from ferstream.domain.ports import Sink
-from ferstream.errors import ConfigError, ExitCode, FerstreamError
-from ferstream.logs import set_level
+from ferstream.errors import ExitCode, FerstreamError
 from ferstream.pipeline.models import Models
+from ferstream.pipeline.pipeline import Pipeline
 from ferstream.publishing.sink_set import SinkSet
 from ferstream.runtime.counters import Counters
 from ferstream.runtime.memory import give_back, tune_allocator
 from ferstream.runtime.supervisor import Fatal
-from ferstream.settings import Settings, diff
+from ferstream.settings import Settings
 from ferstream.telemetry.server import TelemetryServer
 from ferstream.telemetry.systemd import Notifier
-
-POLL_S = 0.25
-"""Longest time until the main thread notices a fatal error."""
-STATUS_S = 5.0
-"""Seconds between two status lines for systemctl."""
-GIVE_BACK_S = 60.0
-"""Seconds between two times that free memory is returned to the system."""
-STUCK_TIMEOUT_S = 2.0
-"""Seconds to save events when a stage is stuck; nothing is drained then."""
 
 _LOG = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonTimings:
+    """Intervals and time limits of the main thread, in seconds.
+
+    Attributes:
+        poll_s: Longest time until a signal or a fatal error is noticed.
+        status_s: Interval of the status lines for systemctl.
+        give_back_s: Interval at which free memory is returned to the system.
+        abort_s: Time to end the pipeline after an error, and time to save events when a stage is stuck.
+        exit_margin_s: Added to the shutdown timeout when systemd is asked for time to stop.
+    """
+
+    poll_s: float = 0.25
+    status_s: float = 5.0
+    give_back_s: float = 60.0
+    abort_s: float = 2.0
+    exit_margin_s: float = 5.0
+
+
 class Daemon:
-    """Runs cameras until it is stopped; main thread."""
+    """Runs cameras until it is stopped; main thread.
+
+    Attributes:
+        signals: What the process was asked to do; a program that embeds the daemon may set it too, from any thread.
+    """
 
     def __init__(
         self,
@@ -62,43 +79,51 @@ class Daemon:
         durable: bool = True,
         on_running: Callable[[Running], None] = lambda running: None,
         extra_sinks: Sequence[Sink] = (),
+        timings: DaemonTimings | None = None,
+        exit_process: Callable[[int], object] = os._exit,
     ) -> None:
         """Prepare; ``run`` does everything.
 
         Args:
-            settings: What to run.
-            reload: Reads the settings again at SIGHUP; None ignores it.
-            seconds: End after so many seconds; 0 = never.
-            durable: Keep the outbox on disk.
+            settings: The settings.
+            reload: Reads the settings again at SIGHUP; None ignores SIGHUP.
+            seconds: End after this time in seconds; 0 = never.
+            durable: Whether the outbox may be on disk.
             on_running: Called once, when everything runs.
-            extra_sinks: Take the messages too, for example to show them on a terminal; opened, flushed and closed with the others.
+            extra_sinks: More sinks, for example to show events on a terminal; opened, flushed and closed with the others.
+            timings: Intervals and time limits.
+            exit_process: Ends the process at once with an exit code; called when a stage is stuck.
         """
         self._settings, self._reload, self._seconds, self._durable = settings, reload, seconds, durable
         self._on_running, self._extra_sinks = on_running, tuple(extra_sinks)
-        self._counters, self._signals, self._fatal = Counters(), Signals(), Fatal()
+        self._timings, self._exit_process = timings or DaemonTimings(), exit_process
+        self.signals = Signals()
+        self._counters, self._fatal = Counters(), Fatal()
         self._notifier = Notifier.from_environment()
-        self._commands: deque[tuple[str, bytes]] = deque(maxlen=1000)
+        self._commands = Commands(wake=self.signals.wake)
         self._stuck: str | None = None
+        self._exit_timers: list[threading.Timer] = []
 
     def run(self) -> ExitCode:
-        """Run to the end; return how it ended.
+        """Run to the end; return the exit code.
 
         Raises:
-            FerstreamError: It could not start, or a stage failed for good.
+            FerstreamError: It could not start, or a stage or sink failed for good.
         """
         tune_allocator()
-        with handled(self._signals), ExitStack() as stack:
+        with handled(self.signals), ExitStack() as stack:
             running = self._start(stack)
-            self._notifier.ready(running.status_line())
-            _LOG.info(
-                "running",
-                cameras=len(running.cameras.names),
-                metrics=running.server.url if running.server else None,
-                mqtt=running.broker_label(),
-                broker=running.broker_reason() or "connected",
-            )
-            self._on_running(running)
-            self._wait(running)
+            with self._stopped_on_error(running.pipeline):
+                self._notifier.ready(running.status_line())
+                _LOG.info(
+                    "running",
+                    cameras=len(running.cameras.names),
+                    metrics=running.server.url if running.server else None,
+                    mqtt=running.broker_label(),
+                    broker=running.broker_reason() or "connected",
+                )
+                self._on_running(running)
+                self._wait(running)
             return self._end(running)
 
     # -- start -----------------------------------------------------------------------------------
@@ -111,17 +136,22 @@ class Daemon:
             return self._outputs(models, brokers[0])
 
         made = stack.enter_context(engine(self._settings, mode=live_mode(self._settings), make_outputs=outputs, fatal=self._fatal))
-        pipeline = made.new_pipeline(self._counters, on_error=_log_error)
-        cameras = Cameras(pipeline=pipeline, models=made.models, width=self._settings.detection.width, clock=made.clock)
-        pipeline.start()
-        cameras.start(self._settings.cameras)
+        pipeline = made.new_pipeline(self._counters)
+        cameras = self._cameras(made, pipeline)
         running = Running(settings=self._settings, engine=made, pipeline=pipeline, cameras=cameras, broker=brokers[0])
-        try:
+        pipeline.start()
+        with self._stopped_on_error(pipeline):  # for example a port that is taken
+            cameras.start(self._settings.cameras)
             running.server = self._telemetry(running, stack)
-        except BaseException:  # a port that is taken ends everything again
-            pipeline.stop(timeout_s=STUCK_TIMEOUT_S)
-            raise
         return running
+
+    @contextmanager
+    def _stopped_on_error(self, pipeline: Pipeline) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            pipeline.stop(timeout_s=self._timings.abort_s)
+            raise
 
     def _outputs(self, models: Models, broker: EmbeddedBroker | None) -> list[SinkSet]:
         sinks = network_sinks(
@@ -130,10 +160,18 @@ class Daemon:
             observer=self._counters,
             durable=self._durable,
             broker_url=broker_url(self._settings, broker),
-            hooks=SinkHooks(on_command=self._on_command, on_fatal=self._fatal.report),
+            hooks=SinkHooks(on_command=self._commands.put, on_fatal=self._fatal.report),
             extra=self._extra_sinks,
         )
         return [sinks]
+
+    def _cameras(self, made: Engine, pipeline: Pipeline) -> Cameras:
+        return Cameras(
+            pipeline=pipeline,
+            make_plan=partial(camera_plan, width=self._settings.detection.width, observer=self._counters, clock=made.clock),
+            set_masks=made.models.set_masks,
+            clock=made.clock,
+        )
 
     def _telemetry(self, running: Running, stack: ExitStack) -> TelemetryServer | None:
         heartbeats = heartbeats_of(running)
@@ -142,7 +180,7 @@ class Daemon:
             server = telemetry_server(running, heartbeats=heartbeats)
             server.start()
             stack.callback(server.stop)
-        watchdog = watchdog_of(self._settings, heartbeats=heartbeats, notifier=self._notifier, on_stuck=self._on_stuck)
+        watchdog = watchdog_of(self._settings, heartbeats=heartbeats, notifier=self._notifier, on_stuck=self.abort)
         if watchdog is not None:
             watchdog.start()
             stack.callback(watchdog.stop)
@@ -152,75 +190,37 @@ class Daemon:
 
     def _wait(self, running: Running) -> None:
         ends_at = time.monotonic() + self._seconds if self._seconds else float("inf")
-        next_status = time.monotonic()
-        next_return = next_status + GIVE_BACK_S
+        clock, timings = running.engine.clock, self._timings
+        jobs = [Every(timings.give_back_s, give_back, clock=clock)]
+        if self._notifier.enabled:
+            jobs.append(Every(timings.status_s, lambda: self._notifier.status(running.status_line()), clock=clock, at_once=True))
         while not self._is_over() and time.monotonic() < ends_at:
-            self._signals.wake.wait(min(POLL_S, max(0.0, ends_at - time.monotonic())))
-            self._signals.wake.clear()
-            if self._signals.take_reload():
+            self.signals.wake.wait(min(timings.poll_s, max(0.0, ends_at - time.monotonic())))
+            self.signals.wake.clear()
+            if self.signals.take_reload():
                 self._reload_settings(running)
-            self._handle_commands(running)
-            if self._notifier.enabled and time.monotonic() >= next_status:
-                next_status = time.monotonic() + STATUS_S
-                self._notifier.status(running.status_line())
-            if time.monotonic() >= next_return:
-                next_return = time.monotonic() + GIVE_BACK_S
-                give_back()
+            self._commands.run(running.cameras)
+            for job in jobs:
+                job.run_if_due()
 
     def _is_over(self) -> bool:
-        return self._signals.stop_asked or self._stuck is not None or self._fatal.is_set()
-
-    def _on_command(self, camera: str, payload: bytes) -> None:
-        self._commands.append((camera, payload))
-        self._signals.wake.set()
-
-    def _handle_commands(self, running: Running) -> None:
-        while self._commands:
-            camera, payload = self._commands.popleft()
-            text = payload.strip().upper()
-            if text in {b"ON", b"OFF"}:
-                running.cameras.switch(camera, on=text == b"ON")
-            else:
-                _LOG.warning("a command is neither ON nor OFF", camera=camera, length=len(payload))
+        return self.signals.stop_asked or self._stuck is not None or self._fatal.is_set()
 
     def _reload_settings(self, running: Running) -> None:
-        if self._reload is None:
-            return
-        self._notifier.reloading()
-        try:
-            new = self._reload()
-        except ConfigError as exc:
-            _LOG.error("the new settings are not valid; the old ones stay in force", reason=str(exc))
-        else:
-            self._apply(new, running)
-        self._notifier.ready(running.status_line())
+        if self._reload is not None:
+            self._notifier.reloading()
+            reload_settings(running, self._reload)
+            self._notifier.ready(running.status_line())
 
-    def _apply(self, new: Settings, running: Running) -> None:
-        changes = diff(self._settings, new)
-        for camera in changes.added:
-            running.remember_camera(camera.name)  # before it reports a state: states of a forgotten camera are not retained
-        running.cameras.apply(changes)
-        for name in changes.removed:
-            running.forget_camera(name)
-        if "log.level" in changes.live:
-            set_level(new.log.level)
-        if changes.restart:
-            _LOG.warning("these settings need a restart", keys=", ".join(changes.restart))
-        self._settings = running.settings = new
-        _LOG.info(
-            "settings reloaded",
-            added=[camera.name for camera in changes.added],
-            removed=list(changes.removed),
-            changed=[camera.name for camera in changes.changed],
-        )
-
-    def _on_stuck(self, stage: str) -> None:
-        self._stuck = stage
-        self._signals.wake.set()
-        # Should the main thread be stuck as well, nothing else would end the process.
-        timer = threading.Timer(3 * STUCK_TIMEOUT_S, partial(os._exit, int(ExitCode.INTERNAL)))
+    def abort(self, stage: str) -> None:
+        """End the process without draining, because a stage is stuck; the watchdog calls it. Any thread."""
+        # If the main thread is stuck too, this timer ends the process.
+        timer = threading.Timer(3 * self._timings.abort_s, partial(self._exit_process, int(ExitCode.INTERNAL)))
         timer.daemon = True
         timer.start()
+        self._exit_timers.append(timer)
+        self._stuck = stage
+        self.signals.wake.set()
 
     # -- end -------------------------------------------------------------------------------------
 
@@ -228,15 +228,16 @@ class Daemon:
         self._notifier.stopping()
         if self._stuck is not None:
             return self._leave_stuck(running.engine, self._stuck)
-        timeout_s = self._settings.runtime.shutdown_timeout_s
-        # The unit's TimeoutStopSec knows the default only.
-        self._notifier.extend_timeout(timeout_s + 5.0)
+        timeout_s = running.settings.runtime.shutdown_timeout_s
+        # TimeoutStopSec of the unit fits the default of shutdown_timeout_s only.
+        self._notifier.extend_timeout(timeout_s + self._timings.exit_margin_s)
         _LOG.info("stopping", reason=self._reason(), timeout_s=timeout_s)
         deadline = time.monotonic() + timeout_s
         stuck = running.pipeline.stop(timeout_s=timeout_s * 0.7)
         undelivered = running.engine.flush(max(0.5, deadline - time.monotonic()))
         if self._fatal.first is not None:
-            # Whatever its kind: it worked at the start, so a fresh start is worth a try, unlike with wrong settings or models.
+            # Always the general error, whose exit code makes systemd start the daemon again: it worked at the start,
+            # so unlike with wrong settings or a missing model a new start can help.
             where, error = self._fatal.first
             raise FerstreamError(f"{where} failed: {error}") from error
         if stuck:
@@ -245,18 +246,19 @@ class Daemon:
         _LOG.info("stopped", events_not_delivered=undelivered, events_in_outbox=running.outbox_events())
         return ExitCode.BROKER if undelivered else ExitCode.OK
 
-    def _leave_stuck(self, engine: Engine, stage: str) -> ExitCode:
+    def _leave_stuck(self, made: Engine, stage: str) -> ExitCode:
         _LOG.critical("a stage is stuck; the process ends, to be restarted", stage=stage)
-        engine.flush(STUCK_TIMEOUT_S)
-        for output in engine.outputs:
+        made.flush(self._timings.abort_s)
+        for output in made.outputs:
             output.close()
-        os._exit(ExitCode.INTERNAL)
+        self._exit_process(int(ExitCode.INTERNAL))
+        for timer in self._exit_timers:
+            timer.cancel()
+        return ExitCode.INTERNAL
 
     def _reason(self) -> str:
-        if self._signals.received is not None:
-            return self._signals.received.name
-        return "time is up" if self._seconds else "a stage failed"
-
-
-def _log_error(stage: str, error: BaseException) -> None:
-    _LOG.error("a frame was lost", stage=stage, error=str(error), exc_info=error)
+        if self.signals.received is not None:
+            return self.signals.received.name
+        if self._fatal.first is not None:
+            return f"{self._fatal.first[0]} failed"
+        return "time is up" if self._seconds else "asked to stop"

@@ -1,11 +1,10 @@
-"""Turns the settings into the plain values that the layers below take."""
+"""Makes from the settings the plain values that the rooms below take."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from ferstream.capture.credentials import Credentials
 from ferstream.capture.factory import SourceOptions, is_live, open_source
@@ -16,16 +15,16 @@ from ferstream.runtime.observer import Observer
 from ferstream.settings import CameraSettings, Settings
 
 MOST_WORKERS = 8
-"""Most detection threads: more would only wait for the decoders."""
+"""Highest number of detection threads; more would wait for the decoders."""
 
 
 def cores() -> int:
-    """Cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def detection_plan(settings: Settings) -> DetectionPlan:
-    """How faces are found."""
+    """Return how faces are found."""
     detection = settings.detection
     return DetectionPlan(
         weights=None if detection.model == "auto" else detection.model,
@@ -38,7 +37,12 @@ def detection_plan(settings: Settings) -> DetectionPlan:
 
 
 def inference_plan(settings: Settings, *, deterministic: bool) -> InferencePlan:
-    """How crops are classified."""
+    """Return how crops are classified.
+
+    Args:
+        settings: The settings.
+        deterministic: Whether results must not depend on how faces were batched.
+    """
     inference = settings.inference
     return InferencePlan(
         model=inference.model,
@@ -52,7 +56,13 @@ def inference_plan(settings: Settings, *, deterministic: bool) -> InferencePlan:
 
 @dataclass(frozen=True, slots=True)
 class CameraPlan:
-    """A camera that can be run: whether it is live, and how one connection to it is made."""
+    """What is needed to run a camera.
+
+    Attributes:
+        name: Name of the camera.
+        live: Whether it is connected again after an end, and drops late frames.
+        connect: Makes the source of one connection; opens nothing.
+    """
 
     name: str
     live: bool
@@ -60,10 +70,16 @@ class CameraPlan:
 
 
 def camera_plan(camera: CameraSettings, *, width: int, observer: Observer, clock: Clock) -> CameraPlan:
-    """Turn a camera's settings into something that can connect.
+    """Make the plan of a camera; nothing is opened.
+
+    Args:
+        camera: Settings of the camera.
+        width: Longer side of the detection image in pixels.
+        observer: Receives counts and durations of the source.
+        clock: Monotonic time and UTC.
 
     Raises:
-        ConfigError: Its source is not supported.
+        ConfigError: The source is not supported.
     """
     options = SourceOptions(
         width=width,
@@ -74,7 +90,7 @@ def camera_plan(camera: CameraSettings, *, width: int, observer: Observer, clock
         connect_timeout_s=camera.connect_timeout_s,
         read_timeout_s=camera.read_timeout_s,
         credentials=credentials(camera),
-        password_file=Path(camera.password_file) if camera.password_file else None,
+        password_file=camera.password_file,
     )
 
     def connect() -> Source:

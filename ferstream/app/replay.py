@@ -1,8 +1,7 @@
-"""Recordings through the pipeline: nothing dropped, time from the media, the same events every time.
+"""Recordings through the pipeline: no frame is dropped, times are media times, and the events are the same every time.
 
-Each video gets a pipeline of its own, one after the other, over networks loaded once. Names in
-the events do not depend on the machine: the node is ``replay``, the run ``replay``, the camera
-is named after the file.
+The recordings are replayed one after the other, each through a pipeline of its own; the models are loaded once. Names in
+the events do not depend on the machine: the node is ``replay``, the run is ``replay``, the camera is named after the file.
 """
 
 from __future__ import annotations
@@ -16,12 +15,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import structlog
-
 from ferstream.app.assembly import REPLAY, Engine, encoder, engine, replay_mode
 from ferstream.app.broker import broker_for, broker_url
 from ferstream.app.signals import stopping
-from ferstream.app.sinks import network_sinks
+from ferstream.app.sinks import mqtt_sink, network_sinks
 from ferstream.capture.options import Playback
 from ferstream.capture.recording import FileSource
 from ferstream.capture.source import SourceInfo
@@ -37,24 +34,24 @@ from ferstream.settings import Settings, load_settings
 from ferstream.sinks.jsonl import JsonlSink
 
 NODE_CHARS = 57
-"""Characters of a node's name that are kept in front of ``-replay``; a name may have 64."""
+"""Length to which a node's name is cut before ``-replay`` is added; the longest name has 64 characters."""
 NO_FILE = Path(os.devnull)
 PROGRESS_S = 0.1
 """Seconds between two reports of the progress."""
 
 
 def camera_name(path: Path) -> str:
-    """Name the camera after the file: a-z, 0-9, _ and -, at most 32 characters."""
+    """Return the name of the camera of a recording, made from the file's name: a-z, 0-9, _ and -, at most 32 characters."""
     return re.sub(r"[^a-z0-9_-]+", "-", path.stem.lower()).strip("-")[:32] or "video"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was counted for one recording.
+    """The result of replaying one recording.
 
     Attributes:
         path: The recording.
-        info: What it said about itself when it was opened.
+        info: Its size, length and codec.
         snapshot: All counters at the end.
         camera: Name of its camera in the events.
     """
@@ -85,11 +82,11 @@ class Replayer:
     """Runs recordings one by one.
 
     Attributes:
-        engine: Networks and sinks, in replay mode.
-        analysis_fps: Frames per second of media time, 0 = every frame.
-        speed: 0 = as fast as possible, else times media speed.
-        on_progress: Called with (camera, analysed frames, frames in all or None).
-        stop: Set to end the replay early; any thread.
+        engine: Models and sinks, in replay mode.
+        analysis_fps: Frames to analyse per second of media time; 0 = every frame.
+        speed: Multiple of the media speed; 0 = as fast as possible.
+        on_progress: Called with (camera, analysed frames, all frames or None).
+        stop: Ends the replay early when it is set; any thread may set it.
     """
 
     engine: Engine
@@ -99,7 +96,11 @@ class Replayer:
     stop: threading.Event = field(default_factory=threading.Event)
 
     def replay(self, path: Path, info: SourceInfo | None = None) -> Outcome:
-        """Run one recording to its end; ``info`` is the result of ``probe``, if it was called already.
+        """Replay one recording to its end.
+
+        Args:
+            path: The recording.
+            info: The result of ``probe``; None calls it.
 
         Raises:
             SourceError: It cannot be read, or reading failed before the end.
@@ -108,7 +109,7 @@ class Replayer:
         """
         camera, counters = camera_name(path), Counters()
         info = info or probe(path)
-        pipeline = self.engine.new_pipeline(counters, on_error=_report)
+        pipeline = self.engine.new_pipeline(counters)
         pipeline.start()
         runners: list[CameraRunner] = []
 
@@ -162,10 +163,6 @@ class Replayer:
         )
 
 
-def _report(stage: str, error: BaseException) -> None:
-    structlog.get_logger("ferstream.replay").error("a frame was lost", stage=stage, error=str(error), exc_info=error)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayOptions:
     """The options of ``ferstream replay``; see its ``--help``."""
@@ -187,7 +184,7 @@ def replay_all(options: ReplayOptions, *, on_progress: Callable[[str, int, int |
         FerstreamError: The first thing that cannot be done; see ``Replayer.replay``.
     """
     settings = _settings(options)
-    infos = [probe(path) for path in options.videos]  # an unreadable file is reported before networks are loaded and others replayed
+    infos = [probe(path) for path in options.videos]  # reports an unreadable file before models are loaded and other files replayed
     with ExitStack() as stack:
         fatal = Fatal()
         made = stack.enter_context(
@@ -223,7 +220,7 @@ def probe(path: Path) -> SourceInfo:
 def _settings(options: ReplayOptions) -> Settings:
     flags: dict[str, object] = {} if options.model is None else {"inference.model": options.model}
     if options.config is None and not options.mqtt:
-        # A replay depends on what it was given, not on a file in this folder or on the environment.
+        # Neither a settings file in the working directory nor variables of the environment change the events.
         return load_settings(NO_FILE, environ={}, flags=flags)
     return load_settings(options.config, flags=flags)
 
@@ -235,28 +232,30 @@ def _outputs(options: ReplayOptions, settings: Settings, models: Models, fatal: 
             encoder=encoder(models, node=REPLAY, boot_id=REPLAY),
             sinks=(JsonlSink(path=options.events),),
             observer=Counters(),
-            on_failure=fatal.report,  # events that cannot be written need not be computed
+            on_failure=fatal.report,  # ends the replay: events that cannot be written need not be computed
         )
         outputs.append(file)
     if options.mqtt:
         broker = stack.enter_context(broker_for(settings.mqtt))
         beside = _beside_the_daemon(settings)
-        # Each replay over MQTT has a boot_id of its own, or a subscriber would take a second one for doubles.
+        # A new boot_id for each replay over MQTT: with the same one, subscribers would take a second replay for duplicates.
         sinks = network_sinks(
             beside,
             encoder=encoder(models, node=beside.node, boot_id=secrets.token_hex(8)),
             observer=Counters(),
             durable=False,
             broker_url=broker_url(beside, broker),
+            kinds=(mqtt_sink,),  # a webhook and Kafka were not asked for
         )
         outputs.append(sinks)
     return outputs
 
 
 def _beside_the_daemon(settings: Settings) -> Settings:
-    """Return settings with a node and client id of their own.
+    """Return the settings with another node and client id than those of a daemon with the same settings.
 
-    With those of a daemon, the broker would disconnect it, and report it as stopped when the replay ends.
+    With the same client id the broker would disconnect the daemon; with the same node, the end of the replay would be
+    published as the end of the daemon.
     """
     node, client = f"{settings.node[:NODE_CHARS]}-{REPLAY}", settings.mqtt.client_id
     mqtt = settings.mqtt.model_copy(update={"client_id": f"{client}-{REPLAY}" if client else ""})
@@ -264,7 +263,7 @@ def _beside_the_daemon(settings: Settings) -> Settings:
 
 
 def _undelivered(outputs: Sequence[SinkSet], timeout_s: float) -> int:
-    """Flush; return the events that were not delivered, those included that a full outbox dropped."""
+    """Flush the outputs; return the number of events that were not delivered, including those that a full outbox dropped."""
     left = sum(output.flush(timeout_s) for output in outputs)
     outboxes = [output.outbox for output in outputs if output.outbox is not None]
     return left + sum(sum(reader.counts().dropped.values()) for outbox in outboxes for reader in outbox.readers)

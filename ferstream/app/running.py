@@ -1,13 +1,12 @@
-"""The parts of a running daemon, and what they say about its state."""
+"""The parts of a running daemon, and its state as read from them. Any thread may read; the main thread changes."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 
 from ferstream.app.assembly import Engine
 from ferstream.app.cameras import Cameras
-from ferstream.broker.embedded import EmbeddedBroker
+from ferstream.broker.embedded import HOST, EmbeddedBroker
 from ferstream.domain.ports import SinkStatus
 from ferstream.outbox.outbox import Outbox
 from ferstream.pipeline.pipeline import Pipeline
@@ -21,7 +20,7 @@ class Running:
 
     Attributes:
         settings: The settings in force.
-        engine: Networks and sinks.
+        engine: Models and sinks.
         pipeline: The stages.
         cameras: The cameras of the settings.
         broker: The embedded broker; None if the settings name another one.
@@ -34,7 +33,11 @@ class Running:
     cameras: Cameras
     broker: EmbeddedBroker | None
     server: TelemetryServer | None = None
-    _counted: tuple[int, float] = field(default_factory=lambda: (0, time.monotonic()))
+    _counted: tuple[int, int] = field(init=False, repr=False)
+    """Frames at the last status line, and its monotonic time in nanoseconds."""
+
+    def __post_init__(self) -> None:
+        self._counted = (0, self.engine.clock.monotonic_ns())
 
     @property
     def outbox(self) -> Outbox | None:
@@ -46,7 +49,7 @@ class Running:
         return 0 if self.outbox is None else self.outbox.events
 
     def sinks(self) -> list[SinkStatus]:
-        """Return the status of every sink."""
+        """Return the status of every sink, in the order of the outputs."""
         return [status for output in self.engine.outputs for status in output.statuses()]
 
     def sink(self, name: str) -> SinkStatus | None:
@@ -55,7 +58,7 @@ class Running:
 
     def broker_label(self) -> str:
         """Return the broker's address for people."""
-        return f"127.0.0.1:{self.broker.port} (embedded)" if self.broker else self.settings.mqtt.url
+        return f"{HOST}:{self.broker.port} (embedded)" if self.broker else self.settings.mqtt.url
 
     def broker_reason(self) -> str:
         """Return why the broker is not connected; empty when it is."""
@@ -73,7 +76,7 @@ class Running:
             output.remember_camera(name)
 
     def status_line(self) -> str:
-        """Return one line for ``systemctl status``; frames per second are those since the last call."""
+        """Return one line for ``systemctl status``; its frames per second are the mean since the last call. Main thread only."""
         snapshot = self.pipeline.counters.snapshot()
         names = self.pipeline.cameras.names
         up = sum(snapshot.cameras_up.get(name, False) for name in names)
@@ -85,6 +88,6 @@ class Running:
 
     def _rate(self, frames: int) -> float:
         before, since = self._counted
-        now = time.monotonic()
+        now = self.engine.clock.monotonic_ns()
         self._counted = (frames, now)
-        return (frames - before) / max(1e-3, now - since)
+        return (frames - before) / max(1e-3, (now - since) / 1e9)

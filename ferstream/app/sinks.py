@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from ferstream.app.broker import broker_address, optional_path
+from ferstream.app.broker import broker_address
 from ferstream.domain.ports import Sink
 from ferstream.events.encode import Encoder
 from ferstream.events.schemas import KINDS
 from ferstream.outbox.outbox import Outbox
 from ferstream.publishing.sink_set import SinkSet
 from ferstream.runtime.observer import Observer
-from ferstream.settings import Settings
+from ferstream.settings import Settings, WebhookSettings
+from ferstream.sinks.kafka.cluster import KafkaCluster
 from ferstream.sinks.mqtt.publisher import OnCommand, OnFatal
 from ferstream.sinks.mqtt.sink import MqttSink
 from ferstream.sinks.mqtt.topics import Topics
+from ferstream.sinks.webhook.endpoint import WebhookEndpoint
+
+MakeSink = Callable[["SinkContext"], Sink | None]
+"""Makes a sink; None when the settings do not ask for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,19 +71,13 @@ def mqtt_sink(context: SinkContext) -> Sink:
 def webhook_sink(context: SinkContext) -> Sink | None:
     """Make the webhook sink; None without ``webhook.url``."""
     webhook = context.settings.webhook
-    if webhook.url is None:
+    endpoint = webhook_endpoint(webhook)
+    if endpoint is None:
         return None
-    from ferstream.sinks.webhook.endpoint import WebhookEndpoint
     from ferstream.sinks.webhook.sink import WebhookSink
 
     return WebhookSink(
-        endpoint=WebhookEndpoint(
-            url=webhook.url,
-            signing_keys=() if webhook.signing_key is None else (webhook.signing_key,),
-            ca_file=optional_path(webhook.ca_file),
-            timeout_s=webhook.timeout_s,
-            max_in_flight=webhook.max_in_flight,
-        ),
+        endpoint=endpoint,
         outbox=context.outbox,
         observer=context.observer,
         schemas=_schemas(context.settings, webhook.events),
@@ -89,21 +88,13 @@ def webhook_sink(context: SinkContext) -> Sink | None:
 def kafka_sink(context: SinkContext) -> Sink | None:
     """Make the Kafka sink; None without ``kafka.brokers``."""
     kafka = context.settings.kafka
-    if kafka.brokers is None:
+    cluster = kafka_cluster(context.settings)
+    if cluster is None:
         return None
-    from ferstream.sinks.kafka.cluster import KafkaCluster
     from ferstream.sinks.kafka.sink import KafkaSink
 
     return KafkaSink(
-        cluster=KafkaCluster(
-            brokers=kafka.brokers,
-            client_id=f"ferstream-{context.settings.node}",
-            security=kafka.security,
-            sasl_mechanism=kafka.sasl_mechanism,
-            username=kafka.username,
-            password=None if kafka.password is None else kafka.password.get_secret_value(),
-            ca_file=optional_path(kafka.ca_file),
-        ),
+        cluster=cluster,
         topic=kafka.topic,
         outbox=context.outbox,
         observer=context.observer,
@@ -112,14 +103,43 @@ def kafka_sink(context: SinkContext) -> Sink | None:
     )
 
 
-SINKS: tuple[Callable[[SinkContext], Sink | None], ...] = (mqtt_sink, webhook_sink, kafka_sink)
+SINKS: tuple[MakeSink, ...] = (mqtt_sink, webhook_sink, kafka_sink)
 """Makes each kind of sink; None when the settings do not ask for it."""
 
 
+def webhook_endpoint(webhook: WebhookSettings) -> WebhookEndpoint | None:
+    """Return URL, signing keys and limits of the webhook; None without ``webhook.url``."""
+    if webhook.url is None:
+        return None
+    return WebhookEndpoint(
+        url=webhook.url,
+        signing_keys=() if webhook.signing_key is None else (webhook.signing_key,),
+        ca_file=webhook.ca_file,
+        timeout_s=webhook.timeout_s,
+        max_in_flight=webhook.max_in_flight,
+    )
+
+
+def kafka_cluster(settings: Settings) -> KafkaCluster | None:
+    """Return brokers, credentials and certificates of Kafka; None without ``kafka.brokers``."""
+    kafka = settings.kafka
+    if kafka.brokers is None:
+        return None
+    return KafkaCluster(
+        brokers=kafka.brokers,
+        client_id=f"ferstream-{settings.node}",
+        security=kafka.security,
+        sasl_mechanism=kafka.sasl_mechanism,
+        username=kafka.username,
+        password=None if kafka.password is None else kafka.password.get_secret_value(),
+        ca_file=kafka.ca_file,
+    )
+
+
 def _schemas(settings: Settings, kinds: Iterable[str]) -> tuple[str, ...]:
-    """Return the schemas of these kinds of events; never those about single faces when only sums may leave."""
-    allowed = {"summary"} if settings.privacy.aggregate_only else set(kinds)
-    return tuple(schema for schema, kind in KINDS.items() if kind in kinds and kind in allowed)
+    """Return the schemas of these kinds of events; with ``privacy.aggregate_only`` without those about single faces."""
+    wanted = set(kinds) & {"summary"} if settings.privacy.aggregate_only else set(kinds)
+    return tuple(schema for schema, kind in KINDS.items() if kind in wanted)
 
 
 def network_sinks(
@@ -131,6 +151,7 @@ def network_sinks(
     broker_url: str | None = None,
     hooks: SinkHooks | None = None,
     extra: Sequence[Sink] = (),
+    kinds: Sequence[MakeSink] = SINKS,
 ) -> SinkSet:
     """Make every sink that the settings ask for, over one outbox; nothing is opened yet.
 
@@ -142,6 +163,7 @@ def network_sinks(
         broker_url: Address of the embedded broker, if there is one.
         hooks: What the sinks call.
         extra: More sinks that take the same messages.
+        kinds: Rows of ``SINKS``: the kinds of sinks to make.
     """
     outbox = Outbox(
         directory=settings.outbox.directory if durable else None,
@@ -151,5 +173,5 @@ def network_sinks(
         per_face=not settings.privacy.aggregate_only,
     )
     context = SinkContext(settings=settings, outbox=outbox, observer=observer, broker_url=broker_url, hooks=hooks or SinkHooks())
-    sinks = [sink for make in SINKS if (sink := make(context)) is not None]
+    sinks = [sink for make in kinds if (sink := make(context)) is not None]
     return SinkSet(encoder=encoder, sinks=(*sinks, *extra), outbox=outbox, observer=observer)

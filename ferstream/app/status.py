@@ -1,4 +1,4 @@
-"""How the daemon reports its state: metrics, health, readiness, the watchdog."""
+"""How the daemon reports its state: metrics, health, readiness, the watchdog. The HTTP server's thread reads."""
 
 from __future__ import annotations
 
@@ -11,72 +11,93 @@ from ferstream.domain.event import CameraStatus
 from ferstream.inference.memory import accelerator_memory_bytes
 from ferstream.settings import Settings
 from ferstream.telemetry.collector import build_registry
-from ferstream.telemetry.health import Check, Heartbeats, camera_check, readiness
+from ferstream.telemetry.health import Check, Heartbeats, Report, camera_check, readiness
 from ferstream.telemetry.readings import BuildInfo, OutboxReading, QueueReading, Readings, SinkReading
 from ferstream.telemetry.server import TelemetryServer
 from ferstream.telemetry.systemd import Notifier, watchdog_timeout_s
 from ferstream.telemetry.watchdog import Watchdog
 
 DEFAULT_STUCK_AFTER_S = 30.0
+"""Limit of a heartbeat's age in seconds while ``watchdog.stuck_after_s`` is 0."""
+LONGEST_INTERVAL_S = 20.0
+"""Longest time between two checks of the watchdog, in seconds."""
 
 
 def telemetry_server(running: Running, *, heartbeats: Heartbeats) -> TelemetryServer:
     """Make the HTTP server with all its pages; it is not started.
 
     Raises:
-        ConfigError: The address is malformed, or open to others without a token.
+        ConfigError: The address is malformed, or open to the network without a token.
     """
-    settings, classifier = running.settings, running.engine.models.classifier
-    model = f"{classifier.name}/{classifier.version}"
-    registry = build_registry(
-        Readings(
-            snapshot=running.pipeline.counters.snapshot,
-            cameras=lambda: running.cameras.names,
-            expected_down=lambda: expected_down(running),
-            build=lambda: BuildInfo(__version__, model, classifier.backend),
-            queues=lambda: _queues(running),
-            outbox=lambda: _outbox(running),
-            sinks=lambda: list(_sinks(running)),
-            mqtt_connected=lambda: _connected(running, "mqtt"),
-            gpu_memory_bytes=lambda: accelerator_memory_bytes(classifier.backend),
-        )
-    )
-    token = settings.http.token
+    http = running.settings.http
     return TelemetryServer(
-        listen=settings.http.listen,
-        registry=registry,
+        listen=http.listen,
+        registry=build_registry(readings_of(running)),
         health=heartbeats.report,
-        ready=readiness(
-            (
-                lambda: Check("models", True, f"{model} on {classifier.backend}"),
-                lambda: camera_check(_wanted_cameras(running)),
-                lambda: _broker_check(running),
-                lambda: _outbox_check(running),
-            )
-        ),
-        token=None if token is None else token.get_secret_value(),
-        title=settings.node,
+        ready=readiness_of(running),
+        token=None if http.token is None else http.token.get_secret_value(),
+        title=running.settings.node,
+    )
+
+
+def readings_of(running: Running) -> Readings:
+    """Return the functions that read the values of ``/metrics``."""
+    classifier = running.engine.models.classifier
+    return Readings(
+        snapshot=running.pipeline.counters.snapshot,
+        cameras=lambda: running.cameras.names,
+        expected_down=lambda: expected_down(running),
+        build=lambda: BuildInfo(__version__, f"{classifier.name}/{classifier.version}", classifier.backend),
+        queues=lambda: _queues(running),
+        outbox=lambda: _outbox(running),
+        sinks=lambda: list(_sinks(running)),
+        mqtt_connected=lambda: _connected(running, "mqtt"),
+        gpu_memory_bytes=lambda: accelerator_memory_bytes(classifier.backend),
+    )
+
+
+def readiness_of(running: Running) -> Callable[[], Report]:
+    """Return the function behind ``/readyz``: models loaded, a camera up, broker connected, outbox on its disk."""
+    classifier = running.engine.models.classifier
+    return readiness(
+        (
+            lambda: Check("models", True, f"{classifier.name}/{classifier.version} on {classifier.backend}"),
+            lambda: camera_check(_wanted_cameras(running)),
+            lambda: _broker_check(running),
+            lambda: _outbox_check(running),
+        )
     )
 
 
 def heartbeats_of(running: Running) -> Heartbeats:
-    """Make what tells live stages from stuck ones."""
+    """Make what finds stages that make no progress."""
     limit_s = running.settings.watchdog.stuck_after_s or DEFAULT_STUCK_AFTER_S
-    return Heartbeats(beats=lambda: running.pipeline.counters.snapshot().beats, stale_after_s=limit_s)
+    counters = running.pipeline.counters
+    return Heartbeats(beats=lambda: counters.snapshot().beats, stale_after_s=limit_s, clock=running.engine.clock)
 
 
 def watchdog_of(settings: Settings, *, heartbeats: Heartbeats, notifier: Notifier, on_stuck: Callable[[str], object]) -> Watchdog | None:
     """Make the watchdog; None when it is switched off and systemd does not ask for one."""
-    limit_s = settings.watchdog.stuck_after_s
-    systemd_s = watchdog_timeout_s()
-    if not limit_s and systemd_s is None:
+    interval_s = watchdog_interval_s(stuck_after_s=settings.watchdog.stuck_after_s, systemd_s=watchdog_timeout_s())
+    if interval_s is None:
         return None
-    interval_s = min((limit_s or DEFAULT_STUCK_AFTER_S) / 4, (systemd_s or 60.0) / 3)
     return Watchdog(heartbeats=heartbeats, interval_s=interval_s, on_alive=notifier.watchdog, on_stuck=on_stuck)
 
 
+def watchdog_interval_s(*, stuck_after_s: float, systemd_s: float | None) -> float | None:
+    """Return the seconds between two checks of the watchdog; None without a watchdog.
+
+    Args:
+        stuck_after_s: ``watchdog.stuck_after_s`` of the settings, 0 = off.
+        systemd_s: Limit of systemd's watchdog in seconds; None without one.
+    """
+    if not stuck_after_s and systemd_s is None:
+        return None
+    return min((stuck_after_s or DEFAULT_STUCK_AFTER_S) / 4, LONGEST_INTERVAL_S if systemd_s is None else systemd_s / 3)
+
+
 def expected_down(running: Running) -> set[str]:
-    """Return the cameras that are meant to deliver nothing now: disabled, stopped, or a recording that is over."""
+    """Return the cameras that should deliver nothing now: disabled, stopped, or at the end of their recording."""
     states = running.pipeline.cameras.states().items()
     return {name for name, state in states if state.status is CameraStatus.DISABLED or state.reason in ENDED}
 

@@ -10,7 +10,6 @@ import pytest
 
 from ferstream.domain.event import CameraState, CameraStatus
 from ferstream.domain.face import Box
-from ferstream.domain.message import Message
 from ferstream.domain.ports import Sink, SinkStatus
 from ferstream.errors import ConfigError, OutputError
 from ferstream.events.encode import Encoder
@@ -19,52 +18,9 @@ from ferstream.publishing.sink_set import SinkSet
 from ferstream.runtime.counters import Counters
 from tests.support.builders import face_event
 from tests.support.outboxes import make_outbox
+from tests.support.recording_sink import CameraSink, RecordingSink
 
 pytestmark = pytest.mark.usefixtures("no_new_threads")
-
-
-class RecordingSink:
-    """Keeps what it was given; fails where the test says."""
-
-    def __init__(self, name: str = "recording", *, log: list[str] | None = None) -> None:
-        self.name, self.messages = name, list[Message]()
-        self.log: list[str] = log if log is not None else []
-        self.write_error: Exception | None = None
-        self.open_error: Exception | None = None
-        self.close_error: Exception | None = None
-        self.unflushed = 0
-
-    def open(self) -> None:
-        self.log.append(f"open {self.name}")
-        if self.open_error is not None:
-            raise self.open_error
-
-    def write(self, message: Message) -> None:
-        if self.write_error is not None:
-            raise self.write_error
-        self.messages.append(message)
-
-    def flush(self, timeout_s: float) -> int:
-        self.log.append(f"flush {self.name}")
-        return self.unflushed
-
-    def close(self) -> None:
-        self.log.append(f"close {self.name}")
-        if self.close_error is not None:
-            raise self.close_error
-
-    def status(self) -> SinkStatus:
-        return SinkStatus(self.name, True)
-
-
-class CameraSink(RecordingSink):
-    """Also wants to know of cameras that come and go."""
-
-    def forget_camera(self, camera: str) -> None:
-        self.log.append(f"forget {camera}")
-
-    def remember_camera(self, camera: str) -> None:
-        self.log.append(f"remember {camera}")
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable
+from typing import Self
 
 HOST = "127.0.0.1"
 CONNECT, PUBLISH, SUBSCRIBE, PINGREQ = 1, 3, 8, 12
@@ -56,7 +57,7 @@ class ScriptedBroker:
         self.connections = 0
         self.packets: list[bytes] = []
 
-    def __enter__(self) -> ScriptedBroker:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -69,6 +70,11 @@ class ScriptedBroker:
                 sock.close()
         self._thread.join(10)
         assert not self._thread.is_alive()
+
+    def send(self, packet: bytes) -> None:
+        """Send a packet to the client that is connected, from any thread."""
+        assert self._connection is not None, "no client is connected"
+        self._connection.sendall(packet)
 
     def _run(self) -> None:
         while not self._over:
