@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,15 @@ def full_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 def _safe_signals() -> None:
     """Signals, those of pytest-timeout included, do not run on a stack that OpenVINO has freed."""
     use_the_normal_stack_for_signals()
+
+
+@pytest.fixture(autouse=True)
+def _logging_left_as_it_was() -> Iterator[None]:
+    """Fail if the test leaves logging configured: the tests after it in this process would not see log lines."""
+    root = logging.getLogger()
+    before = root.level, logging.root.manager.disable
+    yield
+    assert (root.level, logging.root.manager.disable) == before, "use tests.support.logs.logging_restored"
 
 
 @pytest.fixture

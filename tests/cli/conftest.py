@@ -27,8 +27,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_openvino_bundle(tmp_path_factory.mktemp("models")).directory
 
 
-@pytest.fixture
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """No settings from the environment, an outbox folder of the test's own, and logging as before afterwards."""
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
     for name in [name for name in os.environ if name.startswith("FERSTREAM_") or name == "CREDENTIALS_DIRECTORY"]:
@@ -38,7 +38,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
 
 
 @pytest.fixture
-def check(tmp_path: Path, clip: Path, bundle: Path, clean_environment: None) -> RunCheck:
+def check(tmp_path: Path, clip: Path, bundle: Path) -> RunCheck:
     """Write ``tmp_path``/f.toml and run ``check --json`` on it."""
 
     def run(

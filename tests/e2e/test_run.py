@@ -96,7 +96,7 @@ def test_sighup_adds_and_removes_cameras_without_a_gap_in_the_others(mosquitto: 
         daemon.wait_frames("hall", 3)
         daemon.write("nonsense = 1\n")
         daemon.send(signal.SIGHUP)
-        daemon.wait_metrics(lambda _: "refused" in daemon.log)
+        daemon.wait_log("the new settings are not valid")
         daemon.write(to(mosquitto))
         daemon.send(signal.SIGHUP)
         daemon.wait_metrics(lambda metrics: not any('camera="hall"' in name for name in metrics if name.startswith("ferstream_camera_up")))
