@@ -179,6 +179,7 @@ def test_cameras_that_end_are_all_asked_before_the_first_is_waited_for(run: Call
     wait_until(lambda: status(running, "one") is not None and status(running, "two") is not None)
     apply(running, [], make_settings)
     assert running.pipeline.cameras.names == ()
+    assert not running.pipeline.counters.snapshot().counts  # no thread was abandoned
 
 
 def test_a_camera_that_is_disabled_by_a_reload_is_stopped_and_shown_so(run: Callable[..., Running], make_settings: MakeSettings) -> None:
