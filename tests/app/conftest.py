@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from ferstream.app.assembly import live_mode, load_models
 from ferstream.pipeline.models import Models
 from ferstream.settings import Settings
+from tests.support.accepting_broker import AcceptingBroker
 from tests.support.bundles import tiny_openvino_bundle
+from tests.support.logs import Logs
 from tests.support.portraits import write_portrait_clip
 
 MakeSettings = Callable[..., Settings]
@@ -74,3 +77,23 @@ def models(tiny_model: Path) -> Iterator[Models]:
     loaded = load_models(settings, live_mode(settings))
     yield loaded
     loaded.close()
+
+
+@pytest.fixture
+def portrait(portrait_clip: Path) -> dict[str, Any]:
+    """Camera ``door``: a face, over and over."""
+    return {"name": "door", "source": str(portrait_clip), "loop": True, "realtime": True, "analysis_fps": 0.0}
+
+
+@pytest.fixture
+def broker() -> Iterator[AcceptingBroker]:
+    """A broker that accepts everything."""
+    with AcceptingBroker() as running:
+        yield running
+
+
+@pytest.fixture
+def logs() -> Iterator[Logs]:
+    """The lines that structlog's loggers were given."""
+    with capture_logs() as entries:
+        yield entries

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from ferstream.app.running import Running
 from ferstream.capture.recording import FileSource
@@ -21,6 +20,7 @@ from ferstream.runtime.counters import Counters
 from ferstream.settings import Settings, diff
 from tests.support.builders import frame
 from tests.support.clock import FakeClock
+from tests.support.logs import Logs
 from tests.support.runners import PATIENCE_S, Scripted
 from tests.support.running import ScriptedPlans, running_of
 from tests.support.sources import Hang, ScriptedSource
@@ -28,17 +28,10 @@ from tests.support.threads import wait_until
 
 pytestmark = pytest.mark.usefixtures("no_new_threads")
 MakeSettings = Callable[..., Settings]
-Logs = list[MutableMapping[str, Any]]
 
 
 def camera(name: str, **keys: object) -> dict[str, object]:
     return {"name": name, "source": "demo:", "reconnect_min_s": 0.01, "reconnect_max_s": 0.01, **keys}
-
-
-@pytest.fixture
-def logs() -> Iterator[Logs]:
-    with capture_logs() as entries:
-        yield entries
 
 
 @pytest.fixture
@@ -179,6 +172,7 @@ def test_cameras_that_end_are_all_asked_before_the_first_is_waited_for(run: Call
     wait_until(lambda: status(running, "one") is not None and status(running, "two") is not None)
     apply(running, [], make_settings)
     assert running.pipeline.cameras.names == ()
+    assert not running.pipeline.counters.snapshot().counts  # no thread was abandoned
 
 
 def test_a_camera_that_is_disabled_by_a_reload_is_stopped_and_shown_so(run: Callable[..., Running], make_settings: MakeSettings) -> None:

@@ -4,76 +4,35 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
-from collections.abc import Callable, Iterator, MutableMapping
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
-from ferstream.app.daemon import Daemon
 from ferstream.app.running import Running
 from ferstream.app.signals import Signals
 from ferstream.domain.event import CameraStatus
 from ferstream.domain.message import Message
-from ferstream.errors import AddressInUseError, BrokerError, ConfigError, ExitCode, FerstreamError, ModelError
+from ferstream.errors import ConfigError, ExitCode
 from ferstream.events.schemas import FACE, STATE
 from ferstream.settings import Settings
 from tests.support.accepting_broker import AcceptingBroker
-from tests.support.daemon_run import QUICK, DaemonRun
+from tests.support.daemon_run import DaemonRun
+from tests.support.logs import Logs, named
 from tests.support.recording_sink import CameraSink, RecordingSink
-from tests.support.runners import PATIENCE_S, Gate
+from tests.support.running import wait_connected, wait_frames, wait_status
 from tests.support.telemetry import ask
 from tests.support.threads import Task, wait_until
 
 pytestmark = pytest.mark.usefixtures("no_new_threads")
 MakeSettings = Callable[..., Settings]
-Logs = list[MutableMapping[str, Any]]
-
-
-@pytest.fixture
-def broker() -> Iterator[AcceptingBroker]:
-    with AcceptingBroker() as running:
-        yield running
-
-
-@pytest.fixture
-def logs() -> Iterator[Logs]:
-    with capture_logs() as entries:
-        yield entries
-
-
-@pytest.fixture
-def portrait(portrait_clip: Path) -> dict[str, Any]:
-    """Camera ``door``: a face, over and over."""
-    return {"name": "door", "source": str(portrait_clip), "loop": True, "realtime": True, "analysis_fps": 0.0}
 
 
 @pytest.fixture
 def settings(make_settings: MakeSettings, broker: AcceptingBroker, portrait: dict[str, Any]) -> Settings:
     """Camera ``door``, and a broker that accepts everything."""
     return make_settings(cameras=[portrait], mqtt={"url": broker.url})
-
-
-def wait_frames(running: Running, camera: str = "door", count: int = 1) -> None:
-    counters = running.pipeline.counters
-    before = counters.snapshot().frames.get((camera, "publishing"), 0)
-    wait_until(lambda: counters.snapshot().frames.get((camera, "publishing"), 0) >= before + count)
-
-
-def wait_status(running: Running, camera: str, status: CameraStatus) -> None:
-    states = running.pipeline.cameras.states
-    wait_until(lambda: camera in states() and states()[camera].status is status)
-
-
-def wait_connected(running: Running) -> None:
-    wait_until(lambda: running.broker_reason() == "")
-
-
-def of(logs: Logs, event: str) -> list[MutableMapping[str, Any]]:
-    return [entry for entry in logs if entry["event"] == event]
 
 
 # -- start and end -------------------------------------------------------------------------------
@@ -91,9 +50,9 @@ def test_a_daemon_publishes_what_its_cameras_see_and_stops_when_asked(settings: 
     faces = [json.loads(payload) for payload in broker.payloads("/door/face")]
     assert [face["seq"] for face in faces] == list(range(len(faces)))
     assert faces[0]["node"] == "edge-1"
-    assert of(logs, "running")[0]["cameras"] == 1
-    assert of(logs, "stopping")[0]["reason"] == "SIGTERM"
-    assert of(logs, "stopped") == [{"event": "stopped", "log_level": "info", "events_not_delivered": 0, "events_in_outbox": 0}]
+    assert named(logs, "running")[0]["cameras"] == 1
+    assert named(logs, "stopping")[0]["reason"] == "SIGTERM"
+    assert named(logs, "stopped") == [{"event": "stopped", "log_level": "info", "events_not_delivered": 0, "events_in_outbox": 0}]
 
 
 def test_two_starts_have_two_boot_ids(settings: Settings, broker: AcceptingBroker) -> None:
@@ -109,7 +68,7 @@ def boot_ids(broker: AcceptingBroker) -> set[str]:
 def test_a_daemon_ends_by_itself_after_its_seconds(settings: Settings, logs: Logs) -> None:
     run = DaemonRun(settings, seconds=0.05)
     assert run.run(stop=False) is ExitCode.OK
-    assert of(logs, "stopping")[0]["reason"] == "time is up"
+    assert named(logs, "stopping")[0]["reason"] == "time is up"
 
 
 def test_a_program_that_embeds_the_daemon_can_stop_it(settings: Settings, logs: Logs) -> None:
@@ -117,7 +76,7 @@ def test_a_program_that_embeds_the_daemon_can_stop_it(settings: Settings, logs: 
         signals.stop_asked = True
 
     assert DaemonRun(settings).run(steps) is ExitCode.OK
-    assert of(logs, "stopping")[0]["reason"] == "asked to stop"
+    assert named(logs, "stopping")[0]["reason"] == "asked to stop"
 
 
 def test_the_embedded_broker_runs_as_long_as_the_daemon(make_settings: MakeSettings, portrait: dict[str, Any]) -> None:
@@ -155,20 +114,20 @@ def test_without_pages_nothing_listens(make_settings: MakeSettings, broker: Acce
     assert run.run(lambda running, signals: None) is ExitCode.OK
     assert run.running is not None
     assert run.running.server is None
-    assert of(logs, "running")[0]["metrics"] is None
+    assert named(logs, "running")[0]["metrics"] is None
 
 
 def test_a_broker_that_cannot_be_reached_does_not_keep_a_daemon_from_running(
     make_settings: MakeSettings, portrait: dict[str, Any], logs: Logs
 ) -> None:
-    settings = make_settings(cameras=[portrait | {"loop": False}], runtime={"shutdown_timeout_s": 1.0})
+    settings = make_settings(cameras=[portrait | {"loop": False, "realtime": False}], runtime={"shutdown_timeout_s": 1.0})
 
     def steps(running: Running, signals: Signals) -> None:
         wait_status(running, "door", CameraStatus.OFFLINE)  # the end of the recording
         wait_until(lambda: running.outbox_events() >= 11)
 
     assert DaemonRun(settings).run(steps) is ExitCode.BROKER  # the outbox was in memory: its events are lost
-    assert of(logs, "stopped")[0]["events_not_delivered"] >= 11
+    assert named(logs, "stopped")[0]["events_not_delivered"] >= 11
 
 
 def test_events_that_are_on_disk_are_not_lost(make_settings: MakeSettings, portrait: dict[str, Any], logs: Logs, tmp_path: Path) -> None:
@@ -179,7 +138,7 @@ def test_events_that_are_on_disk_are_not_lost(make_settings: MakeSettings, portr
         wait_until(lambda: running.outbox_events() > 0)
 
     assert run.run(steps) is ExitCode.OK
-    stopped = of(logs, "stopped")[0]
+    stopped = named(logs, "stopped")[0]
     assert stopped["events_not_delivered"] == 0
     assert stopped["events_in_outbox"] > 0
     assert any((tmp_path / "box").iterdir())
@@ -217,44 +176,6 @@ def test_an_extra_sink_that_fails_does_not_disturb_the_others(settings: Settings
     assert run.running.pipeline.counters.snapshot().counts["sink_failures", "terminal"] > 0
 
 
-# -- what keeps it from starting -----------------------------------------------------------------
-
-
-def test_a_port_that_is_taken_ends_everything_again(settings: Settings, make_settings: MakeSettings, broker: AcceptingBroker) -> None:
-    sink = RecordingSink()
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        listen = f"127.0.0.1:{taken.getsockname()[1]}"
-        blocked = settings.model_copy(update={"http": settings.http.model_copy(update={"listen": listen})})
-        with pytest.raises(AddressInUseError, match=listen):
-            DaemonRun(blocked, extra_sinks=(sink,)).run(lambda running, signals: pytest.fail("it runs"))
-    assert sink.log == ["open recording", "close recording"]
-
-
-def test_a_model_that_cannot_be_used_starts_nothing(make_settings: MakeSettings) -> None:
-    sink = RecordingSink()
-    with pytest.raises(ModelError, match="no-such-model"):
-        DaemonRun(make_settings(inference={"model": "no-such-model"}), extra_sinks=(sink,)).run()
-    assert sink.log == []
-
-
-def test_a_sink_that_can_never_work_ends_the_start(settings: Settings) -> None:
-    sink = RecordingSink()
-    sink.open_error = ConfigError("no such folder")
-    with pytest.raises(ConfigError, match="no such folder"):
-        DaemonRun(settings, extra_sinks=(sink,)).run()
-    assert sink.log == ["open recording", "close recording"]
-
-
-def test_an_error_of_the_greeting_ends_everything(settings: Settings) -> None:
-    def greet(running: Running) -> None:
-        raise BrokenPipeError("terminal is gone")
-
-    sink = RecordingSink()
-    with pytest.raises(BrokenPipeError):
-        Daemon(settings, on_running=greet, extra_sinks=(sink,), timings=QUICK).run()
-    assert sink.log == ["open recording", "close recording"]
-
-
 # -- reload --------------------------------------------------------------------------------------
 
 
@@ -282,7 +203,7 @@ def test_a_reload_of_settings_that_are_not_valid_changes_nothing(settings: Setti
     def steps(running: Running, signals: Signals) -> None:
         wait_frames(running)
         signals.on_reload(1, None)
-        wait_until(lambda: bool(of(logs, "the new settings are not valid; the old ones stay in force")))
+        wait_until(lambda: bool(named(logs, "the new settings are not valid; the old ones stay in force")))
         wait_frames(running)
         assert running.settings is settings
 
@@ -296,7 +217,7 @@ def test_a_daemon_without_a_file_ignores_a_reload(settings: Settings, logs: Logs
         wait_frames(running)
 
     assert DaemonRun(settings).run(steps) is ExitCode.OK
-    assert not of(logs, "settings reloaded")
+    assert not named(logs, "settings reloaded")
 
 
 def test_a_reload_changes_the_time_for_the_shutdown(settings: Settings, logs: Logs) -> None:
@@ -307,7 +228,7 @@ def test_a_reload_changes_the_time_for_the_shutdown(settings: Settings, logs: Lo
         wait_until(lambda: running.settings is new)
 
     assert DaemonRun(settings, reload=lambda: new).run(steps) is ExitCode.OK
-    assert of(logs, "stopping")[0]["timeout_s"] == 7.0
+    assert named(logs, "stopping")[0]["timeout_s"] == 7.0
 
 
 # -- commands ------------------------------------------------------------------------------------
@@ -321,109 +242,13 @@ def test_commands_over_mqtt_switch_a_camera(
         broker.publish("ferstream/edge-1/door/set", b"OFF")
         wait_status(running, "door", CameraStatus.DISABLED)
         broker.publish("ferstream/edge-1/door/set", b"MAYBE")
-        wait_until(lambda: bool(of(logs, "a command is neither ON nor OFF")))
+        wait_until(lambda: bool(named(logs, "a command is neither ON nor OFF")))
         assert running.pipeline.cameras.names == ()
         broker.publish("ferstream/edge-1/door/set", b"ON")
         wait_status(running, "door", CameraStatus.ONLINE)
 
     settings = make_settings(cameras=[portrait], mqtt={"url": broker.url, "commands": True})
     assert DaemonRun(settings).run(steps) is ExitCode.OK
-
-
-# -- failures while it runs ----------------------------------------------------------------------
-
-
-def test_a_sink_that_dies_ends_the_daemon_with_an_error(settings: Settings, logs: Logs) -> None:
-    def steps(running: Running, signals: Signals) -> None:
-        assert running.engine.fatal is not None
-        running.engine.fatal.report("mqtt", BrokerError("internal error"))
-
-    sink = RecordingSink()
-    with pytest.raises(FerstreamError, match="mqtt failed: internal error") as caught:
-        DaemonRun(settings, extra_sinks=(sink,)).run(steps, stop=False)
-    assert caught.value.exit_code is ExitCode.INTERNAL  # 4 would keep systemd from starting it again
-    assert of(logs, "stopping")[0]["reason"] == "mqtt failed"
-    assert sink.log == ["open recording", "flush recording", "close recording"]
-
-
-def test_a_stage_that_does_not_end_in_time_is_named(
-    make_settings: MakeSettings, broker: AcceptingBroker, portrait: dict[str, Any], logs: Logs
-) -> None:
-    gate, sink = Gate(), RecordingSink()
-    sink.before_write = gate
-    sink.before_close = gate.open
-    settings = make_settings(cameras=[portrait], mqtt={"url": broker.url}, runtime={"shutdown_timeout_s": 0.2})
-
-    def steps(running: Running, signals: Signals) -> None:
-        assert gate.reached.wait(PATIENCE_S)
-
-    assert DaemonRun(settings, extra_sinks=(sink,)).run(steps) is ExitCode.INTERNAL
-    assert "publishing" in of(logs, "did not end in time")[0]["threads"]
-
-
-class Exits:
-    """Takes the place of ``os._exit``."""
-
-    def __init__(self, *actions: Callable[[], object]) -> None:
-        self.codes: list[int] = []
-        self.called = threading.Event()
-        self._actions = actions
-
-    def __call__(self, code: int) -> None:
-        """Keep the code."""
-        self.codes.append(code)
-        for action in self._actions:
-            action()
-        self.called.set()
-
-
-def test_a_stuck_stage_ends_the_process_after_saving_the_events(settings: Settings, broker: AcceptingBroker, logs: Logs) -> None:
-    gate, sink = Gate(), RecordingSink()
-
-    def stick() -> None:
-        if any(message.schema == FACE for message in sink.messages):
-            gate()
-
-    def steps(running: Running, signals: Signals) -> None:
-        assert gate.reached.wait(PATIENCE_S)
-        run.daemon.abort("publishing")
-
-    sink.before_write = stick
-    exits = Exits(gate.open)
-    run = DaemonRun(settings, extra_sinks=(sink,), exit_process=exits, timings=replace(QUICK, abort_s=PATIENCE_S))
-    assert run.run(steps, stop=False) is ExitCode.INTERNAL
-    assert exits.codes == [70]
-    assert of(logs, "a stage is stuck; the process ends, to be restarted")[0]["stage"] == "publishing"
-    assert not of(logs, "stopping")  # nothing is drained
-    assert sink.log == ["open recording", "flush recording", "close recording", "close recording"]
-    assert broker.payloads("/door/face")
-
-
-def test_a_process_whose_main_thread_is_stuck_too_is_ended_by_a_timer(make_settings: MakeSettings, broker: AcceptingBroker) -> None:
-    exits = Exits()
-
-    def never_returns(running: Running) -> None:
-        Task(lambda: daemon.abort("publishing")).result()
-        assert exits.called.wait(PATIENCE_S)
-        running.pipeline.stop(timeout_s=PATIENCE_S)
-
-    settings = make_settings(mqtt={"url": broker.url})
-    daemon = Daemon(settings, on_running=never_returns, exit_process=exits, timings=replace(QUICK, abort_s=0.01))
-    assert daemon.run() is ExitCode.INTERNAL
-    assert exits.codes == [70, 70]  # the timer, then the main thread
-
-
-def test_the_watchdog_ends_a_daemon_whose_stage_makes_no_progress(
-    make_settings: MakeSettings, broker: AcceptingBroker, portrait: dict[str, Any], logs: Logs
-) -> None:
-    gate, sink = Gate(), RecordingSink()
-    sink.before_write = gate
-    exits = Exits(gate.open)
-    settings = make_settings(cameras=[portrait], mqtt={"url": broker.url}, watchdog={"stuck_after_s": 0.1})
-    run = DaemonRun(settings, extra_sinks=(sink,), exit_process=exits)
-    assert run.run(stop=False) is ExitCode.INTERNAL
-    assert exits.codes == [70]
-    assert of(logs, "a stage is stuck; the process ends, to be restarted")
 
 
 # -- systemd -------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from ferstream.app.reload import apply_settings, reload_settings
 from ferstream.app.running import Running
@@ -18,14 +17,13 @@ from ferstream.pipeline.models import Models
 from ferstream.publishing.sink_set import SinkSet
 from ferstream.runtime.counters import Counters
 from ferstream.settings import Settings
-from tests.support.logs import logging_restored
+from tests.support.logs import Logs, logging_restored
 from tests.support.recording_sink import CameraSink
 from tests.support.runners import PATIENCE_S
 from tests.support.running import running_of
 
 pytestmark = pytest.mark.usefixtures("no_new_threads")
 MakeSettings = Callable[..., Settings]
-Logs = list[MutableMapping[str, Any]]
 
 
 class OrderedSink(CameraSink):
@@ -51,12 +49,6 @@ def running(make_settings: MakeSettings, models: Models, encoder: Encoder, sink:
     made.cameras.start(settings.cameras)
     yield made
     assert not made.pipeline.stop(timeout_s=PATIENCE_S)
-
-
-@pytest.fixture
-def logs() -> Iterator[Logs]:
-    with capture_logs() as entries:
-        yield entries
 
 
 def cameras(*names: str, **keys: object) -> list[dict[str, object]]:

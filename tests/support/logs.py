@@ -6,12 +6,16 @@ import logging
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from typing import Any
 
 import structlog
 
 from ferstream.runtime.redaction import forget_secrets
+
+Logs = list[MutableMapping[str, Any]]
+"""What ``structlog.testing.capture_logs`` yields."""
 
 
 @contextmanager
@@ -29,3 +33,8 @@ def logging_restored() -> Iterator[None]:
         sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
         structlog.reset_defaults()
         forget_secrets()
+
+
+def named(logs: Logs, event: str) -> list[MutableMapping[str, Any]]:
+    """Return the captured lines with this message."""
+    return [entry for entry in logs if entry["event"] == event]

@@ -10,6 +10,7 @@ from ferstream.app.factories import CameraPlan
 from ferstream.app.running import Running
 from ferstream.capture.source import Source
 from ferstream.detection.mask import Polygon
+from ferstream.domain.event import CameraStatus
 from ferstream.errors import FerstreamError
 from ferstream.pipeline.models import Models
 from ferstream.publishing.sink_set import SinkSet
@@ -18,6 +19,7 @@ from ferstream.runtime.counters import Counters
 from ferstream.settings import CameraSettings, Settings
 from tests.support.runners import PATIENCE_S
 from tests.support.sources import ScriptedSource
+from tests.support.threads import wait_until
 
 
 class ScriptedPlans:
@@ -74,3 +76,21 @@ def running_of(
         remove_timeout_s=remove_timeout_s,
     )
     return Running(settings=settings, engine=engine, pipeline=pipeline, cameras=cameras, broker=None)
+
+
+def wait_frames(running: Running, camera: str = "door", count: int = 1) -> None:
+    """Wait until so many more frames of a camera were analysed."""
+    counters = running.pipeline.counters
+    before = counters.snapshot().frames.get((camera, "publishing"), 0)
+    wait_until(lambda: counters.snapshot().frames.get((camera, "publishing"), 0) >= before + count)
+
+
+def wait_status(running: Running, camera: str, status: CameraStatus) -> None:
+    """Wait until a camera has this status."""
+    states = running.pipeline.cameras.states
+    wait_until(lambda: camera in states() and states()[camera].status is status)
+
+
+def wait_connected(running: Running) -> None:
+    """Wait until the broker has accepted the connection."""
+    wait_until(lambda: running.broker_reason() == "")
