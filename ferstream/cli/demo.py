@@ -68,7 +68,7 @@ def _print_addresses(running: Running) -> None:
         typer.echo(f"  subscribe      mosquitto_sub -h 127.0.0.1 -p {broker.port} -t '{topic}/#' -v")
     if running.server is not None:
         typer.echo(f"  metrics        {running.server.url}/metrics")
-    typer.echo("  own camera     ferstream demo --source webcam:0   (or rtsp://user@host/path, or a video file)")
+    typer.echo("  own camera     ferstream demo --source webcam:0   (or rtsp://host/path, or a video file)")
     typer.echo("  stop           Ctrl-C\n")
 
 
