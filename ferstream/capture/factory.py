@@ -128,9 +128,7 @@ def _hostname(source: str) -> str | None:
     try:
         return urlsplit(source).hostname
     except ValueError:
-        raise ConfigError(
-            f'source "{display_name(source)}" is not a valid URL; write rtsp://host/path, and username and password_file beside it'
-        ) from None
+        raise ConfigError(f'source "{display_name(source)}" is not a valid URL; write rtsp://host/path') from None
 
 
 def _file(source: str, camera: str, observer: Observer, options: SourceOptions, clock: Clock) -> Source:
