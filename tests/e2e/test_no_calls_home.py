@@ -38,7 +38,7 @@ def test_the_daemon_connects_to_its_cameras_and_sinks_only(tmp_path: Path) -> No
         f'[mqtt]\nurl = "mqtt://127.0.0.1:{broker}"\n[webhook]\nurl = "http://127.0.0.1:{webhook}/events"\n[outbox]\npath = "memory"\n'
     )
     environment = {"CALLS": str(calls), "PYTHONPATH": os.pathsep.join([str(hook), os.environ.get("PYTHONPATH", "")])}
-    with RunningDaemon(tmp_path, settings, **environment) as daemon:
+    with RunningDaemon(tmp_path, settings, program=None, **environment) as daemon:
         daemon.wait_frames("door", 20)
         daemon.wait_metrics(lambda _: f"{broker}" in calls.read_text() and f"{webhook}" in calls.read_text())
         daemon.end()
