@@ -7,6 +7,7 @@ import traceback
 
 from ferstream.errors import ConfigError, ExitCode, FerstreamError
 from ferstream.runtime.redaction import redact
+from ferstream.runtime.shown_url import mask_urls
 
 
 def main() -> None:
@@ -16,8 +17,8 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except FerstreamError as exc:
-        # Messages about settings hold no secret, and the redaction would mask the word after "password:" in them.
-        sys.stderr.write(f"ferstream: {exc if isinstance(exc, ConfigError) else redact(str(exc))}\n")
+        # Messages about settings name keys such as "mqtt.password:", after which the redaction would mask a word of advice.
+        sys.stderr.write(f"ferstream: {mask_urls(str(exc)) if isinstance(exc, ConfigError) else redact(str(exc))}\n")
         sys.exit(int(exc.exit_code))
     except KeyboardInterrupt:
         sys.exit(int(ExitCode.INTERRUPTED))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import structlog
 
 from ferstream.app.factories import detection_plan, inference_plan
+from ferstream.app.privacy import privacy_rules
 from ferstream.domain.event import Event
 from ferstream.events.encode import Encoder, ModelRef
 from ferstream.labelling.smoothing import SmoothingLabeller
@@ -59,8 +60,7 @@ def live_mode(settings: Settings) -> RunMode:
         max_batch=settings.inference.max_batch,
         max_wait_s=settings.inference.max_wait_ms / 1000,
         summary_interval_s=settings.publishing.summary_interval_s,
-        per_face=not settings.privacy.aggregate_only,
-        min_group_size=settings.privacy.min_group_size,
+        privacy=privacy_rules(settings),
     )
     return RunMode(deterministic=False, new_run_id=random_run_id, max_hz_per_face=settings.publishing.max_hz_per_face, config=config)
 
@@ -68,7 +68,11 @@ def live_mode(settings: Settings) -> RunMode:
 def replay_mode(settings: Settings, *, max_hz_per_face: float = 0.0) -> RunMode:
     """Return the mode of recordings: nothing is dropped, the same file gives the same events."""
     config = PipelineConfig(
-        max_batch=settings.inference.max_batch, max_wait_s=0.0, summary_interval_s=0.0, channel_items=REPLAY_CHANNEL_ITEMS
+        max_batch=settings.inference.max_batch,
+        max_wait_s=0.0,
+        summary_interval_s=0.0,
+        channel_items=REPLAY_CHANNEL_ITEMS,
+        privacy=privacy_rules(settings),
     )
     return RunMode(deterministic=True, new_run_id=lambda: REPLAY, max_hz_per_face=max_hz_per_face, config=config)
 

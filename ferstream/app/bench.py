@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ferstream.app.assembly import Engine, encoder, engine, replay_mode
+from ferstream.app.privacy import Masks
 from ferstream.app.replay import Outcome, Replayer, probe
 from ferstream.capture.recording import FileSource
 from ferstream.inference.classifier import Classifier
@@ -25,6 +26,8 @@ from ferstream.runtime.counters import Counters
 from ferstream.settings import Settings
 
 PERCENTILES = (0.5, 0.9, 0.99)
+BARE_CAMERA = "bench"
+"""Name of the camera of the bare kernels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,14 @@ class Report:
 
 
 def bench_video(
-    path: Path, *, settings: Settings, turns: int, cores: int, fps: float = 0.0, on_turn: Callable[[int, str], None] = lambda n, what: None
+    path: Path,
+    *,
+    settings: Settings,
+    turns: int,
+    cores: int,
+    fps: float = 0.0,
+    masks: Masks = (),
+    on_turn: Callable[[int, str], None] = lambda n, what: None,
 ) -> Report:
     """Measure one recording.
 
@@ -97,6 +107,7 @@ def bench_video(
         turns: Passes of each kind, at least 1.
         cores: Cores that the process may use, for the report.
         fps: Frames to analyse per second of media time; 0 = every frame.
+        masks: Privacy masks, painted before both kinds of passes.
         on_turn: Called before each pass with the number of the turn, from 0, and ``kernels`` or ``pipeline``.
 
     Raises:
@@ -104,8 +115,9 @@ def bench_video(
         ModelError: A network cannot be loaded.
     """
     with engine(settings, mode=replay_mode(settings), make_outputs=_encode_only) as made:
+        made.models.set_masks(BARE_CAMERA, masks)
         bare = Bare(path, settings=settings, models=made.models, fps=fps)
-        piped = Piped(path, engine=made, fps=fps)
+        piped = Piped(path, engine=made, fps=fps, masks=masks)
         bare.run()  # compiles the detector for this size, fills the file cache
         kernel_runs, pipeline_runs = [], []
         for turn in range(turns):
@@ -142,7 +154,7 @@ class Bare:
     def run(self) -> Run:
         """One pass over the video."""
         source = FileSource(
-            path=self._path, camera="bench", observer=Counters(), width=self._settings.detection.width, analysis_fps=self._fps
+            path=self._path, camera=BARE_CAMERA, observer=Counters(), width=self._settings.detection.width, analysis_fps=self._fps
         )
         source.open()
         started, cpu = time.perf_counter(), time.process_time()
@@ -174,19 +186,20 @@ class Bare:
 class Piped:
     """The pipeline over one recording; events are encoded and discarded."""
 
-    def __init__(self, path: Path, *, engine: Engine, fps: float) -> None:
+    def __init__(self, path: Path, *, engine: Engine, fps: float, masks: Masks = ()) -> None:
         """Open the recording once for its length.
 
         Args:
             path: The recording.
             engine: Models and an output that discards the events, in replay mode.
             fps: Frames to analyse per second of media time; 0 = every frame.
+            masks: Privacy masks of the recording.
 
         Raises:
             SourceError: It cannot be read.
         """
         self._path, self._info = path, probe(path)
-        self._replayer = Replayer(engine=engine, analysis_fps=fps)
+        self._replayer = Replayer(engine=engine, analysis_fps=fps, masks=masks)
         self._outcomes: list[Outcome] = []
 
     @property

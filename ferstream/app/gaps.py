@@ -130,7 +130,7 @@ def _url_parts(url: str) -> SplitResult:
     except ValueError:  # a port that is not a number, or brackets that do not match
         usable = False
     if not usable:
-        raise ConfigError("--url: expected mqtt://HOST[:PORT], mqtts://, ws:// or wss://, with a port from 1 to 65535")
+        raise ConfigError("--url: expected mqtt://, mqtts://, ws:// or wss:// with a host, and a port from 1 to 65535 if any")
     return parts
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ferstream.app.assembly import REPLAY, Engine, encoder, engine, replay_mode
 from ferstream.app.broker import broker_for, broker_url
+from ferstream.app.privacy import Masks, masks_of_recording, refuse_single_faces
 from ferstream.app.signals import stopping
 from ferstream.app.sinks import mqtt_sink, network_sinks
 from ferstream.capture.options import Playback
@@ -29,6 +30,7 @@ from ferstream.pipeline.models import Models
 from ferstream.pipeline.pipeline import Pipeline
 from ferstream.publishing.sink_set import SinkSet
 from ferstream.runtime.counters import Counters, Snapshot
+from ferstream.runtime.redaction import redact_source
 from ferstream.runtime.supervisor import Fatal
 from ferstream.settings import Settings, load_settings
 from ferstream.sinks.jsonl import JsonlSink
@@ -85,6 +87,7 @@ class Replayer:
         engine: Models and sinks, in replay mode.
         analysis_fps: Frames to analyse per second of media time; 0 = every frame.
         speed: Multiple of the media speed; 0 = as fast as possible.
+        masks: Privacy masks of the recordings.
         on_progress: Called with (camera, analysed frames, all frames or None).
         stop: Ends the replay early when it is set; any thread may set it.
     """
@@ -92,6 +95,7 @@ class Replayer:
     engine: Engine
     analysis_fps: float = 0.0
     speed: float = 0.0
+    masks: Masks = ()
     on_progress: Callable[[str, int, int | None], None] = lambda camera, done, total: None
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -109,6 +113,7 @@ class Replayer:
         """
         camera, counters = camera_name(path), Counters()
         info = info or probe(path)
+        self.engine.models.set_masks(camera, self.masks)
         pipeline = self.engine.new_pipeline(counters)
         pipeline.start()
         runners: list[CameraRunner] = []
@@ -175,6 +180,7 @@ class ReplayOptions:
     speed: float = 0.0
     max_hz: float = 0.0
     mqtt: bool = False
+    camera: str | None = None
 
 
 def replay_all(options: ReplayOptions, *, on_progress: Callable[[str, int, int | None], None]) -> list[Outcome]:
@@ -184,6 +190,9 @@ def replay_all(options: ReplayOptions, *, on_progress: Callable[[str, int, int |
         FerstreamError: The first thing that cannot be done; see ``Replayer.replay``.
     """
     settings = _settings(options)
+    masks = masks_of_recording(settings, options.camera)
+    if options.events is not None or options.mqtt:
+        refuse_single_faces(settings, "--mqtt" if options.events is None else "--events")
     infos = [probe(path) for path in options.videos]  # reports an unreadable file before models are loaded and other files replayed
     with ExitStack() as stack:
         fatal = Fatal()
@@ -195,12 +204,12 @@ def replay_all(options: ReplayOptions, *, on_progress: Callable[[str, int, int |
                 fatal=fatal,
             )
         )
-        replayer = Replayer(engine=made, analysis_fps=options.fps, speed=options.speed, on_progress=on_progress)
+        replayer = Replayer(engine=made, analysis_fps=options.fps, speed=options.speed, masks=masks, on_progress=on_progress)
         with stopping(replayer.stop):
             outcomes = [replayer.replay(path, info) for path, info in zip(options.videos, infos, strict=True)]
         undelivered = _undelivered(made.outputs, settings.runtime.shutdown_timeout_s)
         if undelivered:
-            raise BrokerError(f"{undelivered} events did not reach {settings.mqtt.url}; ferstream check says why")
+            raise BrokerError(f"{undelivered} events did not reach {redact_source(settings.mqtt.url)}; ferstream check says why")
     return outcomes
 
 

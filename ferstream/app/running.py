@@ -10,6 +10,7 @@ from ferstream.broker.embedded import HOST, EmbeddedBroker
 from ferstream.domain.ports import SinkStatus
 from ferstream.outbox.outbox import Outbox
 from ferstream.pipeline.pipeline import Pipeline
+from ferstream.runtime.redaction import redact_source
 from ferstream.settings import Settings
 from ferstream.telemetry.server import TelemetryServer
 
@@ -58,7 +59,7 @@ class Running:
 
     def broker_label(self) -> str:
         """Return the broker's address for people."""
-        return f"{HOST}:{self.broker.port} (embedded)" if self.broker else self.settings.mqtt.url
+        return f"{HOST}:{self.broker.port} (embedded)" if self.broker else redact_source(self.settings.mqtt.url)
 
     def broker_reason(self) -> str:
         """Return why the broker is not connected; empty when it is."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ferstream.app.broker import broker_address
+from ferstream.app.privacy import privacy_rules
 from ferstream.domain.ports import Sink
 from ferstream.events.encode import Encoder
 from ferstream.events.schemas import KINDS
@@ -138,8 +139,8 @@ def kafka_cluster(settings: Settings) -> KafkaCluster | None:
 
 def _schemas(settings: Settings, kinds: Iterable[str]) -> tuple[str, ...]:
     """Return the schemas of these kinds of events; with ``privacy.aggregate_only`` without those about single faces."""
-    wanted = set(kinds) & {"summary"} if settings.privacy.aggregate_only else set(kinds)
-    return tuple(schema for schema, kind in KINDS.items() if kind in wanted)
+    rules, wanted = privacy_rules(settings), set(kinds)
+    return tuple(schema for schema, kind in KINDS.items() if kind in wanted and rules.allows_schema(schema))
 
 
 def network_sinks(
@@ -170,7 +171,7 @@ def network_sinks(
         max_events=settings.outbox.max_events,
         max_bytes=settings.outbox.max_bytes,
         observer=observer,
-        per_face=not settings.privacy.aggregate_only,
+        privacy=privacy_rules(settings),
     )
     context = SinkContext(settings=settings, outbox=outbox, observer=observer, broker_url=broker_url, hooks=hooks or SinkHooks())
     sinks = [sink for make in kinds if (sink := make(context)) is not None]

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from ferstream.errors import SourceAuthError
-from ferstream.runtime.redaction import redact, register_secret
+from ferstream.runtime.redaction import redact_source, register_secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def url_with_credentials(url: str, credentials: Credentials | None = None, passw
     if password_file is not None:
         password = _read_password(password_file)
         if used is None or not used.username:
-            raise SourceAuthError(f"{redact(url)}: names no user; write {parts.scheme}://user@{parts.hostname}/...")
+            raise SourceAuthError(f"{redact_source(url)}: names no user; set username beside password_file")
         used = replace(used, password=password)
     if used is None:
         return url

@@ -105,7 +105,7 @@ def _is_file(source: str) -> bool:
 
 def _stream(source: str, camera: str, observer: Observer, options: SourceOptions, clock: Clock) -> Source:
     if not _hostname(source):
-        raise ConfigError(f'source "{display_name(source)}" names no host; write rtsp://user@host/path')
+        raise ConfigError(f'source "{display_name(source)}" names no host; write rtsp://host/path')
     return StreamSource(
         url=source,
         camera=camera,
@@ -128,7 +128,7 @@ def _hostname(source: str) -> str | None:
     try:
         return urlsplit(source).hostname
     except ValueError:
-        raise ConfigError(f'source "{display_name(source)}" is not a valid URL; write rtsp://user@host/path') from None
+        raise ConfigError(f'source "{display_name(source)}" is not a valid URL; write rtsp://host/path') from None
 
 
 def _file(source: str, camera: str, observer: Observer, options: SourceOptions, clock: Clock) -> Source:
@@ -153,7 +153,7 @@ def _path(source: str) -> Path:
     try:
         return Path(unquote(urlsplit(source).path))
     except ValueError:
-        raise ConfigError(f'source "{display_name(source)}" is not a valid file URL; write file:///path or just the path') from None
+        raise ConfigError(f'source "{display_name(source)}" is not a valid file URL; write file:///path or only the path') from None
 
 
 def _expand_home(path: str) -> Path:

@@ -16,11 +16,13 @@ def bench(
     config: Path | None = typer.Option(None, "-c", "--config", metavar="FILE", help="Settings file."),
     model: str | None = typer.Option(None, "--model", help="Name, name/version or folder of a model bundle."),
     fps: float = typer.Option(0.0, "--fps", min=0.0, help="Frames to analyse per second of media time; 0 = every frame."),
+    camera: str | None = typer.Option(None, "--camera", metavar="NAME", help="The camera of the settings whose masks apply."),
     turns: int = typer.Option(3, "--turns", min=1, help="Number of runs of each kind; the medians are reported."),
 ) -> None:
     """Measure frames per second, CPU time per frame and latency, and the same of the bare kernels on one core."""
     from ferstream.app.bench import bench_video
     from ferstream.app.factories import cores
+    from ferstream.app.privacy import masks_of_recording
     from ferstream.app.replay import NO_FILE
     from ferstream.logs import configure_logging
     from ferstream.settings import load_settings
@@ -29,13 +31,14 @@ def bench(
 
     flags = {} if model is None else {"inference.model": model}
     settings = load_settings(config or NO_FILE, environ={} if config is None else None, flags=flags)
+    masks = masks_of_recording(settings, camera)
     show = sys.stderr.isatty()
 
     def on_turn(turn: int, what: str) -> None:
         if show:
             print(f"\rrun {turn + 1} of {turns}: {what:<10}", end="", file=sys.stderr, flush=True)
 
-    report = bench_video(video, settings=settings, turns=turns, cores=cores(), fps=fps, on_turn=on_turn)
+    report = bench_video(video, settings=settings, turns=turns, cores=cores(), fps=fps, masks=masks, on_turn=on_turn)
     if show:
         print("\r" + " " * 40 + "\r", end="", file=sys.stderr)
     text = json.dumps(report.as_dict(), indent=2)

@@ -27,12 +27,18 @@ def demo(
     model: str | None = typer.Option(None, "--model", help="Name, name/version or folder of a model bundle."),
     port: int = typer.Option(9108, "--port", min=0, max=65535, help="Port of the metrics page; if it is in use, a free port."),
 ) -> None:
-    """Show faces with their expressions, publish the events on an embedded broker, and print its address."""
+    """Show faces with their expressions, publish the events on an embedded broker, and print its address.
+
+    With a source other than the built-in clip, the privacy settings that ferstream run would use here are obeyed: the masks of
+    that source, and with privacy.aggregate_only only counts of groups are shown and published.
+    """
+    from ferstream.app.privacy import demo_privacy
     from ferstream.logs import catch_crashes, configure_logging
     from ferstream.settings import load_settings
 
     configure_logging(level="warning", format="console")
     catch_crashes()
+    privacy = demo_privacy(source)
     typer.echo("Starting models, broker and metrics page ...")
     flags: dict[str, Any] = {
         "node": "demo",
@@ -43,15 +49,21 @@ def demo(
     }
     if model is not None:
         flags["inference.model"] = model
-    camera = {"name": "demo", "source": source, "realtime": True, "loop": True, "analysis_fps": 0}
+    camera: dict[str, Any] = {"name": "demo", "source": source, "realtime": True, "loop": True, "analysis_fps": 0}
+    if privacy is not None:
+        camera["masks"] = privacy.masks
+        flags |= {"privacy.aggregate_only": privacy.aggregate_only, "privacy.min_group_size": privacy.min_group_size}
+        if privacy.aggregate_only:
+            typer.echo(f"privacy.aggregate_only is set ({privacy.where}): only counts of groups are shown and published")
     settings = load_settings(os.devnull, environ={}, flags={**flags, "cameras": [camera]})
 
     from ferstream.app.daemon import Daemon
 
-    show = EventLines()
+    show = EventLines(aggregate_only=settings.privacy.aggregate_only)
     daemon = Daemon(settings, seconds=seconds, durable=False, on_running=_print_addresses, extra_sinks=(show,))
     code = daemon.run()
-    typer.echo(f"{show.faces} face events published. Next step: write a ferstream.toml, see config/examples/.")
+    kind = "summaries" if settings.privacy.aggregate_only else "face events"
+    typer.echo(f"{show.events} {kind} published. Next step: write a ferstream.toml, see config/examples/.")
     raise typer.Exit(int(code))
 
 
@@ -68,34 +80,45 @@ def _print_addresses(running: Running) -> None:
         typer.echo(f"  subscribe      mosquitto_sub -h 127.0.0.1 -p {broker.port} -t '{topic}/#' -v")
     if running.server is not None:
         typer.echo(f"  metrics        {running.server.url}/metrics")
-    typer.echo("  own camera     ferstream demo --source webcam:0   (or rtsp://user@host/path, or a video file)")
+    typer.echo("  own camera     ferstream demo --source webcam:0   (or rtsp://host/path, or a video file)")
     typer.echo("  stop           Ctrl-C\n")
 
 
 class EventLines:
-    """A sink that prints the label of each face once a second; publishing thread only."""
+    """A sink that prints the label of each face once a second, or the counts of each interval; publishing thread only."""
 
     name = "terminal"
 
-    def __init__(self) -> None:
-        """Start with no faces counted."""
+    def __init__(self, *, aggregate_only: bool = False) -> None:
+        """Start with no events counted.
+
+        Args:
+            aggregate_only: Print the counts of intervals, because no events of single faces are published.
+        """
         from rich.console import Console
 
-        self.faces = 0
+        self.events = 0
         self._console = Console(highlight=False)
+        self._aggregate_only = aggregate_only
         self._printed: dict[str, float] = {}
 
     def open(self) -> None:
         """Do nothing: there is nothing to open."""
 
     def write(self, message: Message) -> None:
-        """Print the current label of a face, or that the face left."""
-        from ferstream.events.schemas import FACE
+        """Print the current label of a face, that the face left, or the counts of an interval."""
+        from ferstream.events.schemas import FACE, SUMMARY
 
-        if message.schema != FACE:
+        if message.schema != (SUMMARY if self._aggregate_only else FACE):
             return
-        self.faces += 1
+        self.events += 1
         event = json.loads(message.payload)
+        if self._aggregate_only:
+            self._summary(event)
+        else:
+            self._face(event)
+
+    def _face(self, event: dict[str, Any]) -> None:
         track = event["track"]
         now, left = time.monotonic(), track["state"] == "left"
         if left or now - self._printed.get(track["id"], 0.0) >= LINE_INTERVAL_S:
@@ -103,6 +126,10 @@ class EventLines:
             self._line(event, left)
         if left:
             self._printed.pop(track["id"], None)
+
+    def _summary(self, event: dict[str, Any]) -> None:
+        counts = ", ".join(f"{label} {count}" for label, count in event["counts"].items() if count)
+        self._console.print(f"{event['interval_s']:4.1f} s  {counts or 'no group that is large enough'}")
 
     def _line(self, event: dict[str, Any], left: bool) -> None:
         track, smoothed = event["track"], event["emotion"]["smoothed"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +23,24 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(f"{error.filename or path}: cannot be written: {error.strerror or error}") from error
+
+
+def make_private(path: Path) -> Path:
+    """Create a file that only its owner may read, or take those rights from others if it exists; return the path.
+
+    Anything but a regular file (``/dev/stdout``) is left as it is.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    with writing(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.fchmod(descriptor, 0o600)
+        finally:
+            os.close(descriptor)
+    return path
 
 
 def check_folder(folder: Path) -> None:

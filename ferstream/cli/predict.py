@@ -27,6 +27,10 @@ def predict(  # noqa: PLR0913, PLR0917 (the options of the command)
 ) -> None:
     """Find the faces in still pictures and classify their expressions.
 
+    Writes each picture with its faces, NAME.faces.png, and faces.json into the folder of --out, by default the working folder, and
+    prints the name of every file it wrote. Only you can read them (mode 600). It reads no settings file: neither masks nor
+    privacy.aggregate_only apply to pictures that you give to it.
+
     Exit status: 0 also without any face; 3 when a picture cannot be read (the others are analysed); 5 for a model error;
     8 when the JSON or a picture cannot be written.
     """
@@ -77,18 +81,23 @@ def _analyze_all(analyzer: PictureAnalyzer, images: list[Path]) -> tuple[list[Pi
 
 
 def _write(results: list[PictureResult], classifier: Classifier, *, out: Path, json_file: str | None, picture: bool) -> None:
-    from ferstream.cli.outputs import writing
+    from ferstream.cli.outputs import make_private, writing
     from ferstream.stills.drawing import draw
     from ferstream.stills.report import as_json
 
     text = json.dumps(as_json(results, classifier), indent=2) + "\n"
     if json_file == "-":
         sys.stdout.write(text)
+    files_to = sys.stderr if json_file in {"-", "/dev/stdout"} else sys.stdout
     with writing(out):
-        if json_file != "-":
-            (out / "faces.json" if json_file is None else Path(json_file)).write_text(text, encoding="utf-8")
         for result, target in zip(results, _targets(results, out), strict=True):
-            print(_summary(result) + (f" -> {draw(result, target)}" if picture else ""), file=sys.stderr)
+            print(_summary(result), file=sys.stderr)
+            if picture:
+                print(f"wrote {draw(result, make_private(target))}", file=files_to)
+        if json_file != "-":
+            target = make_private(out / "faces.json" if json_file is None else Path(json_file))
+            target.write_text(text, encoding="utf-8")
+            print(f"wrote {target}", file=files_to)
 
 
 def _targets(results: list[PictureResult], out: Path) -> list[Path]:

@@ -23,9 +23,15 @@ def replay(  # noqa: PLR0913, PLR0917 (the options of the command)
     speed: float = typer.Option(0.0, "--speed", min=0.0, help="Multiple of media speed; 0 = as fast as possible."),
     max_hz: float = typer.Option(0.0, "--max-hz", min=0.0, help="Most events per second for one face; 0 = every analysed frame."),
     mqtt: bool = typer.Option(False, "--mqtt", help="Also publish to the broker of the settings."),
+    camera: str | None = typer.Option(
+        None, "--camera", metavar="NAME", help="The camera of the settings that made the recordings: its masks apply."
+    ),
     quiet: bool = typer.Option(False, "-q", "--quiet", help="Print neither progress nor summary."),
 ) -> None:
     """Analyse recordings with the pipeline of the daemon; the same file gives the same events, byte for byte.
+
+    With -c or --mqtt the privacy settings are obeyed: masks are painted (those of --camera, or of the only camera of the
+    settings), and with privacy.aggregate_only events are not written: --events and --mqtt are errors then.
 
     Exit status: 0 all frames were analysed, 3 a recording cannot be read, 75 frames were lost.
     """
@@ -34,7 +40,17 @@ def replay(  # noqa: PLR0913, PLR0917 (the options of the command)
     from ferstream.logs import configure_logging
 
     configure_logging(level="warning", format="console")  # on stderr: the events may go to stdout
-    options = ReplayOptions(videos=tuple(videos), events=events, config=config, model=model, fps=fps, speed=speed, max_hz=max_hz, mqtt=mqtt)
+    options = ReplayOptions(
+        videos=tuple(videos),
+        events=events,
+        config=config,
+        model=model,
+        fps=fps,
+        speed=speed,
+        max_hz=max_hz,
+        mqtt=mqtt,
+        camera=camera,
+    )
     with _progress(quiet) as on_progress:
         outcomes = replay_all(options, on_progress=on_progress)
     for outcome in outcomes:

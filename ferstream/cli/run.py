@@ -49,8 +49,10 @@ def _print_addresses(running: Running) -> None:
     """Print the addresses of the broker and of the metrics page, on a terminal only; elsewhere the log has them."""
     if not sys.stderr.isatty():
         return
+    from ferstream.runtime.redaction import redact_source
+
     mqtt = running.settings.mqtt
-    where = f"127.0.0.1:{running.broker.port} (embedded)" if running.broker else mqtt.url
+    where = f"127.0.0.1:{running.broker.port} (embedded)" if running.broker else redact_source(mqtt.url)
     print(f"publishing to {where}, topics {mqtt.prefix}/{running.settings.node}/#", file=sys.stderr)
     if running.server is not None:
         print(f"metrics at {running.server.url}/metrics", file=sys.stderr)

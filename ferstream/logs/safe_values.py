@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ferstream.runtime.redaction import MASK, redact
+from ferstream.runtime.redaction import redact
+from ferstream.runtime.shown_url import MASK
 
 _MAX_DEPTH = 6
 _SECRET_KEY = re.compile(r"pass(word|wd|phrase)?$|secret|token|credential|authorization|api_?key|private_?key", re.IGNORECASE)

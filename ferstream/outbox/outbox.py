@@ -18,9 +18,9 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from ferstream.domain.message import Message
+from ferstream.events.privacy import UNRESTRICTED, PrivacyRules
 from ferstream.outbox.entry import Dropped, Entry
 from ferstream.outbox.reader import OutboxReader
-from ferstream.outbox.row_checks import damaged, damaged_or_of_one_face
 from ferstream.outbox.state import OutboxState
 from ferstream.outbox.store import Store
 from ferstream.outbox.writer import OutboxTimings, OutboxWriter
@@ -37,7 +37,7 @@ class Outbox:
         max_events: int,
         max_bytes: int,
         observer: Observer,
-        per_face: bool = True,
+        privacy: PrivacyRules = UNRESTRICTED,
         timings: OutboxTimings | None = None,
     ) -> None:
         """Make an outbox without readers; nothing is opened yet.
@@ -47,7 +47,7 @@ class Outbox:
             max_events: Most events it holds; the oldest are dropped for new ones.
             max_bytes: Most payload bytes it holds.
             observer: Counts dropped events by reason and corrupt files.
-            per_face: False drops what an earlier run left about single faces, with the reason ``privacy``.
+            privacy: Events of an earlier process that may not be published under these rules are dropped for the reason ``privacy``.
             timings: When it writes and retries.
 
         Raises:
@@ -65,7 +65,7 @@ class Outbox:
                 on_dropped=self._count_dropped,
                 on_read=self._announce,
                 on_corrupt_file=lambda: observer.count("outbox_corrupt_files"),
-                unwanted=damaged if per_face else damaged_or_of_one_face,
+                privacy=privacy,
             )
         self._is_open = False
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ferstream.events.names import is_topic_level
-from ferstream.events.schemas import FACE, SCHEMAS, TRACK
+from ferstream.events.privacy import PrivacyRules
+from ferstream.events.schemas import SCHEMAS
 from ferstream.outbox.entry import Entry
 
 CORRUPT, PRIVACY = "corrupt", "privacy"
@@ -20,6 +21,12 @@ def damaged(entry: Entry) -> str | None:
     return None if valid else CORRUPT
 
 
-def damaged_or_of_one_face(entry: Entry) -> str | None:
-    """Return ``corrupt`` as ``damaged`` does, ``privacy`` for an event about a single face, else None."""
-    return damaged(entry) or (PRIVACY if entry.schema in (FACE, TRACK) else None)
+def unwanted(entry: Entry, privacy: PrivacyRules, *, stored_group: int) -> str | None:
+    """Return why an event must not be sent, ``corrupt`` or ``privacy``; None if it may.
+
+    Args:
+        entry: The event, as the file has it.
+        privacy: What may be published now.
+        stored_group: Fewest faces that a summary in the file is about; 0 = no limit.
+    """
+    return damaged(entry) or (None if privacy.allows_stored(entry.schema, stored_group=stored_group) else PRIVACY)

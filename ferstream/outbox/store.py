@@ -25,6 +25,7 @@ _ADD_READERS = "ALTER TABLE events ADD COLUMN readers TEXT NOT NULL DEFAULT 'mqt
 _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_SCHEMA)
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _SELECT_LIMIT = 500
+_MAX_INT32 = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class Store:
         self._directory, self.path = directory, directory / FILE_NAME
         self._db: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
+        self.smallest_group = 0
+        """Fewest faces that a summary in the file is about; 0 = no limit. Known while the file is open."""
 
     @property
     def is_open(self) -> bool:
@@ -102,6 +105,8 @@ class Store:
         db.execute(f"PRAGMA user_version={_VERSION}")
         db.execute("COMMIT")
         self._inode = _identity(self.path)
+        # SQLite keeps this number for the application; it needs no table, so that files of older versions have it too, as 0.
+        self.smallest_group = db.execute("PRAGMA application_id").fetchone()[0]
         heads = db.execute("SELECT id, camera, schema, boot_id, seq, crc, length(payload), readers FROM events ORDER BY id")
         return [StoredHead(*row) for row in heads]
 
@@ -138,6 +143,18 @@ class Store:
         """
         with self._transaction() as db:
             db.executemany("DELETE FROM events WHERE id=?", ((row,) for row in gone))
+
+    def set_smallest_group(self, size: int) -> None:
+        """Keep in the file the fewest faces that a summary in it is about.
+
+        Raises:
+            OutboxError: The disk does not accept it.
+        """
+        size = min(size, _MAX_INT32)
+        if size != self.smallest_group:
+            with self._transaction() as db:
+                db.execute(f"PRAGMA application_id={size:d}")
+            self.smallest_group = size
 
     def load(self, rows: Sequence[int]) -> dict[int, bytes]:
         """Return the payloads of the given rows; missing rows are absent.

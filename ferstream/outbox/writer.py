@@ -13,10 +13,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from ferstream.errors import ConfigError, OutboxCorruptError, OutboxError
+from ferstream.events.privacy import UNRESTRICTED, PrivacyRules
 from ferstream.outbox.entry import Dropped, Entry, checksum
-from ferstream.outbox.row_checks import damaged
+from ferstream.outbox.row_checks import unwanted
 from ferstream.outbox.state import Batch, OutboxState
 from ferstream.outbox.store import Row, Store, StoredHead
 
@@ -55,7 +57,7 @@ class OutboxWriter:
         on_dropped: Callable[[Dropped], None],
         on_read: Callable[[], None],
         on_corrupt_file: Callable[[], None],
-        unwanted: Callable[[Entry], str | None] = damaged,
+        privacy: PrivacyRules = UNRESTRICTED,
     ) -> None:
         """Make the thread; ``start`` opens the file.
 
@@ -66,10 +68,11 @@ class OutboxWriter:
             on_dropped: Called with events that were dropped.
             on_read: Called when payloads were read back.
             on_corrupt_file: Called when a damaged file was set aside.
-            unwanted: Returns why an event found in the file must not be sent; None if it may.
+            privacy: Which events found in the file may be sent.
         """
         self._state, self._store, self._timings = state, store, timings
-        self._on_dropped, self._on_read, self._on_corrupt_file, self._unwanted = on_dropped, on_read, on_corrupt_file, unwanted
+        self._on_dropped, self._on_read, self._on_corrupt_file = on_dropped, on_read, on_corrupt_file
+        self._privacy = privacy
         self._wakeup = threading.Event()
         self._urgent = self._closing = False
         self._retry_at = 0.0
@@ -166,6 +169,8 @@ class OutboxWriter:
             self._start_new_file("was deleted")
         try:
             self._delete()
+            # After the rows that may not be sent are gone, and before a row of this process is written.
+            self._store.set_smallest_group(self._privacy.smallest_group)
             while self._write():
                 self._busy_since = time.monotonic()
         finally:  # a disk that is full or read-only can be read
@@ -219,7 +224,8 @@ class OutboxWriter:
             self._set_aside(exc)
             heads = self._store.open()
         self._next_row = max((head.row for head in heads), default=0) + 1
-        dropped = self._state.opened([self._entry(head) for head in heads], self._unwanted)
+        check = partial(unwanted, privacy=self._privacy, stored_group=self._store.smallest_group)
+        dropped = self._state.opened([self._entry(head) for head in heads], check)
         self._on_dropped(dropped)
         if dropped:
             _LOG.warning("outbox: %d events of an earlier run are dropped: %s", len(dropped), _by_reason(dropped))

@@ -13,6 +13,7 @@ from ferstream.domain.event import CameraState, Event, FaceEvent
 from ferstream.domain.face import DetectedFrame
 from ferstream.domain.frame import Frame
 from ferstream.domain.ports import Labeller
+from ferstream.events.privacy import UNRESTRICTED, PrivacyRules
 from ferstream.tracking.tracker import Tracker
 
 CHANNEL_ITEMS = 2
@@ -80,8 +81,7 @@ class PipelineConfig:
         max_wait_s: Longest wait in seconds for a batch to fill.
         summary_interval_s: Seconds between summaries; 0 = none.
         channel_items: Items that may wait between detection, tracking and inference.
-        per_face: Whether face and track events are published at all.
-        min_group_size: Without ``per_face``: summaries of fewer tracks are reported as empty.
+        privacy: What may be published about people.
     """
 
     staleness_s: float = 0.5
@@ -89,10 +89,4 @@ class PipelineConfig:
     max_wait_s: float = 0.005
     summary_interval_s: float = 10.0
     channel_items: int = CHANNEL_ITEMS
-    per_face: bool = True
-    min_group_size: int = 0
-
-    @property
-    def smallest_group(self) -> int:
-        """Tracks below which a summary is reported as empty; 0 when single faces are published anyway."""
-        return 0 if self.per_face else self.min_group_size
+    privacy: PrivacyRules = UNRESTRICTED

@@ -147,12 +147,8 @@ class Pipeline:
         handler = publishing.PublishingHandler(
             publish=self._components.publish,
             allow=self._components.allow,
-            summaries=Summaries(
-                interval_s=config.summary_interval_s,
-                min_group_size=config.smallest_group,
-                clock=self._clock,
-            ),
-            per_face=config.per_face,
+            summaries=Summaries(interval_s=config.summary_interval_s, privacy=config.privacy, clock=self._clock),
+            privacy=config.privacy,
             observer=self.counters,
             clock=self._clock,
         )

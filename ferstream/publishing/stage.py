@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from ferstream.domain.event import CameraState, Event, FaceEvent, LabelledFrame
 from ferstream.domain.frame import EndOfStream
+from ferstream.events.privacy import PrivacyRules
 from ferstream.publishing.summaries import Summaries
 from ferstream.runtime.clock import Clock
 from ferstream.runtime.observer import Observer
@@ -27,7 +28,7 @@ class PublishingHandler:
         publish: Callable[[Event], None],
         allow: Callable[[FaceEvent], bool],
         summaries: Summaries,
-        per_face: bool,
+        privacy: PrivacyRules,
         observer: Observer,
         clock: Clock,
     ) -> None:
@@ -37,18 +38,18 @@ class PublishingHandler:
             publish: Hands an event to the sinks.
             allow: The rate limit: whether this face event is published.
             summaries: Counts the faces.
-            per_face: False publishes summaries and states only (``privacy.aggregate_only``).
+            privacy: Decides which events are published and counted.
             observer: Counts published frames and events.
             clock: Monotonic time, for the latency.
         """
-        self._publish, self._allow, self._summaries, self._per_face = publish, allow, summaries, per_face
+        self._publish, self._allow, self._summaries, self._privacy = publish, allow, summaries, privacy
         self._observer, self._clock = observer, clock
 
     def __call__(self, item: Item) -> None:
         """Publish one frame's events, a camera's state, or a camera's last summary."""
         self.tick()
         if isinstance(item, CameraState):
-            self._publish(item)
+            self._publish_allowed(item)
         elif isinstance(item, EndOfStream):
             self._end(item)
         else:
@@ -57,20 +58,19 @@ class PublishingHandler:
     def tick(self) -> None:
         """Publish the summaries that are due; also called while nothing arrives."""
         for summary in self._summaries.due():
-            self._publish(summary)
+            self._publish_allowed(summary)
 
     def _publish_frame(self, frame: LabelledFrame) -> None:
         info = frame.info
         self._summaries.start(info.camera)
         for face in frame.faces:
             self._summaries.add_face(face)
-            if self._per_face and self._allow(face):
+            if self._privacy.allows(face) and self._allow(face):
                 self._observer.event(info.camera, face.emotion.verdict.label)
-                self._publish(face)
+                self._publish_allowed(face)
         for change in frame.changes:
             self._summaries.add_change(change)
-            if self._per_face:
-                self._publish(change)
+            self._publish_allowed(change)
         if not frame.end_of_stream:
             self._observer.frame(info.camera, NAME)
             self._observer.latency(info.camera, (self._clock.monotonic_ns() - info.captured_ns) / 1e9)
@@ -78,4 +78,8 @@ class PublishingHandler:
     def _end(self, item: EndOfStream) -> None:
         summary = self._summaries.finish(item.camera) if item.final else None
         if summary is not None:
-            self._publish(summary)
+            self._publish_allowed(summary)
+
+    def _publish_allowed(self, event: Event) -> None:
+        if self._privacy.allows(event):
+            self._publish(event)

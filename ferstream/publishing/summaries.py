@@ -1,4 +1,7 @@
-"""The summary of each camera: counts by label over an interval, and how many faces are present."""
+"""The summary of each camera: counts by label over an interval, and how many faces are present.
+
+Which of these numbers are published is decided by ``PrivacyRules``.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ferstream.domain.event import FaceEvent, Summary, TrackChange, TrackEvent
 from ferstream.domain.track import TrackState
+from ferstream.events.privacy import PrivacyRules
 from ferstream.runtime.clock import Clock
 
 
@@ -18,8 +22,8 @@ class _Interval:
     Attributes:
         since_ns: Monotonic start of the interval.
         counts: Observations by label.
-        present: Tracks that are alive.
-        seen: Tracks that were alive in the interval.
+        present: Tracks that have not ended.
+        seen: Tracks with an observation in the interval.
     """
 
     since_ns: int
@@ -31,15 +35,15 @@ class _Interval:
 class Summaries:
     """Counts the faces of every camera and makes a summary per interval; one thread."""
 
-    def __init__(self, *, interval_s: float, min_group_size: int, clock: Clock) -> None:
+    def __init__(self, *, interval_s: float, privacy: PrivacyRules, clock: Clock) -> None:
         """Start without cameras.
 
         Args:
             interval_s: Seconds of an interval; 0 makes no summaries.
-            min_group_size: An interval in which fewer different tracks were seen is reported as empty; 0 reports all.
+            privacy: Decides which numbers of an interval are published.
             clock: Monotonic time ends the intervals, UTC stands in the summaries.
         """
-        self._interval_ns, self._min_group_size, self._clock = int(interval_s * 1e9), min_group_size, clock
+        self._interval_ns, self._privacy, self._clock = int(interval_s * 1e9), privacy, clock
         self._intervals: dict[str, _Interval] = {}
 
     def start(self, camera: str) -> None:
@@ -50,8 +54,8 @@ class Summaries:
     def add_face(self, face: FaceEvent) -> None:
         """Count one observation of a camera that was started."""
         interval = self._intervals[face.info.camera]
-        interval.seen.add(face.track.id)
-        if face.track.state is not TrackState.LEFT:  # which repeats a face that was counted
+        if face.track.state is not TrackState.LEFT:  # which repeats an observation that was counted
+            interval.seen.add(face.track.id)
             interval.counts[face.emotion.verdict.label] += 1
             interval.present.add(face.track.id)
 
@@ -78,9 +82,8 @@ class Summaries:
 
     def _summary(self, camera: str, interval: _Interval, now_ns: int) -> Summary:
         interval_s = (now_ns - interval.since_ns) / 1e9
-        too_few = len(interval.seen) < self._min_group_size
-        counts, faces_now = ({}, 0) if too_few else (dict(interval.counts), len(interval.present))
+        sums = self._privacy.sums(interval.counts, seen=interval.seen, present=interval.present)
         interval.since_ns = now_ns
         interval.counts.clear()
-        interval.seen = set(interval.present)
-        return Summary(camera, self._clock.utc_ns(), interval_s, counts, faces_now)
+        interval.seen.clear()
+        return Summary(camera, self._clock.utc_ns(), interval_s, sums.counts, sums.faces_now)

@@ -1,7 +1,7 @@
 """Masks secrets in text before it is shown: log lines, errors, events, reports. Any thread.
 
-Secrets are found by form (user names and passwords in URLs, tokens in queries, ``password=...``, bearer tokens) and by
-value: every secret that is read is registered and masked wherever it appears.
+Secrets are found by form (URLs beyond the first part of their path, ``password=...``, bearer tokens) and by value: every
+secret that is read is registered and masked wherever it appears. ``shown_url`` says what of a URL is shown.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import re
 import threading
 from urllib.parse import quote, quote_plus
 
-MASK = "***"
+from ferstream.runtime.shown_url import MASK, mask_urls, shown_source
+
 _SHORTEST_SECRET = 4
 _PREFIXES = r"(?:access|auth|api|session|refresh)[_-]?"
 _NAMES = rf"pass(?:word|wd|phrase|code)?|pwd|secret|(?:{_PREFIXES})?(?:token|key)|auth|credentials?|signature|sig"
@@ -19,8 +20,6 @@ _NAMES = rf"pass(?:word|wd|phrase|code)?|pwd|secret|(?:{_PREFIXES})?(?:token|key
 
 # Text of cameras and clients can get into a log line, so the patterns must not backtrack: every repetition is bounded or
 # ends at a character that the pattern cannot begin with, and the time grows with the length of the text only.
-_USERINFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,15}:/{1,3})[^\s/?#\"'<>]*@")
-_PASSWORD_WITH_SLASH = re.compile(r"(?i)\b((?:rtsps?|https?|mqtts?|wss?):/{1,3})[^\s\"'<>:@/]{0,256}:(?!\d{1,5}/)[^\s\"'<>]{0,256}@")
 _QUERY = re.compile(rf"(?i)([?&;](?:[a-z0-9_.-]*[_.-])?(?:{_NAMES})=)[^&;\s\"'<>#]+")
 _AUTHORIZATION = re.compile(r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?(?:(?:basic|bearer|digest|token)\s+)?)[^\s\"',;]+")
 _BEARER = re.compile(r"(?i)\b((?:bearer|basic)\s+)[a-z0-9._~+/=-]{8,}")
@@ -58,18 +57,21 @@ def forget_secrets() -> None:
 
 
 def redact(text: str) -> str:
-    """Return the text with secrets replaced by ``***``; hosts and paths stay readable."""
+    """Return the text with secrets replaced by ``***``; hosts and local paths stay readable."""
     known = _known
     if known is not None:
         text = known.sub(MASK, text)
-    if ":/" in text:  # one slash is enough: a URL with a slash missing has a password too
-        text = _PASSWORD_WITH_SLASH.sub(rf"\1{MASK}@", text)
-        text = _USERINFO.sub(rf"\1{MASK}@", text)
+    text = mask_urls(text)
     text = _QUERY.sub(rf"\1{MASK}", text)
     text = _AUTHORIZATION.sub(rf"\1{MASK}", text)
     text = _BEARER.sub(rf"\1{MASK}", text)
     text = _OPTION.sub(rf"\1{MASK}", text)
     return _ASSIGNED.sub(_masked_value, text)
+
+
+def redact_source(source: str) -> str:
+    """Return a source or URL as it may be shown: the whole value, valid or not; see ``shown_source``."""
+    return redact(shown_source(source))
 
 
 def _masked_value(match: re.Match[str]) -> str:

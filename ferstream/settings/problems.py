@@ -12,7 +12,7 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from ferstream.errors import ConfigError
-from ferstream.runtime.redaction import redact
+from ferstream.runtime.redaction import redact, redact_source
 
 KeyPath = tuple[str | int, ...]
 """Where a value is in the tables, such as ``("mqtt", "url")`` or ``("cameras", 0, "source")``."""
@@ -110,7 +110,7 @@ def dotted(path: KeyPath, data: Any = None) -> str:
             name = _name_of(data, path[: depth + 1]) if depth == 1 else None
             text += f".{name}" if name else f"[{part}]"
         else:
-            plain = part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else json.dumps(part[:_LONGEST_VALUE])
+            plain = part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else json.dumps(redact(part)[:_LONGEST_VALUE])
             text += f".{plain}" if text else plain
     return text
 
@@ -164,7 +164,7 @@ def shown(value: Any, path: KeyPath) -> str:
         case bool():
             return str(value).lower()
         case str():
-            text = redact(value)
+            text = redact_source(value)
             return f'"{text[:_LONGEST_VALUE]}..."' if len(text) > _LONGEST_VALUE else f'"{text}"'
         case int() | float():
             return f"{value}"[:_LONGEST_VALUE] if not isinstance(value, int) or abs(value) < 10**_LONGEST_VALUE else "a huge number"

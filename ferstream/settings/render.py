@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from ferstream.runtime.redaction import redact
+from ferstream.runtime.redaction import redact_source
 from ferstream.settings.fields import Section
 from ferstream.settings.loader import Loaded
 from ferstream.settings.model import CAMERAS, MOVED, CameraSettings, Settings, secret_keys
@@ -132,7 +132,7 @@ def _shown_section(loaded: Loaded, path: KeyPath, section: Section) -> Iterator[
 
 
 def _shown_line(loaded: Loaded, path: KeyPath, value: object) -> str:
-    plain = MASK if isinstance(value, SecretStr) else redact(str(value)) if isinstance(value, str | Path) else value
+    plain = MASK if isinstance(value, SecretStr) else redact_source(str(value)) if isinstance(value, str | Path) else value
     text = f"{path[-1]} = {toml_value(plain)}"
     return f"{text:<44}  # {_origin(loaded, path)}"
 

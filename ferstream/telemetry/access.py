@@ -41,7 +41,7 @@ def require_token(address: ListenAddress, token: str | None) -> None:
     if token is None:
         if not address.loopback:
             way = "name a file with one in http.token_file, or listen on 127.0.0.1"
-            raise ConfigError(f"{address} is open to the network and needs a token: {way}")
+            raise ConfigError(f"{address} is open to the network and needs a token; {way}")
     elif len(token) < MIN_TOKEN_CHARS or not all("!" <= char <= "~" for char in token):
         raise ConfigError(
             f"the token of the metrics page must have at least {MIN_TOKEN_CHARS} ASCII characters and no space; "

@@ -41,6 +41,13 @@ class TestPredict:
         assert picture is not None
         assert "1 face: " in done.stderr
 
+    def test_it_names_every_file_it_writes_and_only_the_owner_can_read_them(self, model: Path, tmp_path: Path) -> None:
+        (tmp_path / "faces.json").touch(mode=0o644)
+        done = call("predict", portrait_path(), "--model", model, "--out", tmp_path)
+        files = [tmp_path / "grace_hopper.faces.png", tmp_path / "faces.json"]
+        assert done.stdout.splitlines() == [f"wrote {file}" for file in files]
+        assert [file.stat().st_mode & 0o777 for file in files] == [0o600, 0o600]
+
     def test_a_picture_without_faces_is_reported_and_not_an_error(self, model: Path, tmp_path: Path) -> None:
         wall = tmp_path / "wall.png"
         cv2.imwrite(str(wall), np.full((200, 300, 3), 99, np.uint8))

@@ -20,7 +20,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tests.support.brokers import Mosquitto, Subscriber
-from tests.support.clips import write_clip
+from tests.support.clips import portrait_clip, write_clip
 from tests.support.daemon import FERSTREAM, RunningDaemon, clean_environment, ferstream, json_lines
 
 Events = list[dict[str, Any]]
@@ -227,27 +227,6 @@ def test_a_replay_over_mqtt_leaves_a_daemon_of_the_same_settings_alone(tmp_path:
             assert daemon.end() == 0
     finally:
         broker.end()
-
-
-def portrait_clip(path: Path) -> Path:
-    """A second of a face that ships with matplotlib."""
-    from matplotlib.cbook import get_sample_data
-
-    portrait = np.asarray(plt_image(get_sample_data("grace_hopper.jpg", asfileobj=False)))
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream("libx264", rate=10)
-        stream.width, stream.height, stream.pix_fmt = portrait.shape[1] // 2 * 2, portrait.shape[0] // 2 * 2, "yuv420p"
-        for _ in range(10):
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(portrait[: stream.height, : stream.width, :3]), format="rgb24")
-            out.mux(stream.encode(frame))
-        out.mux(stream.encode(None))
-    return path
-
-
-def plt_image(path: str) -> Any:
-    from matplotlib.image import imread
-
-    return imread(path)
 
 
 def test_ctrl_c_ends_a_replay_with_what_it_has(videos_dir: Path, tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from tests.support.daemon import FERSTREAM, RunningDaemon, clean_environment, fe
 from tests.support.ports import free_port
 
 URL_PASSWORD, FILE_PASSWORD, VARIABLE_PASSWORD, BROKER_PASSWORD = "zirkel-Ein5", "kasten:Zwei/6", "leiter Drei@7", "wasser'Vier\"8"
-QUERY_TOKEN, PAGE_TOKEN = "baum0fuenf9", "stein0sechs0"
-PLANTED = (URL_PASSWORD, FILE_PASSWORD, VARIABLE_PASSWORD, BROKER_PASSWORD, QUERY_TOKEN, PAGE_TOKEN)
+QUERY_TOKEN, PAGE_TOKEN, PATH_PASSWORD = "baum0fuenf9", "stein0sechs0", "wolke0sieben7"
+PLANTED = (URL_PASSWORD, FILE_PASSWORD, VARIABLE_PASSWORD, BROKER_PASSWORD, QUERY_TOKEN, PAGE_TOKEN, PATH_PASSWORD)
 
 
 def forms(secret: str) -> set[str]:
@@ -40,7 +40,7 @@ def settings(folder: Path, broker_url: str) -> str:
     return f"""
 [[cameras]]
 name = "url"
-source = "rtsp://viewer:{URL_PASSWORD}@127.0.0.1:{nobody}/s?token={QUERY_TOKEN}"
+source = "rtsp://viewer:{URL_PASSWORD}@127.0.0.1:{nobody}/admin/{PATH_PASSWORD}/ch1?loginuse=viewer&loginpas={QUERY_TOKEN}"
 [[cameras]]
 name = "file"
 source = "rtsp://viewer@127.0.0.1:{nobody}/s"

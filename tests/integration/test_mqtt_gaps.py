@@ -121,7 +121,7 @@ def test_a_broker_that_is_gone_at_the_end_does_not_delay_the_end(mosquitto: Mosq
 def test_an_invalid_url_is_an_error(url: str) -> None:
     result = CliRunner().invoke(app, ["gaps", "--url", url])
     assert isinstance(result.exception, ConfigError), result.exception
-    assert "--url: expected mqtt://HOST[:PORT]" in str(result.exception)
+    assert "--url: expected mqtt://" in str(result.exception)
 
 
 def test_unusable_options_are_errors(tmp_path: Path) -> None:

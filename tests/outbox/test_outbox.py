@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ferstream.errors import ConfigError
+from ferstream.events.privacy import UNRESTRICTED, PrivacyRules
 from ferstream.outbox.entry import Delivery
 from ferstream.outbox.store import FILE_NAME
 from ferstream.runtime.counters import Counters
@@ -247,14 +248,50 @@ class TestOnDisk:
         for seq, schema in enumerate(("ferstream.face/1", "ferstream.track/1", "ferstream.summary/1")):
             first.append(message(seq, schema=schema))
         first.close()
-        second = make(tmp_path, per_face=False)
+        second = make(tmp_path, privacy=PrivacyRules(aggregate_only=True, min_group_size=5))
         second.open()
-        assert second.events == 1
-        assert second.dropped == {"privacy": 2}
-        assert observer.snapshot().counts["outbox_dropped", "privacy"] == 2
+        assert second.events == 0  # the summary too: it may be about one face
+        assert second.dropped == {"privacy": 3}
+        assert observer.snapshot().counts["outbox_dropped", "privacy"] == 3
         second.close()
         assert second.counts().balanced
-        assert rows(tmp_path) == [2]
+        assert rows(tmp_path) == []
+
+    @pytest.mark.parametrize(
+        ("before", "now", "kept"),
+        [
+            (PrivacyRules(aggregate_only=True, min_group_size=5), PrivacyRules(aggregate_only=True, min_group_size=5), True),
+            (PrivacyRules(aggregate_only=True, min_group_size=9), PrivacyRules(aggregate_only=True, min_group_size=5), True),
+            (PrivacyRules(aggregate_only=True, min_group_size=4), PrivacyRules(aggregate_only=True, min_group_size=5), False),
+            (PrivacyRules(aggregate_only=True, min_group_size=10**12), PrivacyRules(aggregate_only=True, min_group_size=5), True),
+            (UNRESTRICTED, PrivacyRules(aggregate_only=True), False),
+            (PrivacyRules(aggregate_only=True), UNRESTRICTED, True),
+        ],
+    )
+    def test_a_summary_of_an_earlier_run_is_kept_if_its_groups_were_large_enough(
+        self, make: Callable[..., OneReader], tmp_path: Path, before: PrivacyRules, now: PrivacyRules, kept: bool
+    ) -> None:
+        first = make(tmp_path, privacy=before)
+        first.open()
+        first.append(message(0, schema="ferstream.summary/1"))
+        assert first.flush(WAIT_S) == 0
+        first.close()
+        second = make(tmp_path, privacy=now)
+        second.open()
+        assert second.events == (1 if kept else 0)
+        second.close()
+
+    def test_rules_that_became_loose_for_one_run_count_for_the_next(self, make: Callable[..., OneReader], tmp_path: Path) -> None:
+        strict = PrivacyRules(aggregate_only=True, min_group_size=5)
+        for seq, rules in enumerate((strict, UNRESTRICTED)):
+            run = make(tmp_path, privacy=rules)
+            run.open()
+            run.append(message(seq, schema="ferstream.summary/1"))
+            run.close()
+        third = make(tmp_path, privacy=strict)
+        third.open()
+        assert third.events == 0
+        third.close()
 
     def test_a_second_ferstream_is_kept_out(self, make: Callable[..., OneReader], tmp_path: Path) -> None:
         first, second = make(tmp_path), make(tmp_path)

@@ -10,6 +10,7 @@ import pytest
 from ferstream.domain.event import CameraStatus, Event, FaceEvent, TrackChange
 from ferstream.domain.frame import EndOfStream
 from ferstream.domain.track import TrackState
+from ferstream.events.privacy import UNRESTRICTED, PrivacyRules
 from ferstream.publishing.stage import Item, PublishingHandler
 from ferstream.publishing.summaries import Summaries
 from ferstream.runtime.channel import Channel
@@ -31,8 +32,7 @@ class Desk:
         self,
         *,
         interval_s: float = 10.0,
-        per_face: bool = True,
-        min_group_size: int = 0,
+        privacy: PrivacyRules = UNRESTRICTED,
         allow: Callable[[FaceEvent], bool] = lambda event: True,
         fails: Callable[[Event], bool] = lambda event: False,
         gate: Callable[[], None] = lambda: None,
@@ -41,8 +41,8 @@ class Desk:
         self.publish = PublishingHandler(
             publish=self.sink.write,
             allow=allow,
-            summaries=Summaries(interval_s=interval_s, min_group_size=min_group_size, clock=self.clock),
-            per_face=per_face,
+            summaries=Summaries(interval_s=interval_s, privacy=privacy, clock=self.clock),
+            privacy=privacy,
             observer=self.counters,
             clock=self.clock,
         )
@@ -187,7 +187,7 @@ class TestAggregateOnly:
         return {type(event).__name__ for event in events}
 
     def test_no_face_and_no_turn_leaves(self) -> None:
-        desk = Desk(per_face=False)
+        desk = Desk(privacy=PrivacyRules(aggregate_only=True))
         desk.publish(labelled_frame(labels=("happy",) * 3, changes=(track_event(),)))
         desk.publish(camera_state())
         desk.clock.advance(10)
@@ -197,15 +197,30 @@ class TestAggregateOnly:
 
     @pytest.mark.parametrize(("people", "counts", "now"), [(2, {}, 0), (3, {"happy": 3}, 3)])
     def test_a_group_too_small_is_reported_as_nobody(self, people: int, counts: dict[str, int], now: int) -> None:
-        desk = Desk(per_face=False, min_group_size=3)
+        desk = Desk(privacy=PrivacyRules(aggregate_only=True, min_group_size=3))
         desk.publish(labelled_frame(labels=("happy",) * people))
         desk.clock.advance(10)
         desk.publish.tick()
         (summary,) = desk.sink.summaries("door")
         assert (summary.counts, summary.faces_now) == (counts, now)
 
+    def test_a_person_alone_after_a_crowd_is_in_no_published_number(self) -> None:
+        desk = Desk(interval_s=5, privacy=PrivacyRules(aggregate_only=True, min_group_size=3))
+        desk.publish(labelled_frame(0, labels=("happy",) * 4))
+        desk.clock.advance(5)  # the crowd is gone now, but its tracks live on for the tracker's lifespan
+        desk.publish(labelled_frame(1, labels=("sad",)))
+        gone = tuple(face_event(2, number=number, state=TrackState.LEFT) for number in (2, 3, 4))
+        changes = tuple(track_event(2, number=number, change=TrackChange.LEFT) for number in (2, 3, 4))
+        frame = labelled_frame(2, labels=("sad",), changes=changes)
+        desk.publish(replace(frame, faces=(*frame.faces, *gone)))
+        desk.clock.advance(5)
+        desk.publish.tick()
+        first, second = desk.sink.summaries("door")
+        assert (first.counts, first.faces_now) == ({"happy": 4}, 4)
+        assert (second.counts, second.faces_now) == ({}, 0)
+
     def test_who_has_left_does_not_hide_the_last_one_in_the_next_interval(self) -> None:
-        desk = Desk(per_face=False, min_group_size=3)
+        desk = Desk(privacy=PrivacyRules(aggregate_only=True, min_group_size=3))
         gone = tuple(track_event(number=number, change=TrackChange.LEFT) for number in (2, 3))
         desk.publish(labelled_frame(0, labels=("happy",) * 3, changes=gone))
         desk.clock.advance(10)
@@ -213,7 +228,7 @@ class TestAggregateOnly:
         desk.clock.advance(10)
         desk.publish.tick()
         first, second = desk.sink.summaries("door")
-        assert (first.counts, first.faces_now) == ({"happy": 3}, 1)
+        assert (first.counts, first.faces_now) == ({"happy": 3}, 0)  # one is there, too few for a number
         assert (second.counts, second.faces_now) == ({}, 0)
 
 

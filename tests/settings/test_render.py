@@ -103,7 +103,7 @@ def test_settings_in_force_are_shown_with_their_origin_and_without_secrets(tmp_p
     assert lines["width"].endswith("# default")
     shown = tomllib.loads(text)
     assert shown["mqtt"]["password"] == shown["cameras"][0]["password"] == "***"
-    assert shown["cameras"][0]["source"] == "rtsp://h/s?token=***"
+    assert shown["cameras"][0]["source"] == "rtsp://h/s?***"
 
 
 def test_what_is_shown_is_valid_settings(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_secrets_can_be_left_unread(tmp_path: Path) -> None:
 def test_an_address_open_to_the_network_needs_a_token(error_lines: ErrorLines, read: Reader) -> None:
     text = '[http]\nlisten = "0.0.0.0:9108"\n'
     (line,) = error_lines(text)
-    assert line.startswith("f.toml:2: http.listen: 0.0.0.0:9108 is open to the network and needs a token: name a file with one in ")
+    assert line.startswith("f.toml:2: http.listen: 0.0.0.0:9108 is open to the network and needs a token; name a file with one in ")
     assert read(text, {"FERSTREAM_HTTP__TOKEN": "long-enough-by-now"}).http.token is not None
     assert read(f"{text}enabled = false").http.enabled is False
 

@@ -131,3 +131,19 @@ def quarters(image: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
         part = image[top - height // 12 : top + height // 12, left - width // 12 : left + width // 12]
         means.append(part.astype(np.float64).mean(axis=(0, 1)))
     return np.stack(means)
+
+
+def portrait_clip(path: Path) -> Path:
+    """A second of a face that ships with matplotlib."""
+    from matplotlib.cbook import get_sample_data
+    from matplotlib.image import imread
+
+    portrait = np.asarray(imread(get_sample_data("grace_hopper.jpg", asfileobj=False)))
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = portrait.shape[1] // 2 * 2, portrait.shape[0] // 2 * 2, "yuv420p"
+        for _ in range(10):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(portrait[: stream.height, : stream.width, :3]), format="rgb24")
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return path

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ferstream.app.checks.finding import Finding, failed, failed_with, passed, skipped
 from ferstream.app.factories import camera_plan
+from ferstream.capture.display_name import display_name
 from ferstream.capture.source import SourceInfo
 from ferstream.errors import ConfigError, ExitCode, FerstreamError, SourceAuthError, SourceFormatError, SourceTimeoutError
 from ferstream.runtime.clock import SystemClock
@@ -46,7 +47,12 @@ def check_camera(camera: CameraSettings, *, width: int) -> Iterator[Finding]:
         return
     waited_s = (clock.monotonic_ns() - began_ns) / 1e9
     if frame is None:
-        yield failed(part, f"{camera.source}: opened, but no frame could be decoded", advice(camera, SourceFormatError()), ExitCode.SOURCE)
+        yield failed(
+            part,
+            f"{display_name(camera.source)}: opened, but no frame could be decoded",
+            advice(camera, SourceFormatError()),
+            ExitCode.SOURCE,
+        )
     else:
         yield passed(part, f"{described(info)}, first frame after {waited_s:.1f} s")
 

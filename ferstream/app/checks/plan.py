@@ -16,6 +16,7 @@ from ferstream.app.checks.cameras import advice, check_camera, timeout_s
 from ferstream.app.checks.finding import Finding, failed, passed, warned, wrong_setting
 from ferstream.app.checks.models import check_classifier, check_detector
 from ferstream.app.checks.places import check_http, check_outbox, check_secrets
+from ferstream.capture.display_name import display_name
 from ferstream.errors import ExitCode, SourceTimeoutError
 from ferstream.runtime.deadline import DeadlineCall
 from ferstream.settings import CameraSettings, Settings, load
@@ -86,7 +87,7 @@ def checks_of(settings: Settings) -> list[Check]:
 
 def _camera(camera: CameraSettings, width: int) -> Check:
     limit_s = timeout_s(camera)
-    detail = f"{camera.source}: no answer within {limit_s:g} s"
+    detail = f"{display_name(camera.source)}: no answer within {limit_s:g} s"
     late = failed(f"camera {camera.name}", detail, advice(camera, SourceTimeoutError()), ExitCode.SOURCE)
     return Check(run=partial(check_camera, camera, width=width), timeout_s=limit_s, late=late)
 

@@ -1,0 +1,52 @@
+"""With ``privacy.aggregate_only`` nothing that leaves the process depends on the expression of fewer people than a group has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ferstream.settings import Settings
+from tests.support.privacy_scenes import Scene, Step, everything_that_leaves, intervals, scenes, with_other_expressions
+
+GROUP = 3
+SINKS = {
+    "mqtt": {"url": "mqtt://127.0.0.1:1"},
+    "webhook": {"url": "http://127.0.0.1:1/events", "events": ["face", "track", "summary"]},
+    "kafka": {"brokers": "127.0.0.1:1"},
+}
+shifts = st.integers(1, 6)
+many = settings(max_examples=150, deadline=None)
+
+
+def made(*, aggregate_only: bool) -> Settings:
+    values: dict[str, Any] = {**SINKS, "privacy": {"aggregate_only": aggregate_only, "min_group_size": GROUP}}
+    return Settings.model_validate(values)
+
+
+def test_the_harness_sees_a_difference_where_single_faces_are_published() -> None:
+    happy, sad = (Step(0, {1: label}) for label in (3, 4))
+    one, other = (everything_that_leaves((step, Step(6, {})), made(aggregate_only=False)) for step in (happy, sad))
+    assert {channel for channel in one if one[channel] != other[channel]} == {"messages", "queued", "metrics", "terminal"}
+
+
+def test_the_harness_sees_a_difference_between_two_groups() -> None:
+    groups = (Step(0, dict.fromkeys((1, 2, 3), label)) for label in (3, 4))
+    one, other = (everything_that_leaves((step, Step(6, {})), made(aggregate_only=True)) for step in groups)
+    assert {channel for channel in one if one[channel] != other[channel]} == {"messages", "queued", "terminal"}
+
+
+@many
+@given(scene=scenes(most_people=GROUP - 1), shift=shifts)
+def test_no_channel_differs_by_the_expression_of_too_few_people(scene: Scene, shift: int) -> None:
+    other = with_other_expressions(scene, range(len(scene)), shift)
+    assert everything_that_leaves(scene, made(aggregate_only=True)) == everything_that_leaves(other, made(aggregate_only=True))
+
+
+@many
+@given(scene=scenes(most_people=GROUP + 2), shift=shifts)
+def test_no_channel_differs_by_expressions_in_an_interval_with_too_few_people(scene: Scene, shift: int) -> None:
+    small = [steps for steps in intervals(scene) if len({who for step in steps for who in scene[step].people}) < GROUP]
+    other = with_other_expressions(scene, [step for steps in small for step in steps], shift)
+    assert everything_that_leaves(scene, made(aggregate_only=True)) == everything_that_leaves(other, made(aggregate_only=True))
