@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.pages import broken_links, linked_pages, prose_of
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("docs", "bench", "models", "deploy")
 PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))])
 ROOMS = {path.name for path in (ROOT / "ferstream").iterdir() if path.is_dir() and not path.name.startswith("_")}
 TOP = {"bench", "config", "deploy", "docs", "ferstream", "models", "scripts", "tests"}
-LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([\w-]+))?\)")
 CODE = re.compile(r"`([^`\n]+)`")
 
 
@@ -22,25 +23,6 @@ def name_of(page: Path) -> str:
 
 def text_of(page: Path) -> str:
     return page.read_text(encoding="utf-8")
-
-
-def prose_of(page: Path) -> str:
-    """The page without its blocks of code."""
-    return re.sub(r"^```.*?^```", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
-
-
-def anchors_of(page: Path) -> set[str]:
-    headings = re.findall(r"^#+ (.+)$", prose_of(page), re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-def broken_links(page: Path) -> list[str]:
-    broken = []
-    for target, anchor in LINK.findall(prose_of(page)):
-        other = (page.parent / target).resolve() if target else page
-        if not other.exists() or (anchor and anchor not in anchors_of(other)):
-            broken.append(f"{target}#{anchor}" if anchor else target)
-    return broken
 
 
 def is_path(text: str) -> bool:
@@ -74,7 +56,9 @@ def test_every_make_target_that_is_named_exists(page: Path) -> None:
 
 def test_broken_links_and_missing_paths_are_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text("# Top\n[a](none.md) [b](#top) [c](#other) [d](https://example.org/x.md)\n`ferstream/none.py` `ferstream/edge/door/state`\n")
+    page.write_text(
+        "# Top\n[a](none.md) [b](#top) [c](#other) [d](https://example.org/x.md)\n`ferstream/none.py` `ferstream/edge/door/state`\n"
+    )
     assert broken_links(page) == ["none.md", "#other"]
     assert missing_paths(page) == ["ferstream/none.py"]
 
@@ -102,6 +86,5 @@ def test_every_page_of_the_documents_can_be_reached_from_the_readme() -> None:
         if page in reached:
             continue
         reached.add(page)
-        linked = [(page.parent / target).resolve() for target, _ in LINK.findall(prose_of(page)) if target]
-        waiting += [other for other in linked if other.suffix == ".md"]
+        waiting += linked_pages(page)
     assert {name_of(page) for page in PAGES} - {name_of(page) for page in reached} == set()
