@@ -134,6 +134,10 @@ life() {
   wait_for 'the credential is there for it alone' inside bash -c "[[ \$(stat -c %U:%a /proc/$pid/root/run/credentials/ferstream.service/mqtt_password) == ferstream:400 ]]"
   wait_for 'the rest of the machine is read-only to it' inside bash -c "grep -q ' / / ro' /proc/$pid/mountinfo"
 
+  # The daemon runs: its port is in use, and its outbox open.
+  wait_for 'ferstream-check runs as the service does, beside it' inside bash -c '/opt/ferstream/ferstream-check >/run/check.txt 2>&1; rc=$?; cat /run/check.txt >>/run/ferstream.log; [[ $rc == 0 ]]'
+  wait_for 'it looked at the outbox of the service' inside grep -q '/var/lib/ferstream' /run/check.txt
+
   demo 'analysis_fps = 5' | settings
   inside systemctl reload ferstream.service
   wait_for 'a reload is taken over by the same process' inside grep -q 'settings reloaded' /run/ferstream.log
