@@ -135,8 +135,13 @@ life() {
   wait_for 'the rest of the machine is read-only to it' inside bash -c "grep -q ' / / ro' /proc/$pid/mountinfo"
 
   # The daemon runs: its port is in use, and its outbox open.
-  wait_for 'ferstream-check runs as the service does, beside it' inside bash -c '/opt/ferstream/ferstream-check >/run/check.txt 2>&1; rc=$?; cat /run/check.txt >>/run/ferstream.log; [[ $rc == 0 ]]'
-  wait_for 'it looked at the outbox of the service' inside grep -q '/var/lib/ferstream' /run/check.txt
+  inside bash -c '/opt/ferstream/ferstream-check >/run/check.txt 2>&1' || { inside cat /run/check.txt; die 'ferstream-check found a fault'; }
+  wait_for 'ferstream-check finds no fault beside the daemon, in its state folder' inside grep -q '^ok *outbox *.*/var/lib/ferstream' /run/check.txt
+  printf 'correct-horse-battery-staple' | inside tee /etc/credstore/ferstream.http_token >/dev/null
+  demo '[http]
+listen = "0.0.0.0:9109"' | settings
+  wait_for 'it reads the secrets of the service' inside bash -c '/opt/ferstream/ferstream-check | grep -q "free, a token is set"'
+  wait_for 'it leaves nothing behind' inside bash -c '[[ ! -e /run/systemd/system/ferstream-check.service ]]'
 
   demo 'analysis_fps = 5' | settings
   inside systemctl reload ferstream.service
