@@ -141,6 +141,7 @@ life() {
   demo '[http]
 listen = "0.0.0.0:9109"' | settings
   wait_for 'it reads the secrets of the service' inside bash -c '/opt/ferstream/ferstream-check | grep -q "free, a token is set"'
+  inside rm /etc/credstore/ferstream.http_token
   wait_for 'it leaves nothing behind' inside bash -c '[[ ! -e /run/systemd/system/ferstream-check.service ]]'
 
   demo 'analysis_fps = 5' | settings
