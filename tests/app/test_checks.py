@@ -157,7 +157,9 @@ def test_a_port_that_answers_as_ferstream_is_not_a_failure(token: str | None) ->
 
 
 @pytest.mark.parametrize(
-    "answer", [http_body("text/html", b"<title>other</title>"), http_status("401 Unauthorized"), says("nothing of HTTP\r\n")]
+    "answer",
+    [http_body("text/html", b"<title>other</title>"), http_status("401 Unauthorized"), says("not HTTP\r\n")],
+    ids=["another page", "another refusal", "not HTTP"],
 )
 def test_a_port_held_by_another_server_is_a_failure(answer: Answer) -> None:
     with serving(answer) as port:

@@ -1,8 +1,9 @@
 """Every promise of the pages on privacy, security and MQTT names a test that proves it, and that test exists.
 
 A promise ends with ``(test: tests/room/test_file.py::test_name)``, or ``(tests: first, second)``; what no test can
-show ends with ``(not tested: reason)``. A promise is a paragraph, an item of a list or a row of a table. One paragraph
-that only names tests, right behind a table, stands for all of its rows. A paragraph that ends with a colon introduces the next.
+show ends with ``(not tested: reason)``. A promise is a paragraph, an item of a list or a row of a table. A paragraph
+that names tests, right behind a table, stands for all of its rows. A paragraph that ends with a colon introduces the next;
+what follows "What it does **not** promise:" is none.
 """
 
 from __future__ import annotations
@@ -76,11 +77,13 @@ def _promises_of(section: str, lines: list[str]) -> list[Promise]:
 
 
 def promises(page: Path) -> list[Promise]:
-    """All promises of a page, those proved by a paragraph behind their table left out."""
+    """All promises of a page, those proved by a paragraph behind their table left out, and what is said not to be promised."""
     blocks, found = _blocks(page), list[Promise]()
     for index, (section, lines) in enumerate(blocks):
-        follower = blocks[index + 1][1] if index + 1 < len(blocks) else [""]
-        if section in WITHOUT_PROMISES[page.name] or (lines[0].startswith("|") and re.match(r"\(tests?: ", follower[0])):
+        follower = " ".join(blocks[index + 1][1]) if index + 1 < len(blocks) else ""
+        is_proved_below = lines[0].startswith("|") and bool(REFERENCE.search(follower))
+        is_disclaimed = index > 0 and blocks[index - 1][1][-1].endswith("does **not** promise:")
+        if section in WITHOUT_PROMISES[page.name] or is_proved_below or is_disclaimed:
             continue
         found += _promises_of(section, lines)
     return found
@@ -131,6 +134,7 @@ def test_promises_without_a_test_and_tests_that_do_not_exist_are_found(tmp_path:
     here = "tests/docs/test_promises.py::test_sections_without_promises_exist"
     page.write_text(
         f"# Page\nIntroduction.\n\n## Promises\nNo proof.\n\n- Proved (test: {here}).\n- Not\n  proved.\n\nIntroduces:\n\n"
+        "What it does **not** promise:\n\n- This.\n\n"
         f"| a |\n|---|\n| row |\n\n| b |\n|---|\n| covered |\n\n(test: {here})\n\nCannot be shown (not tested: reason).\n"
     )
     assert [promise.text for promise in promises(page) if not promise.is_proved] == ["No proof.", "- Not proved.", "| row |"]
