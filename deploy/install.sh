@@ -6,10 +6,14 @@ umask 022
 
 readonly PYTHONS=(python3.13 python3.12 python3.11 python3)
 readonly KEEP_RELEASES=2
+# What is copied to /opt/ferstream/share.
+readonly PAGES=(README.md CHANGELOG.md CONTRIBUTING.md LICENSE docs bench/README.md bench/results config deploy/grafana deploy/prometheus)
 HERE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
-readonly HERE
+checkout=$(cd -- "$HERE/.." && pwd)
+readonly HERE checkout
+export UV_PYTHON_DOWNLOADS=never
 
-root='' wheel='' extra='' action=install start=no
+root='' wheel='' extra='' action=install start=no quiet=()
 
 usage() {
   cat <<'USAGE'
@@ -44,85 +48,76 @@ parse() {
 }
 
 systemd() {
-  # Inside --root nothing runs that could be told.
+  # With --root there is no systemd to call.
   [[ -n $root ]] || systemctl "$@"
 }
 
 find_python() {
-  local name path modules=sys,ensurepip,venv
+  local name path
   # ProtectHome hides these from the service; a scratch root has no service.
   local hidden="('/root/', '/home/', '/run/user/')"
-  ! have_uv || modules=sys
   [[ -z $root ]] || hidden='()'
   for name in "${PYTHONS[@]}"; do
     for path in "$(command -v "$name" || :)" "/usr/local/bin/$name" "/usr/bin/$name"; do
-      if [[ -x $path ]] && "$path" -c "import $modules; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14) or sys.base_prefix.startswith($hidden))" 2>/dev/null; then
+      if [[ -x $path ]] && "$path" -c "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14) or sys.base_prefix.startswith($hidden))" 2>/dev/null; then
         printf '%s\n' "$path"
         return
       fi
     done
   done
-  die 'no Python 3.11 to 3.13 with venv found outside of home directories, which the service cannot see: apt-get install python3 python3-venv'
+  die 'no Python 3.11 to 3.13 found outside of home directories, which the service cannot see: apt-get install python3 python3-venv'
 }
 
-# uv, where it is installed, is quicker; else one pip beside the releases serves them all.
-have_uv() { command -v uv >/dev/null; }
-
-pip() {
-  local tools=$opt/tools
-  "$tools/bin/python" -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear "$tools"
-  "$tools/bin/python" -m pip --quiet --disable-pip-version-check "$@"
-}
-
-make_venv() {
-  if have_uv; then uv venv --quiet --python "$python" -- "$1"; else "$python" -m venv --without-pip "$1"; fi
-}
-
-pip_install() {
-  local venv=$1
+# The packages of uv.lock with their hashes, as a requirements file: export_lock UV [options].
+export_lock() {
+  local tool=$1
   shift
-  if have_uv; then uv pip install --quiet --python "$venv/bin/python" "$@"; else pip --python "$venv/bin/python" install "$@"; fi
+  "$tool" export --quiet --project "$checkout" --python "$python" --locked --no-dev --no-emit-project --no-header --no-annotate \
+    --format requirements-txt --output-file "$scratch/requirements.txt" "$@" >/dev/null
 }
 
-# The versions that were tested together, from the lock file; packages that differ by Python version are left to choose.
-write_constraints() {
-  local lock=$HERE/../uv.lock
-  : >"$scratch/constraints.txt"
-  [[ -f $lock ]] || return 0
-  "$python" - "$lock" >"$scratch/constraints.txt" <<'PYTHON'
-import collections, sys, tomllib
-with open(sys.argv[1], "rb") as file:
-    packages = [package for package in tomllib.load(file)["package"] if "registry" in package["source"]]
-times = collections.Counter(package["name"] for package in packages)
-for package in packages:
-    if times[package["name"]] == 1:
-        print(f"{package['name']}=={package['version']}")
-PYTHON
+# Sets $uv to a uv that can read uv.lock; fetches one, checked against tools.txt, where there is none.
+find_uv() {
+  local tools=$opt/tools
+  for uv in "$(command -v uv || :)" "$checkout/.tools/bin/uv" "$tools/bin/uv"; do
+    if [[ -x $uv ]] && export_lock "$uv" 2>/dev/null; then return; fi
+  done
+  say "uv: fetching it into $tools, hashes checked"
+  "$python" -m venv --clear "$tools" || die 'Python cannot make virtual environments: apt-get install python3-venv'
+  "$tools/bin/python" -m pip --quiet --disable-pip-version-check install --require-hashes --only-binary :all: -r "$HERE/tools.txt"
+  uv=$tools/bin/uv
+  export_lock "$uv"
 }
 
-# Prints the path of the wheel to install.
+# Sets $package to the wheel to install.
 obtain_wheel() {
-  if [[ -n $wheel ]]; then
-    [[ -f $wheel ]] || die "$wheel is no file"
-    say "$wheel"
-  else
-    [[ -f $HERE/../pyproject.toml ]] || die 'no checkout around this script: give --wheel FILE'
-    if have_uv; then
-      uv build --quiet --wheel --python "$python" --out-dir "$scratch" -- "$HERE/.." >&2
-    else
-      pip wheel --no-deps --wheel-dir "$scratch" "$HERE/.." >&2
-    fi
-    say "$scratch"/ferstream-*.whl
+  package=$wheel
+  if [[ -z $wheel ]]; then
+    say "wheel: building it from $checkout"
+    "$uv" build "${quiet[@]}" --wheel --python "$python" --build-constraints "$HERE/tools.txt" --require-hashes --out-dir "$scratch" -- "$checkout" >&2
+    package=$(echo "$scratch"/ferstream-*.whl)
   fi
+}
+
+# The locked packages with their hashes first, then the wheel alone; nothing is built, because what builds would not be locked.
+fill_venv() {
+  local pip=("$uv" pip install "${quiet[@]}" --python "$1/bin/python" --only-binary :all: --compile-bytecode)
+  # A release can be moved with the root it lies below.
+  "$uv" venv --quiet --relocatable --python "$python" -- "$1"
+  "${pip[@]}" --require-hashes -r "$scratch/requirements.txt"
+  "${pip[@]}" --no-deps -- "$package"
+  "$uv" pip check "${quiet[@]}" --python "$1/bin/python" || die "$package does not fit the packages of uv.lock; the old release is untouched"
 }
 
 # A release is a virtual environment of its own: the running one is never changed, and the switch is one rename.
 install_release() {
-  local python package sum release
+  local python uv package sum release
   python=$(find_python)
   mkdir -p -- "$opt/releases"
-  package=$(obtain_wheel)
-  sum=$(sha256sum -- "$package" | cut -d' ' -f1)-${extra:-plain}
+  find_uv
+  export_lock "$uv" ${extra:+--extra "$extra"} || die "uv.lock cannot be used${extra:+, or has no extra $extra}"
+  obtain_wheel
+  sum=$(sha256sum -- "$package" "$scratch/requirements.txt" | cut -d' ' -f1 | sha256sum)
   release=$opt/releases/${sum:0:12}${extra:+-$extra}
   if [[ -f $release/.complete && $(readlink -- "$opt/bin") == "releases/${release##*/}/bin" ]]; then
     say "program: this release is installed already"
@@ -130,9 +125,8 @@ install_release() {
   fi
   if [[ ! -f $release/.complete ]]; then
     rm -rf -- "$release"
-    make_venv "$release"
-    write_constraints
-    pip_install "$release" --constraint "$scratch/constraints.txt" "$package${extra:+[$extra]}"
+    say "packages: $(grep -c '==' "$scratch/requirements.txt") of uv.lock into $release, hashes checked; this takes minutes"
+    fill_venv "$release"
     "$release/bin/ferstream" --version >/dev/null || die 'the new release does not run; the old one is untouched'
     touch -- "$release/.complete"
   fi
@@ -153,28 +147,35 @@ forget_old_releases() {
 }
 
 install_settings() {
-  local template=$HERE/../config/ferstream.toml
   install -d -m 755 -- "$etc"
   install -d -m 700 -- "$root/etc/credstore"
-  if [[ ! -f $template ]]; then
-    say "settings: no template beside this script; write $etc/ferstream.toml yourself"
-  elif [[ ! -e $etc/ferstream.toml ]]; then
-    install -m 644 -- "$template" "$etc/ferstream.toml"
+  # The first line of the settings names the schema.
+  install -m 644 -- "$checkout/config/ferstream.schema.json" "$etc/ferstream.schema.json"
+  if [[ ! -e $etc/ferstream.toml ]]; then
+    install -m 644 -- "$checkout/config/ferstream.toml" "$etc/ferstream.toml"
     say "settings: $etc/ferstream.toml (new: edit it)"
   else
-    install -m 644 -- "$template" "$etc/ferstream.toml.example"
+    install -m 644 -- "$checkout/config/ferstream.toml" "$etc/ferstream.toml.example"
     say "settings: $etc/ferstream.toml (kept; the present template is ferstream.toml.example)"
   fi
 }
 
+# Pages, dashboards, rules and examples, in the folders of the checkout so that links between them hold.
+install_pages() {
+  local file
+  rm -rf -- "$share"
+  while IFS= read -r -d '' file; do
+    install -D -m 644 -- "$checkout/$file" "$share/$file"
+  done < <(cd -- "$checkout" && find "${PAGES[@]}" -type f ! -name '*.py' -print0; find models -name CARD.md -print0)
+  install -D -m 644 -t "$share/drop-ins" -- "$HERE"/systemd/drop-ins/*
+  say "pages, dashboards, alert rules, drop-ins: $share"
+}
+
 install_service() {
-  install -d -m 755 -- "$units" "$units/ferstream.service.d" "$opt/share/doc" "$opt/share/drop-ins"
+  install -d -m 755 -- "$units" "$units/ferstream.service.d"
   install -m 644 -- "$HERE/systemd/ferstream.service" "$units/ferstream.service"
-  install -m 644 -- "$HERE"/systemd/drop-ins/* "$opt/share/drop-ins/"
-  if [[ -d $HERE/../docs ]]; then
-    find "$HERE/../docs" -maxdepth 1 -name '*.md' -exec install -m 644 -t "$opt/share/doc" -- {} +
-  fi
-  say "service: $units/ferstream.service (drop-ins to choose from: $opt/share/drop-ins)"
+  install -m 755 -- "$HERE/systemd/check.sh" "$opt/ferstream-check"
+  say "service: $units/ferstream.service"
   systemd daemon-reload
   systemd enable --quiet ferstream.service
   if [[ $start == yes ]]; then
@@ -203,22 +204,42 @@ uninstall() {
   systemd daemon-reload
 }
 
+require_checkout() {
+  local needed
+  for needed in uv.lock pyproject.toml config/ferstream.toml docs; do
+    [[ -e $checkout/$needed ]] || die "$checkout has no $needed: run install.sh inside a checkout or an unpacked source archive"
+  done
+  [[ -z $wheel || -f $wheel ]] || die "$wheel is not a file"
+}
+
 main() {
   parse "$@"
   [[ -n $root || $EUID -eq 0 ]] || die 'run as root, or with --root DIR'
   [[ -n $root ]] || command -v systemctl >/dev/null || die 'no systemd here; use --root DIR or the container image'
-  [[ -z $root ]] || { mkdir -p -- "$root" && root=$(cd -- "$root" && pwd); }
-  opt=$root/opt/ferstream etc=$root/etc/ferstream units=$root/etc/systemd/system
+  if [[ -n $root ]]; then
+    mkdir -p -- "$root"
+    root=$(cd -- "$root" && pwd)
+    say "everything goes below $root; systemd is left alone"
+  fi
+  opt=$root/opt/ferstream etc=$root/etc/ferstream units=$root/etc/systemd/system share=$root/opt/ferstream/share
   if [[ $action != install ]]; then
     uninstall
     return
   fi
+  require_checkout
+  # uv draws its own progress on a terminal.
+  [[ -t 2 ]] || quiet=(--quiet)
   scratch=$(mktemp -d)
   trap 'rm -rf -- "$scratch"' EXIT
   install_release
   install_settings
+  install_pages
   install_service
-  say "next: edit /etc/ferstream/ferstream.toml, then: /opt/ferstream/bin/ferstream check -c /etc/ferstream/ferstream.toml; systemctl restart ferstream"
+  if [[ -n $root ]]; then
+    say "done; the settings are in $etc/ferstream.toml"
+  else
+    say "next: sudoedit $etc/ferstream.toml; sudo $opt/ferstream-check; sudo systemctl restart ferstream"
+  fi
 }
 
 main "$@"

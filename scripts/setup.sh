@@ -28,7 +28,7 @@ if [ -z "$uv" ]; then
     if [ ! -x "$uv" ]; then
         echo "Fetching uv, which reads the lock file ..."
         "$python" -m venv .tools
-        .tools/bin/python -m pip install --quiet "uv>=0.9,<1"
+        .tools/bin/python -m pip install --quiet --require-hashes -r deploy/tools.txt
     fi
 fi
 

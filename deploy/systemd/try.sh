@@ -134,6 +134,16 @@ life() {
   wait_for 'the credential is there for it alone' inside bash -c "[[ \$(stat -c %U:%a /proc/$pid/root/run/credentials/ferstream.service/mqtt_password) == ferstream:400 ]]"
   wait_for 'the rest of the machine is read-only to it' inside bash -c "grep -q ' / / ro' /proc/$pid/mountinfo"
 
+  # The daemon runs: its port is in use, and its outbox open.
+  inside bash -c '/opt/ferstream/ferstream-check >/run/check.txt 2>&1' || { inside cat /run/check.txt; die 'ferstream-check found a fault'; }
+  wait_for 'ferstream-check finds no fault beside the daemon, in its state folder' inside grep -q '^ok *outbox *.*/var/lib/ferstream' /run/check.txt
+  printf 'correct-horse-battery-staple' | inside tee /etc/credstore/ferstream.http_token >/dev/null
+  demo '[http]
+listen = "0.0.0.0:9109"' | settings
+  wait_for 'it reads the secrets of the service' inside bash -c '/opt/ferstream/ferstream-check | grep -q "free, a token is set"'
+  inside rm /etc/credstore/ferstream.http_token
+  wait_for 'it leaves nothing behind' inside bash -c '[[ ! -e /run/systemd/system/ferstream-check.service ]]'
+
   demo 'analysis_fps = 5' | settings
   inside systemctl reload ferstream.service
   wait_for 'a reload is taken over by the same process' inside grep -q 'settings reloaded' /run/ferstream.log

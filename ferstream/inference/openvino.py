@@ -1,7 +1,7 @@
 """The classifier on OpenVINO: the CPU by default, or another device that OpenVINO supports (GPU, NPU).
 
 One crop is one inference; ``streams`` inferences run at the same time, each on one thread. Batches were measured
-to be no faster on a CPU (docs/adr/0010). A row that is computed alone cannot depend on other crops, so a replay is
+to be no faster on a CPU (docs/adr/0010-inference-backends.md). A row that is computed alone cannot depend on other crops, so a replay is
 byte-identical in whatever batches the crops come. Tensors are allocated once.
 """
 

@@ -21,8 +21,11 @@ from ferstream.app.checks.places import check_http
 from ferstream.app.checks.plan import Check, checks_of, run_checks
 from ferstream.capture.source import SourceInfo
 from ferstream.errors import ExitCode
+from ferstream.runtime.counters import Counters
 from ferstream.runtime.redaction import forget_secrets
 from ferstream.settings import CameraSettings, HttpSettings, MqttSettings, Settings
+from tests.support.http_stub import Answer, http_body, http_status, says, serving
+from tests.support.telemetry import TOKEN, server_of
 
 
 def camera(name: str) -> CameraSettings:
@@ -140,6 +143,29 @@ def test_a_port_held_by_a_running_ferstream_is_not_a_failure(tmp_path: Path) -> 
     finally:
         daemon.communicate("")
     assert (found.verdict, found.detail) == ("ok", f"http.listen = 127.0.0.1:{port} is held by the running ferstream (pid {daemon.pid})")
+
+
+@pytest.mark.parametrize("token", [None, TOKEN])
+def test_a_port_that_answers_as_ferstream_is_not_a_failure(token: str | None) -> None:
+    server = server_of(Counters(), token=token)
+    server.start()
+    try:
+        (found,) = check_http(Settings(http=HttpSettings(listen=f"127.0.0.1:{server.address.port}")))
+    finally:
+        server.stop()
+    assert (found.verdict, found.detail.partition(" is ")[2]) == ("ok", "held by a running ferstream")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [http_body("text/html", b"<title>other</title>"), http_status("401 Unauthorized"), says("not HTTP\r\n")],
+    ids=["another page", "another refusal", "not HTTP"],
+)
+def test_a_port_held_by_another_server_is_a_failure(answer: Answer) -> None:
+    with serving(answer) as port:
+        (found,) = check_http(Settings(http=HttpSettings(listen=f"127.0.0.1:{port}")))
+    assert found.verdict == "FAIL"
+    assert f"port {port} is in use" in found.detail
 
 
 def test_a_port_below_1024_needs_root() -> None:

@@ -57,6 +57,15 @@ def test_every_image_has_a_version() -> None:
     assert all(re.search(r":(v?\d|local)", image) for image in images), images
 
 
+def test_nothing_is_installed_without_hashes() -> None:
+    """uv sync checks those of uv.lock; the wheel is built on the spot."""
+    files = [DEPLOY / "Dockerfile", DEPLOY.parent / "scripts/setup.sh", *DEPLOY.rglob("*.sh")]
+    lines = [line for file in files for line in file.read_text().splitlines() if re.search(r"\b(pip|build)\b.*(install|--wheel)", line)]
+    calls = [line for line in lines if not line.lstrip().startswith("#") and "local pip=" not in line]
+    assert len(calls) >= 4
+    assert [line for line in calls if not re.search(r"--require-hashes|--no-deps", line)] == []
+
+
 def test_the_settings_of_the_container_are_valid() -> None:
     environ = {key: value for key, value in os.environ.items() if not key.startswith("FERSTREAM_")}
     command = [sys.executable, "-m", "ferstream", "config", "show", "-c", str(DEPLOY / "compose" / "ferstream.toml")]

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.daemon import RunningDaemon
 from tests.support.prometheus import DEPLOY, PanelQuery, Prometheus, executable, panel_queries, until
+from tests.support.sockets import is_loopback, sockets_of
 
 SETTINGS = """
 [[cameras]]
@@ -88,3 +89,18 @@ def test_the_folder_holds_no_picture(pair: Pair) -> None:
     signs = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF")
     for path in Path(pair.daemon.folder).rglob("*"):
         assert not path.is_file() or not path.read_bytes().startswith(signs), path
+
+
+def test_the_log_names_no_face_no_event_and_no_visitor_of_the_pages(pair: Pair) -> None:
+    assert pair.daemon.page("/metrics")[0] == 200
+    log = pair.daemon.log
+    assert "door" in log
+    assert not [words for words in ('"box"', "landmarks", "probabilities", "ferstream.face/1", "GET /metrics") if words in log]
+
+
+def test_every_connection_of_the_daemon_is_one_that_its_settings_name(pair: Pair) -> None:
+    """Its camera makes its own pictures, its broker and its pages are on loopback: nothing else may be connected."""
+    assert pair.daemon.process is not None
+    sockets = sockets_of(pair.daemon.process.pid)
+    assert len(sockets) >= 3  # the pages, the broker's side and ours
+    assert {address for address in sockets if not is_loopback(address)} == set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import http.client
 import shutil
 import socket
 import tempfile
@@ -16,6 +17,8 @@ from ferstream.settings import Settings
 from ferstream.settings.secrets import read_secret, readable_by_others, secret_files, unsafe_listen
 
 _MEGABYTE = 1_000_000
+_ANSWER_S = 2.0
+"""Seconds that whoever holds the port may take to answer."""
 _UNSAFE_LISTEN_ADVICE = "head -c 24 /dev/urandom | base64 > token; chmod 600 token; then set http.token_file to that file"
 
 
@@ -36,8 +39,8 @@ def check_secrets(settings: Settings) -> Iterator[Finding]:
 
 def check_http(settings: Settings) -> Iterator[Finding]:
     """Check that the port of the metrics and health pages is free."""
-    http = settings.http
-    if not http.enabled:
+    pages = settings.http
+    if not pages.enabled:
         yield skipped("http", "http.enabled is false: no metrics page")
         return
     unsafe = unsafe_listen(settings)
@@ -45,11 +48,11 @@ def check_http(settings: Settings) -> Iterator[Finding]:
         yield wrong_setting("http", unsafe, _UNSAFE_LISTEN_ADVICE)
         return
     try:
-        _bind(http.host, http.port)
+        _bind(pages.host, pages.port)
     except OSError as exc:
-        yield _unusable(http.listen, http.port, exc)
+        yield _unusable(pages.listen, pages.host, pages.port, exc)
     else:
-        yield passed("http", f"http.listen = {http.listen} is free{'' if http.loopback else ', a token is set'}")
+        yield passed("http", f"http.listen = {pages.listen} is free{'' if pages.loopback else ', a token is set'}")
 
 
 def check_outbox(settings: Settings) -> Iterator[Finding]:
@@ -83,11 +86,13 @@ def _bind(host: str, port: int) -> None:
         probe.listen(1)
 
 
-def _unusable(listen: str, port: int, exc: OSError) -> Finding:
+def _unusable(listen: str, host: str, port: int, exc: OSError) -> Finding:
     if exc.errno == errno.EADDRINUSE:
         process = _listening_process(port)
         if process is not None and _is_daemon(process):
             return passed("http", f"http.listen = {listen} is held by the running ferstream (pid {process.name})")
+        if _is_page_of_ferstream(host, port):
+            return passed("http", f"http.listen = {listen} is held by a running ferstream")
         holder = f"{_name(process)} (pid {process.name})" if process is not None else ""
         advice = f"stop {holder or 'the process that listens there'}, or set http.listen to another port"
         return failed(
@@ -105,6 +110,19 @@ def _listening_process(port: int) -> Path | None:
     sockets = {f"socket:[{inode}]" for inode in inodes}
     processes = Path("/proc").glob("[0-9]*") if sockets else ()
     return next((process for process in processes if sockets & _open_files(process)), None)
+
+
+def _is_page_of_ferstream(host: str, port: int) -> bool:
+    """Whether the port answers as a metrics page does: for a daemon whose files this user may not see."""
+    connection = http.client.HTTPConnection(host, port, timeout=_ANSWER_S)
+    try:
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+        return 'realm="ferstream"' in answer.headers.get("www-authenticate", "") or b"<title>ferstream</title>" in answer.read(4096)
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def _name(process: Path) -> str:

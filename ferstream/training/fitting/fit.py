@@ -2,7 +2,7 @@
 
 It calls ``train_on_batch`` instead of ``fit``, because weights can then be read as numpy arrays after every step on
 TensorFlow, JAX and torch alike. The weight average, the checkpoints and the learning rate per step need that
-(docs/adr/0031-training-loop.md).
+(docs/adr/0033-training-loop.md).
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class Plateau:
     """Multiplies the learning rate by ``factor`` after ``patience`` epochs without a lower validation loss.
 
     The fields are the state that a checkpoint keeps. Keras's ``ReduceLROnPlateau`` keeps its state in the optimizer, which is
-    replaced when a frozen base starts to train (docs/adr/0031-training-loop.md).
+    replaced when a frozen base starts to train (docs/adr/0033-training-loop.md).
     """
 
     rate: float
