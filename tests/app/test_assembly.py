@@ -55,12 +55,12 @@ def test_live_mode_follows_the_settings(make_settings: MakeSettings) -> None:
     config = mode.config
     assert (mode.deterministic, mode.max_hz_per_face) == (False, 3.0)
     assert (config.staleness_s, config.max_batch, config.max_wait_s, config.summary_interval_s) == (0.25, 7, 0.04, 9.0)
-    assert (config.privacy.aggregate_only, config.privacy.min_group_size) == (True, 4)
+    assert (config.privacy.aggregate_only, config.privacy.smallest_group) == (True, 4)
 
 
 def test_single_faces_are_published_unless_the_settings_want_sums_only(make_settings: MakeSettings) -> None:
     config = live_mode(make_settings(privacy={"min_group_size": 4})).config
-    assert not config.privacy.aggregate_only
+    assert (config.privacy.aggregate_only, config.privacy.smallest_group) == (False, 0)
 
 
 def test_replay_mode_depends_on_nothing_but_the_recording(make_settings: MakeSettings) -> None:
