@@ -18,7 +18,7 @@ from functools import partial
 import structlog
 
 from ferstream.app.assembly import Engine, encoder, engine, live_mode
-from ferstream.app.broker import broker_for, broker_url
+from ferstream.app.broker import broker_for
 from ferstream.app.cameras import Cameras
 from ferstream.app.commands import Commands
 from ferstream.app.factories import camera_plan
@@ -132,7 +132,7 @@ class Daemon:
         brokers: list[EmbeddedBroker | None] = []
 
         def outputs(models: Models) -> list[SinkSet]:
-            brokers.append(stack.enter_context(broker_for(self._settings.mqtt)))
+            brokers.append(stack.enter_context(broker_for(self._settings, durable=self._durable)))
             return self._outputs(models, brokers[0])
 
         made = stack.enter_context(engine(self._settings, mode=live_mode(self._settings), make_outputs=outputs, fatal=self._fatal))
@@ -159,7 +159,7 @@ class Daemon:
             encoder=encoder(models, node=self._settings.node, boot_id=secrets.token_hex(8)),
             observer=self._counters,
             durable=self._durable,
-            broker_url=broker_url(self._settings, broker),
+            broker=broker,
             hooks=SinkHooks(on_command=self._commands.put, on_fatal=self._fatal.report),
             extra=self._extra_sinks,
         )
