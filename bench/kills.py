@@ -1,6 +1,6 @@
 """SIGKILL on a starved machine: how many seconds of events does a killed publisher lose?
 
-    python bench/kills.py [--kills 20] [--load 8] [--rate 200] [--json FILE]
+    python bench/kills.py [--kills 20] [--load 8] [--threads 2] [--rate 200] [--json FILE]
 
 Busy processes take all cores. Each round starts a publisher without a broker (the real sink and outbox), kills it after some seconds and
 compares the file with what the publisher had made. The loss is the time from the first lost event to the last one made, plus one
@@ -32,10 +32,12 @@ URL = "mqtt://127.0.0.1:9"
 """Nothing listens there."""
 
 
-def publish(folder: Path, rate: float) -> None:
+def publish(folder: Path, rate: float, threads: int) -> None:
     """Be the child: publish until it is killed; print number and monotonic time of each event once the outbox has it."""
     sink = mqtt_output(URL, folder, node="kills", boot_id="boot").sinks
     sink.open()
+    for _ in range(threads):
+        threading.Thread(target=spin, daemon=True).start()
     began, number, pause = time.monotonic(), 0, threading.Event()
     while True:
         pause.wait(max(0.0, began + number / rate - time.monotonic()))
@@ -61,12 +63,13 @@ def stored(folder: Path) -> int:
         db.close()
 
 
-def round_of(rate: float, seconds: float) -> dict[str, float]:
+def round_of(rate: float, threads: int, seconds: float) -> dict[str, float]:
     """Start, kill and compare once."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with (folder / "made").open("wb") as made:
-            child = subprocess.Popen([sys.executable, __file__, "--child", name, "--rate", str(rate)], stdout=made)
+            words = [sys.executable, __file__, "--child", name, "--rate", str(rate), "--threads", str(threads)]
+            child = subprocess.Popen(words, stdout=made)
             until = time.monotonic() + 60
             while (folder / "made").stat().st_size == 0 and time.monotonic() < until:
                 threading.Event().wait(0.05)
@@ -89,7 +92,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     try:
         rounds = []
         for number in range(options.kills):
-            rounds.append(round_of(options.rate, rng.uniform(2.0, 4.0)))
+            rounds.append(round_of(options.rate, options.threads, rng.uniform(2.0, 4.0)))
             print(number, rounds[-1], file=sys.stderr, flush=True)
     finally:
         for process in load:
@@ -98,6 +101,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "kills": options.kills,
         "load": options.load,
+        "threads": options.threads,
         "rate_hz": options.rate,
         "lost_s": lost,
         "max_lost_s": lost[-1],
@@ -111,12 +115,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--load", type=int, default=8, help="busy processes")
+    parser.add_argument("--threads", type=int, default=0, help="busy threads in the publisher, which want its interpreter lock")
     parser.add_argument("--rate", type=float, default=200.0, help="events per second")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        publish(options.child, options.rate)
+        publish(options.child, options.rate, options.threads)
         return
     found = run(options)
     text = json.dumps(found, indent=2)

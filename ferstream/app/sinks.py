@@ -16,7 +16,8 @@ from ferstream.publishing.sink_set import SinkSet
 from ferstream.runtime.observer import Observer
 from ferstream.settings import Settings, WebhookSettings
 from ferstream.sinks.kafka.cluster import KafkaCluster
-from ferstream.sinks.mqtt.publisher import OnCommand, OnFatal
+from ferstream.sinks.mqtt.commands import OnCommand
+from ferstream.sinks.mqtt.publisher import OnFatal
 from ferstream.sinks.mqtt.sink import MqttSink
 from ferstream.sinks.mqtt.topics import Topics
 from ferstream.sinks.webhook.endpoint import WebhookEndpoint

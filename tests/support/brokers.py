@@ -71,7 +71,7 @@ def kill_child(broker: EmbeddedBroker) -> int:
     return pid
 
 
-def address_fields(url: str) -> dict[str, str]:
+def address_fields(url: str) -> dict[str, Any]:
     """The fields of a BrokerAddress of a URL that may hold a user name and a password."""
     parts = urlsplit(url)
     if parts.username is None:
