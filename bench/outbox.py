@@ -2,7 +2,7 @@
 
     python bench/outbox.py [--seconds 15] [--backlog 50000] [--json FILE]
 
-Runs against Mosquitto if it is installed, else the embedded broker. CPU is that of this process
+Runs against Mosquitto. CPU is that of this process
 (broker excluded), in per cent of one core. "bare paho" is the same payloads through paho's own thread and
 queue, without outbox, acknowledgement bookkeeping or properties from us.
 
@@ -28,7 +28,6 @@ from pathlib import Path
 
 from mqtt_output import mqtt_output
 
-from ferstream.broker.embedded import EmbeddedBroker
 from ferstream.domain.emotion import LABELS, Emotion, Verdict
 from ferstream.domain.event import FaceEvent
 from ferstream.domain.face import Box, Face
@@ -53,15 +52,11 @@ def face_event(number: int, camera: str = "door") -> FaceEvent:
 
 
 @contextmanager
-def broker() -> Iterator[tuple[str, str]]:
-    """Yields (name, url)."""
+def mosquitto() -> Iterator[str]:
+    """Yields its URL."""
     binary = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin")
     if binary is None:
-        embedded = EmbeddedBroker(port=0)
-        embedded.start()
-        yield "embedded", embedded.url
-        embedded.stop()
-        return
+        raise SystemExit("this program needs mosquitto")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -75,7 +70,7 @@ def broker() -> Iterator[tuple[str, str]]:
                 break
             except OSError:
                 threading.Event().wait(0.02)
-        yield "mosquitto", f"mqtt://127.0.0.1:{port}"
+        yield f"mqtt://127.0.0.1:{port}"
         process.kill()
         process.wait()
 
@@ -170,8 +165,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     result: dict[str, object] = {"machine": platform.processor() or platform.machine(), "rate_hz": RATE_HZ}
-    with broker() as (name, url), tempfile.TemporaryDirectory() as folder:
-        result["broker"] = name
+    with mosquitto() as url, tempfile.TemporaryDirectory() as folder:
+        result["broker"] = "mosquitto"
         result["cpu_percent"] = {
             "encoding alone": encode_only(options.seconds),
             "bare paho": bare_paho(url, options.seconds),

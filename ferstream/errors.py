@@ -12,6 +12,7 @@ The tree::
     |   +-- BrokerAuthError       the broker refuses the user name, password or client
     +-- OutboxError           the file of the outbox cannot be used                 exit 4
     |   +-- OutboxCorruptError    the file is damaged and was set aside
+    |   +-- OutboxBusyError       another process uses the file
     +-- ModelError            a model bundle cannot be used                           exit 5
     |   +-- BundleError           files, hashes, labels or alignment do not match the manifest
     |   +-- ClassifierMemoryError the device has not enough memory for a batch
@@ -102,6 +103,10 @@ class OutboxError(FerstreamError):
 
 class OutboxCorruptError(OutboxError):
     """The file of the outbox is damaged and was set aside."""
+
+
+class OutboxBusyError(OutboxError):
+    """Another process uses the file of the outbox."""
 
 
 class ModelError(FerstreamError):

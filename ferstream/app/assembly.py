@@ -152,6 +152,10 @@ class Engine:
         """Deliver or store what the sinks hold; return how many messages are neither delivered nor stored."""
         return sum(output.flush(timeout_s) for output in self.outputs)
 
+    def unsaved_events(self) -> int:
+        """Return how many events of the outboxes are neither delivered nor on disk."""
+        return sum(output.outbox.unsaved for output in self.outputs if output.outbox is not None)
+
     def _publish(self, event: Event) -> None:
         for output in self.outputs:
             output.write(event)

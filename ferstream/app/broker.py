@@ -2,52 +2,57 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ferstream.broker.embedded import EmbeddedBroker
-from ferstream.settings import MqttSettings, Settings
+from ferstream.broker.password_file import PasswordFile
+from ferstream.settings import Settings
 from ferstream.sinks.mqtt.address import BrokerAddress
+
+_LOG = logging.getLogger(__name__)
 
 
 @contextmanager
-def broker_for(mqtt: MqttSettings) -> Iterator[EmbeddedBroker | None]:
-    """Run the embedded broker inside the block if the settings name it, and yield it; else yield None.
+def broker_for(settings: Settings, *, durable: bool) -> Iterator[EmbeddedBroker | None]:
+    """Run the embedded broker within the context, if the settings ask for it; its password is in a file meanwhile.
+
+    Args:
+        settings: The settings.
+        durable: Keep the file in the folder of the outbox; otherwise in a private folder for temporary files.
 
     Raises:
         BrokerError: It does not start.
     """
-    if not mqtt.embedded:
+    if not settings.mqtt.embedded:
         yield None
         return
-    broker = EmbeddedBroker()
+    broker = EmbeddedBroker(password_file=PasswordFile(settings.outbox.directory if durable else None))
     broker.start()
     try:
+        _LOG.info("embedded broker on %s: user %s, password in %s", broker.url, broker.login.username, broker.password_path or "no file")
         yield broker
     finally:
         broker.stop()
 
 
-def broker_url(settings: Settings, broker: EmbeddedBroker | None) -> str | None:
-    """Return the address of the embedded broker for the MQTT version of the settings; None without an embedded broker."""
-    if broker is None:
-        return None
-    return broker.public_url if settings.mqtt.protocol == "3.1.1" else broker.url
+def subscribe_command(settings: Settings, broker: EmbeddedBroker) -> str:
+    """Return the command that shows the events of the embedded broker; it holds the password, so it is for a terminal only."""
+    login = broker.login
+    topics = f"{settings.mqtt.prefix}/{settings.node}/#"
+    return f"mosquitto_sub -h 127.0.0.1 -p {broker.port} -u {login.username} -P {login.password} -t '{topics}' -v"
 
 
-def broker_address(settings: Settings, *, url: str | None = None) -> BrokerAddress:
-    """Return address, credentials and certificates of the broker.
-
-    Args:
-        settings: The settings.
-        url: Address of the embedded broker; None uses ``mqtt.url``.
-    """
+def broker_address(settings: Settings, broker: EmbeddedBroker | None = None) -> BrokerAddress:
+    """Return where to connect and with which login: those of the embedded broker if there is one, else those of the settings."""
     mqtt = settings.mqtt
+    password = None if mqtt.password is None else mqtt.password.get_secret_value()
     return BrokerAddress(
-        url=url or mqtt.url,
+        url=mqtt.url if broker is None else broker.url,
         client_id=mqtt.client_id or f"ferstream-{settings.node}",
-        username=mqtt.username,
-        password=None if mqtt.password is None else mqtt.password.get_secret_value(),
+        username=mqtt.username if broker is None else broker.login.username,
+        password=password if broker is None else broker.login.password,
         ca_file=mqtt.ca_file,
         cert_file=mqtt.cert_file,
         key_file=mqtt.key_file,

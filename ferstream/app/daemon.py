@@ -18,7 +18,7 @@ from functools import partial
 import structlog
 
 from ferstream.app.assembly import Engine, encoder, engine, live_mode
-from ferstream.app.broker import broker_for, broker_url
+from ferstream.app.broker import broker_for
 from ferstream.app.cameras import Cameras
 from ferstream.app.commands import Commands
 from ferstream.app.factories import camera_plan
@@ -132,7 +132,7 @@ class Daemon:
         brokers: list[EmbeddedBroker | None] = []
 
         def outputs(models: Models) -> list[SinkSet]:
-            brokers.append(stack.enter_context(broker_for(self._settings.mqtt)))
+            brokers.append(stack.enter_context(broker_for(self._settings, durable=self._durable)))
             return self._outputs(models, brokers[0])
 
         made = stack.enter_context(engine(self._settings, mode=live_mode(self._settings), make_outputs=outputs, fatal=self._fatal))
@@ -159,7 +159,7 @@ class Daemon:
             encoder=encoder(models, node=self._settings.node, boot_id=secrets.token_hex(8)),
             observer=self._counters,
             durable=self._durable,
-            broker_url=broker_url(self._settings, broker),
+            broker=broker,
             hooks=SinkHooks(on_command=self._commands.put, on_fatal=self._fatal.report),
             extra=self._extra_sinks,
         )
@@ -234,7 +234,7 @@ class Daemon:
         _LOG.info("stopping", reason=self._reason(), timeout_s=timeout_s)
         deadline = time.monotonic() + timeout_s
         stuck = running.pipeline.stop(timeout_s=timeout_s * 0.7)
-        undelivered = running.engine.flush(max(0.5, deadline - time.monotonic()))
+        lost = _flush_and_close(running.engine, max(0.5, deadline - time.monotonic()))
         if self._fatal.first is not None:
             # Always the general error, whose exit code makes systemd start the daemon again: it worked at the start,
             # so unlike with wrong settings or a missing model a new start can help.
@@ -243,14 +243,12 @@ class Daemon:
         if stuck:
             _LOG.error("did not end in time", threads=stuck)
             return ExitCode.INTERNAL
-        _LOG.info("stopped", events_not_delivered=undelivered, events_in_outbox=running.outbox_events())
-        return ExitCode.BROKER if undelivered else ExitCode.OK
+        _LOG.info("stopped", events_lost=lost, events_on_disk=running.outbox_events() - lost)
+        return ExitCode.BROKER if lost else ExitCode.OK
 
     def _leave_stuck(self, made: Engine, stage: str) -> ExitCode:
         _LOG.critical("a stage is stuck; the process ends, to be restarted", stage=stage)
-        made.flush(self._timings.abort_s)
-        for output in made.outputs:
-            output.close()
+        _flush_and_close(made, self._timings.abort_s)
         self._exit_process(int(ExitCode.INTERNAL))
         for timer in self._exit_timers:
             timer.cancel()
@@ -262,3 +260,15 @@ class Daemon:
         if self._fatal.first is not None:
             return f"{self._fatal.first[0]} failed"
         return "time is up" if self._seconds else "asked to stop"
+
+
+def _flush_and_close(engine: Engine, timeout_s: float) -> int:
+    """Deliver or store what the sinks hold and close them; return how many events are lost, after logging the number."""
+    engine.flush(timeout_s)
+    for output in engine.outputs:
+        output.close()
+    lost = engine.unsaved_events()
+    if lost:
+        reasons = {output.outbox.degraded or "in memory only" for output in engine.outputs if output.outbox is not None}
+        _LOG.error("events are lost: they are neither delivered nor on disk", events=lost, outbox="; ".join(sorted(reasons)))
+    return lost

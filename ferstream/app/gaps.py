@@ -14,11 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from ferstream.broker.login import USERNAME
+from ferstream.broker.password_file import password_path
 from ferstream.errors import ConfigError, DataError
 from ferstream.events.gaps import GapFinder
+from ferstream.settings import OutboxSettings
 from ferstream.sinks.mqtt.address import DEFAULT_PORTS, BrokerAddress
 from ferstream.sinks.mqtt.subscriber import listen
 
+_LOCAL_HOSTS = ("127.0.0.1", "localhost")
 COUNTED_TOPICS = ("face", "track")
 """Last level of the topics whose events are numbered without gaps."""
 
@@ -29,8 +33,8 @@ class BrokerOptions:
 
     Attributes:
         url: ``mqtt://``, ``mqtts://``, ``ws://`` or ``wss://`` with host and port; a user name in it is used, a password is refused.
-        username: User name at the broker; None takes the one of the URL.
-        password_file: File that holds the password.
+        username: User name at the broker; None takes the one of the URL, else that of this user's embedded broker.
+        password_file: File that holds the password; None takes that of this user's embedded broker, if no user name is given.
         ca_file: Certificates to trust, PEM; None trusts those of the system.
         cert_file: Client certificate, PEM.
         key_file: Key of the client certificate, PEM.
@@ -74,11 +78,14 @@ def broker_address(options: BrokerOptions) -> BrokerAddress:
         raise ConfigError(f"--protocol {options.protocol}: expected 5 or 3.1.1")
     if options.key_file is not None and options.cert_file is None:
         raise ConfigError("--key-file needs the certificate of the key as well (--cert-file)")
+    username, password_file = options.username or parts.username, options.password_file
+    if username is None and password_file is None:
+        username, password_file = _embedded_login(parts)
     return BrokerAddress(
         url=options.url,
         client_id=f"ferstream-gaps-{secrets.token_hex(4)}",
-        username=options.username or parts.username,
-        password=_password(options.password_file),
+        username=username,
+        password=_password(password_file),
         ca_file=options.ca_file,
         cert_file=options.cert_file,
         key_file=options.key_file,
@@ -132,6 +139,15 @@ def _url_parts(url: str) -> SplitResult:
     if not usable:
         raise ConfigError("--url: expected mqtt://, mqtts://, ws:// or wss:// with a host, and a port from 1 to 65535 if any")
     return parts
+
+
+def _embedded_login(parts: SplitResult) -> tuple[str | None, Path | None]:
+    """Return the login of the embedded broker that this user runs at that address; nothing if there is none."""
+    folder = OutboxSettings().directory
+    if parts.scheme != "mqtt" or parts.hostname not in _LOCAL_HOSTS or folder is None:
+        return None, None
+    path = password_path(folder, parts.port or DEFAULT_PORTS["mqtt"])
+    return (USERNAME, path) if path.is_file() else (None, None)
 
 
 def _password(path: Path | None) -> str | None:

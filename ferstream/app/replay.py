@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ferstream.app.assembly import REPLAY, Engine, encoder, engine, replay_mode
-from ferstream.app.broker import broker_for, broker_url
+from ferstream.app.broker import broker_for
 from ferstream.app.privacy import Masks, masks_of_recording, refuse_single_faces
 from ferstream.app.signals import stopping
 from ferstream.app.sinks import mqtt_sink, network_sinks
@@ -245,7 +245,7 @@ def _outputs(options: ReplayOptions, settings: Settings, models: Models, fatal: 
         )
         outputs.append(file)
     if options.mqtt:
-        broker = stack.enter_context(broker_for(settings.mqtt))
+        broker = stack.enter_context(broker_for(settings, durable=False))
         beside = _beside_the_daemon(settings)
         # A new boot_id for each replay over MQTT: with the same one, subscribers would take a second replay for duplicates.
         sinks = network_sinks(
@@ -253,7 +253,7 @@ def _outputs(options: ReplayOptions, settings: Settings, models: Models, fatal: 
             encoder=encoder(models, node=beside.node, boot_id=secrets.token_hex(8)),
             observer=Counters(),
             durable=False,
-            broker_url=broker_url(beside, broker),
+            broker=broker,
             kinds=(mqtt_sink,),  # a webhook and Kafka were not asked for
         )
         outputs.append(sinks)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ferstream.app.broker import broker_address
 from ferstream.app.privacy import privacy_rules
+from ferstream.broker.embedded import EmbeddedBroker
 from ferstream.domain.ports import Sink
 from ferstream.events.encode import Encoder
 from ferstream.events.schemas import KINDS
@@ -15,7 +16,8 @@ from ferstream.publishing.sink_set import SinkSet
 from ferstream.runtime.observer import Observer
 from ferstream.settings import Settings, WebhookSettings
 from ferstream.sinks.kafka.cluster import KafkaCluster
-from ferstream.sinks.mqtt.publisher import OnCommand, OnFatal
+from ferstream.sinks.mqtt.commands import OnCommand
+from ferstream.sinks.mqtt.publisher import OnFatal
 from ferstream.sinks.mqtt.sink import MqttSink
 from ferstream.sinks.mqtt.topics import Topics
 from ferstream.sinks.webhook.endpoint import WebhookEndpoint
@@ -45,14 +47,14 @@ class SinkContext:
         settings: The settings.
         outbox: Holds the events for sinks that need a network.
         observer: Counts what the sinks do.
-        broker_url: Address of the embedded broker; None if the settings name a broker.
+        broker: The embedded broker; None if the settings name a broker.
         hooks: What the sinks call.
     """
 
     settings: Settings
     outbox: Outbox
     observer: Observer
-    broker_url: str | None = None
+    broker: EmbeddedBroker | None = None
     hooks: SinkHooks = SinkHooks()
 
 
@@ -60,7 +62,7 @@ def mqtt_sink(context: SinkContext) -> Sink:
     """Make the MQTT sink."""
     settings = context.settings
     return MqttSink(
-        address=broker_address(settings, url=context.broker_url),
+        address=broker_address(settings, context.broker),
         topics=Topics(prefix=settings.mqtt.prefix, node=settings.node),
         outbox=context.outbox,
         observer=context.observer,
@@ -149,7 +151,7 @@ def network_sinks(
     encoder: Encoder,
     observer: Observer,
     durable: bool,
-    broker_url: str | None = None,
+    broker: EmbeddedBroker | None = None,
     hooks: SinkHooks | None = None,
     extra: Sequence[Sink] = (),
     kinds: Sequence[MakeSink] = SINKS,
@@ -161,7 +163,7 @@ def network_sinks(
         encoder: Numbers and encodes the events of the run.
         observer: Counts what the sinks and the outbox do.
         durable: Keep the outbox on disk, if the settings name a place.
-        broker_url: Address of the embedded broker, if there is one.
+        broker: The embedded broker, if there is one.
         hooks: What the sinks call.
         extra: More sinks that take the same messages.
         kinds: Rows of ``SINKS``: the kinds of sinks to make.
@@ -173,6 +175,6 @@ def network_sinks(
         observer=observer,
         privacy=privacy_rules(settings),
     )
-    context = SinkContext(settings=settings, outbox=outbox, observer=observer, broker_url=broker_url, hooks=hooks or SinkHooks())
+    context = SinkContext(settings=settings, outbox=outbox, observer=observer, broker=broker, hooks=hooks or SinkHooks())
     sinks = [sink for make in kinds if (sink := make(context)) is not None]
     return SinkSet(encoder=encoder, sinks=(*sinks, *extra), outbox=outbox, observer=observer)

@@ -1,7 +1,8 @@
-"""The process of the embedded broker: ``python -m ferstream.broker.child CONFIG FRONT BACK``.
+"""The process of the embedded broker: ``python -m ferstream.broker.child FOLDER DESCRIPTOR``.
 
-rumqttd listens for MQTT 5 on port BACK. Port FRONT accepts clients of both versions: it reads their CONNECT, forwards
-MQTT 5 as it is and translates 3.1.1. Both listen on the loopback address.
+DESCRIPTOR is the listening socket for clients, bound by the parent. The first line of stdin is the password that clients
+need. rumqttd listens for MQTT 5 on a free port of the loopback address, with another password that is made here; its
+settings are a file in FOLDER, which the parent deletes. ``ready`` on stdout says that clients can connect.
 
 The process ends when the pipe on its stdin closes, which the kernel does however the parent ends.
 Signals to the whole process group (Ctrl-C, systemd) are ignored: the broker must still accept the parent's last
@@ -14,71 +15,83 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+import time
+from pathlib import Path
 
-from ferstream.broker.translate import MalformedPacketError, protocol_level, read_packet, to_v5, to_v311
+from ferstream.broker.front import HOST, Front
+from ferstream.broker.login import USERNAME, Login
 
-HOST = "127.0.0.1"
-CHUNK_BYTES = 1 << 16
-_V311, _V5 = 4, 5
-_UNACCEPTABLE_VERSION = b"\x20\x02\x00\x01"
+READY = b"ready\n"
+START_TIMEOUT_S = 15.0
+_POLL_S = 0.02
+_LISTENS = "0A"
 
-Pump = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+_CONFIG = """id = 0
 
+[router]
+id = 0
+max_connections = 200
+max_outgoing_packet_count = 200
+max_segment_size = 4194304
+max_segment_count = 10
 
-class Front:
-    """Accepts clients and connects each to the broker."""
+[v5.1]
+name = "v5"
+listen = "{host}:{port}"
+next_connection_delay_ms = 1
 
-    def __init__(self, *, back_port: int) -> None:
-        self._back_port = back_port
+[v5.1.connections]
+connection_timeout_ms = 60000
+max_payload_size = 1048576
+max_inflight_count = 200
+dynamic_filters = true
 
-    async def serve(self, port: int) -> None:
-        """Listen until the process ends."""
-        server = await asyncio.start_server(self._client, HOST, port, limit=CHUNK_BYTES)
-        await server.serve_forever()
-
-    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(MalformedPacketError, asyncio.IncompleteReadError, OSError):
-            connect = await read_packet(reader)
-            level = protocol_level(connect)
-            if level in (_V311, _V5):
-                await self._join(reader, writer, connect, level)
-            else:
-                writer.write(_UNACCEPTABLE_VERSION)
-        writer.close()
-
-    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connect: bytes, level: int) -> None:
-        back_reader, back_writer = await asyncio.open_connection(HOST, self._back_port)
-        out, back = (_pass, _pass) if level == _V5 else (_pump_to_v5, _pump_to_v311)
-        back_writer.write(connect if level == _V5 else to_v5(connect))
-        pumps = [asyncio.ensure_future(out(reader, back_writer)), asyncio.ensure_future(back(back_reader, writer))]
-        try:
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            back_writer.close()
-            for pump in pumps:
-                pump.cancel()
-            await asyncio.gather(*pumps, return_exceptions=True)
+[v5.1.connections.auth]
+{username} = "{password}"
+"""
 
 
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(CHUNK_BYTES):
-        writer.write(data)
-        await writer.drain()
+def owns_listener(port: int) -> bool:
+    """Return whether this process itself listens on a port of the loopback address.
+
+    A port that merely answers may belong to another user, who would get the password.
+    """
+    wanted = f"0100007F:{port:04X}"
+    rows = [line.split() for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]]
+    inodes = {f"socket:[{row[9]}]" for row in rows if row[1] == wanted and row[3] == _LISTENS}
+    return bool(inodes & _open_sockets())
 
 
-async def _pump_to_v5(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while True:
-        writer.write(to_v5(await read_packet(reader)))
-        await writer.drain()
+def _open_sockets() -> set[str]:
+    found = set()
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            found.add(str(descriptor.readlink()))
+    return found
 
 
-async def _pump_to_v311(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while (packet := to_v311(await read_packet(reader))) is not None:
-        writer.write(packet)
-        await writer.drain()
+def _start_rumqttd(folder: Path) -> tuple[int, Login]:
+    """Start rumqttd in a thread; return its port and its login once it listens."""
+    from iotcore import IotCoreBroker
+
+    login = Login.random()
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port = int(probe.getsockname()[1])
+    config = folder / "rumqttd.toml"
+    config.write_text(_CONFIG.format(host=HOST, port=port, username=login.username, password=login.password), encoding="utf-8")
+    broker = IotCoreBroker(config_path=str(config))
+    thread = threading.Thread(target=broker.run_forever, name="rumqttd", daemon=True)
+    thread.start()
+    deadline, pause = time.monotonic() + START_TIMEOUT_S, threading.Event()
+    while not owns_listener(port):
+        if not thread.is_alive() or time.monotonic() > deadline:
+            os._exit(1)  # somebody else took the port: the parent starts another process
+        pause.wait(_POLL_S)
+    return port, login
 
 
 def _end_with_parent() -> None:
@@ -86,17 +99,27 @@ def _end_with_parent() -> None:
     os._exit(0)
 
 
+def _say_ready() -> None:
+    os.write(1, READY)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+
+
+async def _serve(front: Front, listener: socket.socket) -> None:
+    asyncio.get_running_loop().call_soon(_say_ready)
+    await front.serve(listener)
+
+
 def main() -> None:
     """Serve until the parent ends."""
-    from iotcore import IotCoreBroker
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    folder, listener = Path(sys.argv[1]), socket.socket(fileno=int(sys.argv[2]))
+    password = sys.stdin.buffer.readline().decode().rstrip("\n")
     threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
-    config, front, back = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    broker = IotCoreBroker(config_path=config)
-    threading.Thread(target=broker.run_forever, name="rumqttd", daemon=True).start()
-    asyncio.run(Front(back_port=back).serve(front))
+    back_port, back_login = _start_rumqttd(folder)
+    front = Front(login=Login(USERNAME, password), back_port=back_port, back_login=back_login)
+    asyncio.run(_serve(front, listener))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
 """The embedded MQTT broker (iotcore, which is rumqttd in a wheel) for ``mqtt.url = "embedded"``.
 
-For a first try and for a box that needs no other broker. It listens on the loopback address only and keeps nothing
-across a restart. It runs in a child process that ends with this process; a thread watches the child and starts it
-again on the same ports should it end alone. Subscribers of MQTT 3.1.1 and 5 use one port, 1883; ferstream
-itself connects to rumqttd directly.
+For a first try and for a box that needs no other broker. It listens on the loopback address only, wants a password that is
+new at each start, and keeps nothing across a restart. It runs in a child process that ends with this process; a thread
+watches the child and starts it again should it end alone. Clients of MQTT 3.1.1 and 5 use one port, 1883. This process
+binds that port and keeps it, so that nobody else can take it, and get the password, while the child is started again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import select
 import socket
 import subprocess
 import sys
@@ -17,54 +19,47 @@ import threading
 import time
 from pathlib import Path
 
+from ferstream.broker.login import Login
+from ferstream.broker.password_file import PasswordFile
 from ferstream.errors import BrokerError
 from ferstream.runtime.backoff import Backoff
+from ferstream.runtime.redaction import register_secret
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 1883
-START_TIMEOUT_S = 15.0
+START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 3.0
-_POLL_S = 0.02
+_BACKLOG = 100
 _START_ATTEMPTS = 3
 _NAME = "embedded-broker"
 
 _LOG = logging.getLogger(__name__)
 
-_CONFIG = """id = 0
-
-[router]
-id = 0
-max_connections = 200
-max_outgoing_packet_count = 200
-max_segment_size = 4194304
-max_segment_count = 10
-
-[v5.1]
-name = "v5"
-listen = "{host}:{port}"
-next_connection_delay_ms = 1
-
-[v5.1.connections]
-connection_timeout_ms = 60000
-max_payload_size = 1048576
-max_inflight_count = 200
-dynamic_filters = true
-"""
-
 
 class EmbeddedBroker:
     """An MQTT broker in a child process, on the loopback address."""
 
-    def __init__(self, *, port: int = DEFAULT_PORT, backoff: Backoff | None = None, python: str = sys.executable) -> None:
+    def __init__(
+        self,
+        *,
+        port: int = DEFAULT_PORT,
+        password_file: PasswordFile | None = None,
+        backoff: Backoff | None = None,
+        python: str = sys.executable,
+    ) -> None:
         """Prepare; ``start`` starts the process.
 
         Args:
-            port: Port for subscribers; a free one is used if it is taken, or if it is 0.
+            port: Port for clients; a free one is used if it is taken, or if it is 0.
+            password_file: Where the password is written; None keeps it in memory only.
             backoff: Pauses between restarts.
             python: Interpreter that runs the child process.
         """
         self._wanted_port, self._python = port, python
-        self._ports = (0, 0)
+        self._listener: socket.socket | None = None
+        self._port = 0
+        self._login = Login.random()
+        self._file = password_file
         self._backoff = backoff or Backoff(floor_s=0.5, cap_s=30.0)
         self._lock = threading.Lock()  # so that no process is started after a stop
         self._stopped = threading.Event()
@@ -73,18 +68,23 @@ class EmbeddedBroker:
 
     @property
     def port(self) -> int:
-        """Port for subscribers, MQTT 3.1.1 and 5."""
-        return self._ports[0]
+        """Port for clients, MQTT 3.1.1 and 5."""
+        return self._port
 
     @property
     def url(self) -> str:
-        """Address for ferstream's own connection, MQTT 5 only."""
-        return f"mqtt://{HOST}:{self._ports[1]}"
+        """Address for clients, MQTT 3.1.1 and 5."""
+        return f"mqtt://{HOST}:{self.port}"
 
     @property
-    def public_url(self) -> str:
-        """Address for subscribers, MQTT 3.1.1 and 5."""
-        return f"mqtt://{HOST}:{self.port}"
+    def login(self) -> Login:
+        """User name and password that every client needs."""
+        return self._login
+
+    @property
+    def password_path(self) -> Path | None:
+        """The file that holds the password; None if there is none."""
+        return None if self._file is None else self._file.path
 
     @property
     def running(self) -> bool:
@@ -99,7 +99,7 @@ class EmbeddedBroker:
         return None if process is None else process.pid
 
     def start(self) -> None:
-        """Start the child and wait until both ports answer.
+        """Start the child and wait until clients can connect.
 
         Raises:
             BrokerError: It does not start.
@@ -107,19 +107,15 @@ class EmbeddedBroker:
         if self._thread is not None:
             return
         self._stopped.clear()
-        reason = ""
-        for _ in range(_START_ATTEMPTS):  # a free port can be taken before the child binds it
-            self._ports = _pick_ports(self._wanted_port)
-            try:
-                self._launch()
-            except BrokerError as exc:
-                reason = str(exc)
-                self._end()
-            else:
-                self._thread = threading.Thread(target=self._watch, name=_NAME, daemon=True)
-                self._thread.start()
-                return
-        raise BrokerError(f"the embedded broker did not start: {reason}")
+        self._listener = _bind(self._wanted_port)
+        self._port = self._listener.getsockname()[1]
+        self._login = Login.random()
+        register_secret(self._login.password)
+        self._launch_first()
+        if self._file is not None:
+            self._file.write(self._port, self._login.password)
+        self._thread = threading.Thread(target=self._watch, name=_NAME, daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
         """End the child, also during a restart; more than one call is allowed."""
@@ -129,6 +125,26 @@ class EmbeddedBroker:
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.join(2 * STOP_TIMEOUT_S)
+        self._unbind()
+        if self._file is not None:
+            self._file.remove()
+
+    def _launch_first(self) -> None:
+        for attempt in range(1, _START_ATTEMPTS + 1):  # the port of rumqttd can be taken before it binds it
+            try:
+                self._launch()
+            except BrokerError as exc:
+                self._end()
+                if attempt == _START_ATTEMPTS:
+                    self._unbind()
+                    raise BrokerError(f"the embedded broker did not start: {exc}") from exc
+            else:
+                return
+
+    def _unbind(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.close()
 
     # -- the watching thread -------------------------------------------------------------------
 
@@ -176,57 +192,57 @@ class EmbeddedBroker:
 
     def _launch(self) -> None:
         with tempfile.TemporaryDirectory(prefix="ferstream-broker-") as folder:
-            config = Path(folder) / "rumqttd.toml"
-            front, back = self._ports
-            config.write_text(_CONFIG.format(host=HOST, port=back), encoding="utf-8")
-            self._spawn([self._python, "-m", "ferstream.broker.child", str(config), str(front), str(back)])
-            for port in self._ports:
-                self._await(port)
+            self._await_ready(self._spawn(folder))
 
-    def _spawn(self, command: list[str]) -> None:
+    def _spawn(self, folder: str) -> subprocess.Popen[bytes]:
+        listener = self._listener
         with self._lock:
-            if self._stopped.is_set():
+            if self._stopped.is_set() or listener is None:
                 raise BrokerError("the broker was stopped")
-            nowhere = subprocess.DEVNULL
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere, start_new_session=True)
+            process = self._process = subprocess.Popen(
+                [self._python, "-m", "ferstream.broker.child", folder, str(listener.fileno())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                bufsize=0,
+                pass_fds=(listener.fileno(),),
+                start_new_session=True,
+            )
+        if process.stdin is not None:
+            # A pipe, not the command line, which every user can read.
+            with contextlib.suppress(BrokenPipeError):  # it ended at once
+                process.stdin.write(f"{self._login.password}\n".encode())
+        return process
 
-    def _await(self, port: int) -> None:
-        deadline = time.monotonic() + START_TIMEOUT_S
-        pause = threading.Event()
-        while not _answers(port):
-            if not self.running:
+    def _await_ready(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait for the child's word that clients can connect.
+
+        Raises:
+            BrokerError: It ended or says nothing.
+        """
+        assert process.stdout is not None
+        with process.stdout as stream:
+            poller = select.poll()
+            poller.register(stream, select.POLLIN)
+            if not poller.poll(START_TIMEOUT_S * 1000):
+                raise BrokerError(f"the process was not ready within {START_TIMEOUT_S:.0f} s")
+            if not stream.readline():
                 raise BrokerError("the process ended at once")
-            if time.monotonic() > deadline:
-                raise BrokerError(f"port {port} did not answer within {START_TIMEOUT_S:.0f} s")
-            pause.wait(_POLL_S)
 
 
 def _how_it_ended(status: int) -> str:
     return f"signal {-status}" if status < 0 else f"status {status}"
 
 
-def _answers(port: int) -> bool:
-    try:
-        with socket.create_connection((HOST, port), timeout=1.0):
-            return True
-    except OSError:
-        return False
+def _bind(wanted: int) -> socket.socket:
+    """Listen on the wanted port of the loopback address, or on a free one if it is taken.
 
-
-def _pick_ports(wanted: int) -> tuple[int, int]:
-    """Return the wanted port if it is free, else a free one; and a second free one."""
-    with socket.socket() as first, socket.socket() as second:
-        first.bind((HOST, 0))
-        second.bind((HOST, 0))
-        front = wanted if wanted and _is_free(wanted) else first.getsockname()[1]
-        return front, second.getsockname()[1]
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    Raises:
+        BrokerError: There is no free port.
+    """
+    for port in (wanted, 0):
         try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return not _answers(port)
+            return socket.create_server((HOST, port), backlog=_BACKLOG)
+        except OSError as exc:
+            problem = exc
+    raise BrokerError(f"the embedded broker did not start: {(problem.strerror or str(problem)).lower()}")

@@ -26,11 +26,11 @@ class MalformedPacketError(Exception):
     """The bytes are not an MQTT packet that can be translated."""
 
 
-async def read_packet(reader: asyncio.StreamReader) -> bytes:
+async def read_packet(reader: asyncio.StreamReader, *, max_bytes: int = MAX_PACKET_BYTES) -> bytes:
     """Read one whole packet.
 
     Raises:
-        MalformedPacketError: Its length is malformed or over ``MAX_PACKET_BYTES``.
+        MalformedPacketError: Its length is malformed or over ``max_bytes``.
         asyncio.IncompleteReadError: The stream ended.
     """
     head = await reader.readexactly(2)
@@ -38,8 +38,8 @@ async def read_packet(reader: asyncio.StreamReader) -> bytes:
         if len(head) == 5:
             raise MalformedPacketError("length of more than four bytes")
         head += await reader.readexactly(1)
-    length, _ = _varint(head, 1)
-    if length > MAX_PACKET_BYTES:
+    length, _ = varint(head, 1)
+    if length > max_bytes:
         raise MalformedPacketError(f"packet of {length} bytes")
     return head + await reader.readexactly(length)
 
@@ -50,7 +50,7 @@ def protocol_level(connect: bytes) -> int:
     Raises:
         MalformedPacketError: It is not a CONNECT packet.
     """
-    _, start = _varint(connect, 1)
+    _, start = varint(connect, 1)
     if connect[0] >> 4 != CONNECT or connect[start : start + 6] != b"\x00\x04MQTT" or len(connect) < start + 10:
         raise MalformedPacketError("not a CONNECT of MQTT 3.1.1 or 5")
     return connect[start + 6]
@@ -62,7 +62,7 @@ def to_v5(packet: bytes) -> bytes:
     Raises:
         MalformedPacketError: It is truncated.
     """
-    kind, (_, start) = packet[0] >> 4, _varint(packet, 1)
+    kind, (_, start) = packet[0] >> 4, varint(packet, 1)
     body = packet[start:]
     if kind == CONNECT:
         body = _connect_to_v5(body)
@@ -71,7 +71,7 @@ def to_v5(packet: bytes) -> bytes:
         body = body[:at] + _NO_PROPERTIES + body[at:]
     elif kind in (SUBSCRIBE, UNSUBSCRIBE):
         body = body[:2] + _NO_PROPERTIES + body[2:]
-    return _packet(packet[0], body)
+    return pack(packet[0], body)
 
 
 def to_v311(packet: bytes) -> bytes | None:
@@ -80,7 +80,7 @@ def to_v311(packet: bytes) -> bytes | None:
     Raises:
         MalformedPacketError: It is truncated.
     """
-    kind, (_, start) = packet[0] >> 4, _varint(packet, 1)
+    kind, (_, start) = packet[0] >> 4, varint(packet, 1)
     body = packet[start:]
     if kind in (DISCONNECT, AUTH):
         return None
@@ -88,13 +88,13 @@ def to_v311(packet: bytes) -> bytes | None:
         body = _connack_to_v311(body)
     elif kind == PUBLISH:
         at = _publish_head(packet[0], body)
-        body = body[:at] + body[_after_properties(body, at) :]
+        body = body[:at] + body[after_properties(body, at) :]
     elif kind in (PUBACK, PUBREC, PUBREL, PUBCOMP, UNSUBACK):
         body = body[:2]
     elif kind == SUBACK:
-        codes = body[_after_properties(body, 2) :]
+        codes = body[after_properties(body, 2) :]
         body = body[:2] + bytes(min(code, _FAILURE) for code in codes)
-    return _packet(packet[0], body)
+    return pack(packet[0], body)
 
 
 def _connect_to_v5(body: bytes) -> bytes:
@@ -102,7 +102,7 @@ def _connect_to_v5(body: bytes) -> bytes:
         raise MalformedPacketError("short CONNECT")
     flags = body[7]
     properties = _NO_PROPERTIES if flags & _CLEAN else _SESSION_NEVER_EXPIRES
-    client_end = 10 + _string_end(body[10:])
+    client_end = 10 + string_end(body[10:])
     will = _NO_PROPERTIES if flags & _WILL else b""
     return body[:6] + b"\x05" + body[7:10] + properties + body[10:client_end] + will + body[client_end:]
 
@@ -116,28 +116,42 @@ def _connack_to_v311(body: bytes) -> bytes:
 
 def _publish_head(first: int, body: bytes) -> int:
     """Length of topic and packet id."""
-    end = _string_end(body) + (2 if first & _QOS else 0)
+    end = string_end(body) + (2 if first & _QOS else 0)
     if end > len(body):
         raise MalformedPacketError("short PUBLISH")
     return end
 
 
-def _string_end(body: bytes) -> int:
+def string_end(body: bytes) -> int:
+    """Return where the string or binary data ends that begins with its length at 0.
+
+    Raises:
+        MalformedPacketError: It is truncated.
+    """
     end = 2 + int.from_bytes(body[:2], "big")
     if len(body) < end:
         raise MalformedPacketError("short string")
     return end
 
 
-def _after_properties(body: bytes, at: int) -> int:
-    length, after = _varint(body, at)
+def after_properties(body: bytes, at: int) -> int:
+    """Return where the properties end that begin with their length at ``at``.
+
+    Raises:
+        MalformedPacketError: They are truncated.
+    """
+    length, after = varint(body, at)
     if after + length > len(body):
         raise MalformedPacketError("short properties")
     return after + length
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """Return the variable byte integer at ``at`` (section 1.5.5), and where it ends."""
+def varint(data: bytes, at: int) -> tuple[int, int]:
+    """Return the variable byte integer at ``at`` (section 1.5.5), and where it ends.
+
+    Raises:
+        MalformedPacketError: It is truncated or longer than four bytes.
+    """
     value = 0
     for shift in range(4):
         if at + shift >= len(data):
@@ -149,7 +163,8 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
     raise MalformedPacketError("bad variable byte integer")
 
 
-def _packet(first: int, body: bytes) -> bytes:
+def pack(first: int, body: bytes) -> bytes:
+    """Return a packet of its first byte and its body."""
     head, left = bytearray((first,)), len(body)
     while True:
         left, byte = left >> 7, left & 0x7F

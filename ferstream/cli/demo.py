@@ -74,10 +74,10 @@ def _is_free(port: int) -> bool:
 
 
 def _print_addresses(running: Running) -> None:
-    broker = running.broker
-    topic = f"{running.settings.mqtt.prefix}/{running.settings.node}"
-    if broker is not None:
-        typer.echo(f"  subscribe      mosquitto_sub -h 127.0.0.1 -p {broker.port} -t '{topic}/#' -v")
+    from ferstream.app.broker import subscribe_command
+
+    if running.broker is not None:
+        typer.echo(f"  subscribe      {subscribe_command(running.settings, running.broker)}")
     if running.server is not None:
         typer.echo(f"  metrics        {running.server.url}/metrics")
     typer.echo("  own camera     ferstream demo --source webcam:0   (or rtsp://host/path, or a video file)")

@@ -24,7 +24,7 @@ def gaps(  # noqa: PLR0913, PLR0917 (the options of the command)
     url: Annotated[str, typer.Option(help="Broker: mqtt://, mqtts://, ws:// or wss://.")] = "mqtt://127.0.0.1:1883",
     prefix: Annotated[str, typer.Option(help="First levels of the topics.")] = "ferstream",
     seconds: Annotated[float | None, typer.Option(min=0.1, help="Seconds to listen; without it until Ctrl-C.", show_default=False)] = None,
-    username: Annotated[str | None, typer.Option(help="User name at the broker.", show_default=False)] = None,
+    username: Annotated[str | None, typer.Option(help="User name at the broker; not for your embedded broker.", show_default=False)] = None,
     password_file: Annotated[Path | None, typer.Option(help="File with the password.", show_default=False)] = None,
     ca_file: Annotated[Path | None, typer.Option(help="Certificates to trust, PEM.", show_default=False)] = None,
     cert_file: Annotated[Path | None, typer.Option(help="Client certificate, PEM.", show_default=False)] = None,

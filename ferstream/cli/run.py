@@ -54,5 +54,9 @@ def _print_addresses(running: Running) -> None:
     mqtt = running.settings.mqtt
     where = f"127.0.0.1:{running.broker.port} (embedded)" if running.broker else redact_source(mqtt.url)
     print(f"publishing to {where}, topics {mqtt.prefix}/{running.settings.node}/#", file=sys.stderr)
+    if running.broker is not None:
+        from ferstream.app.broker import subscribe_command
+
+        print(f"subscribe with: {subscribe_command(running.settings, running.broker)}", file=sys.stderr)
     if running.server is not None:
         print(f"metrics at {running.server.url}/metrics", file=sys.stderr)

@@ -1,13 +1,13 @@
 """A bounded, durable queue of encoded events: in memory while the sinks keep up, on disk when one does not.
 
 While every sink acknowledges within half a second the disk is not touched: no wear of a flash card, no CPU.
-Older events are written by the outbox's own thread, a batch per transaction, so that a killed process loses
-less than a second of them; ``flush`` and ``close`` write at once. Rows are deleted in batches. What waits
+Then the outbox's own thread writes everything, a batch per transaction, so that a killed process loses
+less than a second of events; ``flush`` and ``close`` write at once. Rows are deleted in batches. What waits
 long leaves memory and is read back shortly before it is sent.
 
 Parts: ``entry.py`` is an event and its delivery to one sink, ``fair_queue.py`` the order of one reader,
-``state.py`` what the threads share (and the lock), ``reader.py`` what a sink holds, ``writer.py`` the thread,
-``store.py`` the file. The publishing thread calls ``append``.
+``state.py`` what the threads share (and the lock), ``unwritten.py`` what is in memory only, ``reader.py`` what a sink holds,
+``writer.py`` the thread, ``store.py`` the file. The publishing thread calls ``append``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from ferstream.outbox.entry import Dropped, Entry
 from ferstream.outbox.reader import OutboxReader
 from ferstream.outbox.state import OutboxState
 from ferstream.outbox.store import Store
-from ferstream.outbox.writer import OutboxTimings, OutboxWriter
+from ferstream.outbox.timings import OutboxTimings
+from ferstream.outbox.writer import OutboxWriter
 from ferstream.runtime.observer import Observer
 
 
@@ -80,6 +81,11 @@ class Outbox:
     def size_bytes(self) -> int:
         """Payload bytes of these events."""
         return self._state.size_bytes
+
+    @property
+    def unsaved(self) -> int:
+        """Events that are neither delivered nor on disk."""
+        return self._state.wait_safe(0.0)
 
     @property
     def max_events(self) -> int:
@@ -140,8 +146,7 @@ class Outbox:
     def open(self) -> None:
         """Take over what an earlier process left, and start to write; more than one call is allowed.
 
-        Raises:
-            ConfigError: Another process uses the directory.
+        A file that another process uses is waited for, some seconds; then events are kept in memory until it is free.
         """
         if self._writer is not None and not self._is_open:
             self._writer.start()

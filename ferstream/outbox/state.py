@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
 
 from ferstream.outbox.entry import Delivery, Dropped, Entry, checksum
 from ferstream.outbox.fair_queue import FairQueue
 from ferstream.outbox.stored_rows import StoredRows
+from ferstream.outbox.unwritten import Batch, UnwrittenEvents
 
 RESIDENT_EVENTS = 4096
 PREFETCH_EVENTS = 1024
 NO_SINK = "no_sink"
 """Reason for dropping an event of an earlier process: no sink that is configured now reads it."""
-
-Batch = list[tuple[Entry, bytes, int]]
-"""Events to write: the entry, its payload, and its ``pending`` at that moment."""
 
 
 class OutboxState:
@@ -60,7 +57,7 @@ class OutboxState:
         self._next_order = self._first_order = 0
         self._events = self._bytes = 0
         self._unsafe = self._resident = 0
-        self._unwritten: deque[Entry] = deque()
+        self._unwritten = UnwrittenEvents()
         self._rows = StoredRows()
         self._reading = False
 
@@ -138,20 +135,20 @@ class OutboxState:
         """Return the bits of the readers with these names; names that are not known have none."""
         return sum(self._queues[name][0] for name in set(names.split(",")) if name in self._queues)
 
-    def to_write(self, *, older_than_ns: int, limit: int) -> Batch:
-        """Take events made before then that are not on disk; ``written`` or ``not_written`` follows."""
-        batch: Batch = []
+    def oldest_unwritten_ns(self) -> int | None:
+        """Return when the oldest event that is not on disk was made, in monotonic nanoseconds; None without one."""
         with self.lock:
-            while self._unwritten and self._unwritten[0].made_ns <= older_than_ns and len(batch) < limit:
-                entry = self._unwritten.popleft()
-                if not entry.is_gone and entry.payload is not None:
-                    batch.append((entry, entry.payload, entry.pending))
-        return batch
+            return self._unwritten.oldest_ns()
+
+    def to_write(self, *, made_before_ns: int, limit: int) -> Batch:
+        """Take the events that are not on disk if the oldest was made before then; ``written`` or ``not_written`` follows."""
+        with self.lock:
+            return self._unwritten.take(made_before_ns=made_before_ns, limit=limit)
 
     def not_written(self, batch: Batch) -> None:
         """Put a batch back that could not be written."""
         with self.lock:
-            self._unwritten.extendleft(entry for entry, _, _ in reversed(batch))
+            self._unwritten.put_back(batch)
 
     def written(self, batch: Batch, first_row: int) -> None:
         """Note that a batch is on disk, in consecutive rows."""
@@ -332,7 +329,7 @@ class OutboxState:
                 if entry.payload is None:
                     lost.append(entry)
         dropped = self._drop(lost, "corrupt")
-        self._unwritten = deque(entry for entry in held if not entry.is_gone and not entry.row)
+        self._unwritten.replace(entry for entry in held if not entry.is_gone and not entry.row)
         self._rows.replace(rows)
         return dropped
 

@@ -1,8 +1,12 @@
 """The outbox's own thread: writes events that wait too long, deletes rows that are done, reads back what is next.
 
-A failing disk never stops the stream: everything stays in memory, ``degraded`` says why, and the thread tries
-again every ``retry_s`` until the disk works. What can still be read is read back meanwhile. A disk that hangs is
-reported too: ``degraded`` looks at when the present call began.
+A failing disk, or a file that another process uses, never stops the stream: everything stays in memory, ``degraded`` says
+why, and the thread tries again every ``retry_s`` until the file can be used. What can be read is taken over and read back
+meanwhile. A disk that hangs is reported too: ``degraded`` looks at when the present call began.
+
+The age of the oldest event that is not on disk decides when everything is written. The first events of an outage wait
+``spill_after_s``, in case the sinks still take them; while the file holds events that a sink has not taken, new ones wait
+``lagging_after_s`` only, because they will not be taken soon.
 """
 
 from __future__ import annotations
@@ -11,38 +15,26 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 
-from ferstream.errors import ConfigError, OutboxCorruptError, OutboxError
+from ferstream.errors import OutboxBusyError, OutboxCorruptError, OutboxError
 from ferstream.events.privacy import UNRESTRICTED, PrivacyRules
 from ferstream.outbox.entry import Dropped, Entry, checksum
 from ferstream.outbox.row_checks import unwanted
-from ferstream.outbox.state import Batch, OutboxState
-from ferstream.outbox.store import Row, Store, StoredHead
+from ferstream.outbox.rows import Row, StoredHead
+from ferstream.outbox.state import OutboxState
+from ferstream.outbox.store import Store
+from ferstream.outbox.timings import OutboxTimings
+from ferstream.outbox.unwritten import Batch
 
 BATCH_EVENTS = 5000
+LOOK_S = 1.0
+"""Seconds between two looks whether the file is still there."""
 _NAME = "outbox"
+_SHORTEST_PAUSE_S = 0.005
 
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutboxTimings:
-    """When the outbox writes and retries, in seconds.
-
-    Attributes:
-        spill_after_s: Age at which an unacknowledged event goes to disk; with a tick and a commit it stays below one second.
-        tick_s: Time between two looks for work.
-        retry_s: Time between attempts on a failing disk.
-        slow_s: A call to the disk that takes longer is reported as a fault.
-    """
-
-    spill_after_s: float = 0.5
-    tick_s: float = 0.1
-    retry_s: float = 2.0
-    slow_s: float = 5.0
 
 
 class OutboxWriter:
@@ -75,7 +67,7 @@ class OutboxWriter:
         self._privacy = privacy
         self._wakeup = threading.Event()
         self._urgent = self._closing = False
-        self._retry_at = 0.0
+        self._retry_at = self._look_at = 0.0
         self._next_row = 1
         self._degraded: str | None = None
         self._busy_since: float | None = None
@@ -96,16 +88,28 @@ class OutboxWriter:
         return self._thread
 
     def start(self) -> None:
-        """Open the file, take over what it holds, start the thread.
-
-        Raises:
-            ConfigError: Another process uses the file.
-        """
+        """Open the file, take over what it holds, start the thread; a file that cannot be used is tried again by the thread."""
         try:
-            self._open()
+            self._open_first()
         except OutboxError as exc:
             self._degrade(exc)
         self._thread.start()
+
+    def _open_first(self) -> None:
+        """Open the file; wait a while if another process uses it, such as a backup or a ferstream that ends."""
+        deadline, waited = time.monotonic() + self._timings.lock_wait_s, False
+        while True:
+            try:
+                self._open()
+            except OutboxBusyError as exc:
+                if time.monotonic() >= deadline:
+                    raise
+                if not waited:
+                    _LOG.warning("outbox: %s; waiting for it for up to %g s", exc, self._timings.lock_wait_s)
+                waited = True
+                self._wakeup.wait(self._timings.tick_s)
+            else:
+                return
 
     def wake(self) -> None:
         """Look for work at once."""
@@ -131,7 +135,7 @@ class OutboxWriter:
     def _run(self) -> None:
         closing = False
         while not closing:
-            woken = self._wakeup.wait(self._timings.tick_s)
+            woken = self._wakeup.wait(self._pause_s())
             self._wakeup.clear()
             closing = self._closing
             if closing:
@@ -141,6 +145,14 @@ class OutboxWriter:
                 self._work_once(writing=due)
         self._store.close()
 
+    def _pause_s(self) -> float:
+        """Return the seconds until the oldest event that is not on disk must be written, at most a tick."""
+        oldest_ns = self._state.oldest_unwritten_ns()
+        if oldest_ns is None or self._degraded is not None:
+            return self._timings.tick_s
+        left_s = self._max_age_s - (time.monotonic_ns() - oldest_ns) / 1e9
+        return min(max(left_s, _SHORTEST_PAUSE_S), self._timings.tick_s)
+
     def _work_once(self, *, writing: bool) -> None:
         """Do what there is to do; without ``writing``, because the disk refused lately, only read."""
         self._busy_since = time.monotonic()
@@ -148,7 +160,7 @@ class OutboxWriter:
             self._work() if writing else self._read_back()
         except OutboxCorruptError as exc:
             self._replace_file(exc)
-        except (OutboxError, ConfigError) as exc:
+        except OutboxError as exc:
             if writing:
                 self._make_room()
                 self._degrade(exc)
@@ -163,11 +175,11 @@ class OutboxWriter:
             self._busy_since = None
 
     def _work(self) -> None:
-        if not self._store.is_open:
-            self._open()
-        if self._store.vanished():
-            self._start_new_file("was deleted")
         try:
+            if not self._store.is_writable:
+                self._open()
+            if self._vanished():
+                self._start_new_file("was deleted")
             self._delete()
             # After the rows that may not be sent are gone, and before a row of this process is written.
             self._store.set_smallest_group(self._privacy.smallest_group)
@@ -175,6 +187,14 @@ class OutboxWriter:
                 self._busy_since = time.monotonic()
         finally:  # a disk that is full or read-only can be read
             self._read_back()
+
+    def _vanished(self) -> bool:
+        """Whether the file was deleted or replaced; looks once a second, and whenever everything must be safe."""
+        now = time.monotonic()
+        if not self._urgent and now < self._look_at:
+            return False
+        self._look_at = now + LOOK_S
+        return self._store.vanished()
 
     def _delete(self) -> None:
         """Delete rows that are done, apart from writing: a full disk may accept the one and not the other."""
@@ -187,10 +207,16 @@ class OutboxWriter:
             if self._state.rows == 0:
                 self._store.shrink()
 
+    @property
+    def _max_age_s(self) -> float:
+        """Age in seconds of the oldest event at which everything is written."""
+        if self._urgent:
+            return 0.0
+        return self._timings.lagging_after_s if self._state.rows_needed else self._timings.spill_after_s
+
     def _write(self) -> bool:
         """Write one batch; True if there may be more."""
-        older_than_ns = time.monotonic_ns() - (0 if self._urgent else int(self._timings.spill_after_s * 1e9))
-        batch = self._state.to_write(older_than_ns=older_than_ns, limit=BATCH_EVENTS)
+        batch = self._state.to_write(made_before_ns=time.monotonic_ns() - int(self._max_age_s * 1e9), limit=BATCH_EVENTS)
         if not batch:
             return False
         rows = self._rows(batch)
@@ -212,25 +238,52 @@ class OutboxWriter:
         return rows
 
     def _read_back(self) -> None:
+        if not self._store.is_open:
+            return
         entries = self._state.to_read()
         if entries:
             self._on_dropped(self._state.read(entries, self._store.load([entry.row for entry in entries])))
             self._on_read()
 
     def _open(self) -> None:
+        """Open the file and take over what it holds.
+
+        Raises:
+            OutboxError: It cannot be written; what it holds is taken over all the same, if it can be read.
+        """
         try:
             heads = self._store.open()
+        except OutboxBusyError:
+            raise
         except OutboxCorruptError as exc:
             self._set_aside(exc)
             heads = self._store.open()
+        except OutboxError:
+            self._open_read_only()
+            raise
+        self._take_over(heads)
+
+    def _open_read_only(self) -> None:
+        if self._store.is_open:
+            return
+        try:
+            heads = self._store.open_read_only()
+        except OutboxError:
+            return
+        self._take_over(heads)
+
+    def _take_over(self, heads: Sequence[StoredHead]) -> None:
         self._next_row = max((head.row for head in heads), default=0) + 1
+        before = self._state.events
         check = partial(unwanted, privacy=self._privacy, stored_group=self._store.smallest_group)
         dropped = self._state.opened([self._entry(head) for head in heads], check)
         self._on_dropped(dropped)
         if dropped:
             _LOG.warning("outbox: %d events of an earlier run are dropped: %s", len(dropped), _by_reason(dropped))
+        found = self._state.events - before
+        if found > 0:
+            _LOG.info("outbox: the file held %d events of an earlier run", found)
         if heads:
-            _LOG.info("outbox: the file held %d events of an earlier run", len(heads))
             self._wakeup.set()
 
     def _entry(self, head: StoredHead) -> Entry:
@@ -242,7 +295,7 @@ class OutboxWriter:
 
     def _degrade(self, exc: Exception) -> None:
         if self._degraded is None:
-            _LOG.warning("outbox: %s; events are kept in memory until the disk works again", exc)
+            _LOG.warning("outbox: %s; events are kept in memory until the file can be used", exc)
         self._degraded = str(exc)
         self._retry_at = time.monotonic() + self._timings.retry_s
 
@@ -253,7 +306,7 @@ class OutboxWriter:
 
     def _make_room(self) -> None:
         """Delete the file when no row in it is needed: a full disk can refuse even to delete rows."""
-        if self._store.is_open and self._state.rows and not self._state.rows_needed:
+        if self._store.is_writable and self._state.rows and not self._state.rows_needed:
             try:
                 self._store.remove()
             except OutboxError:
@@ -264,7 +317,7 @@ class OutboxWriter:
         try:
             self._set_aside(exc)
             self._start_new_file("was damaged")
-        except (OutboxError, ConfigError) as again:
+        except OutboxError as again:
             self._degrade(again)
 
     def _set_aside(self, exc: OutboxCorruptError) -> None:

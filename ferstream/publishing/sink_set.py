@@ -71,7 +71,7 @@ class SinkSet:
         """Open the outbox and every sink; if one cannot be opened, close the others again.
 
         Raises:
-            FerstreamError: A sink can never work, or another process uses the outbox.
+            FerstreamError: A sink can never work.
         """
         try:
             if self._outbox is not None:

@@ -53,6 +53,10 @@ class Backoff:
         self._failures += 1
         return self._rng.uniform(self._floor_s, max(self._floor_s, ceiling))
 
+    def reset(self) -> None:
+        """Forget the failures: the attempt did its work."""
+        self._failures = 0
+
     def succeeded(self, healthy_s: float) -> None:
         """Reset the failures if the attempt worked for at least ``healthy_after_s`` seconds."""
         if healthy_s >= self._healthy_after_s:

@@ -141,7 +141,7 @@ def _mqtt(mqtt: MqttSettings) -> Iterator[tuple[str, str]]:
     if mqtt.key_file is not None and mqtt.cert_file is None:
         yield "key_file", "is the key of a client certificate, but mqtt.cert_file is missing"
     if mqtt.embedded and mqtt.username is not None:
-        yield "username", "has no effect: the embedded broker has no users; set mqtt.url"
+        yield "username", "has no effect: the embedded broker makes its own user and password; set mqtt.url"
 
 
 def _webhook(webhook: WebhookSettings) -> Iterator[tuple[str, str]]:

@@ -121,7 +121,7 @@ def test_the_label_of_the_broker_is_its_address(make_settings: MakeSettings, mod
 def test_the_label_of_the_embedded_broker_is_the_port_of_subscribers(make_settings: MakeSettings, models: Models) -> None:
     settings = make_settings(mqtt={"url": "embedded"})
     running = running_of(settings, models=models)
-    with broker_for(settings.mqtt) as broker:
+    with broker_for(settings, durable=False) as broker:
         assert broker is not None
         running.broker = broker
         assert running.broker_label() == f"127.0.0.1:{broker.port} (embedded)"

@@ -12,14 +12,15 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
 from ferstream.broker.embedded import HOST, EmbeddedBroker
+from ferstream.broker.login import USERNAME
 from ferstream.errors import BrokerError
 from ferstream.runtime.backoff import Backoff
-from tests.support.brokers import Subscriber, until
+from tests.support.brokers import Subscriber, back_ports, client_url, kill_child, until
 from tests.support.ports import free_port
 
 
@@ -36,7 +37,7 @@ def test_the_requested_port_is_used_and_released() -> None:
     broker = EmbeddedBroker(port=port)
     broker.start()
     assert broker.port == port
-    assert broker.public_url == f"mqtt://127.0.0.1:{port}"
+    assert broker.url == f"mqtt://127.0.0.1:{port}"
     assert answers(port) and broker.running
     broker.stop()
     broker.stop()
@@ -55,10 +56,11 @@ def test_a_port_in_use_is_replaced_by_a_free_one() -> None:
 
 def test_the_broker_listens_on_loopback_only(embedded: EmbeddedBroker) -> None:
     listening = Path("/proc/net/tcp").read_text().splitlines()[1:]
-    ports = {embedded.port, int(embedded.url.rsplit(":", 1)[1])}
+    ports = {embedded.port, *back_ports(embedded)}
     addresses = {
         line.split()[1].split(":")[0] for line in listening if int(line.split()[1].split(":")[1], 16) in ports and line.split()[3] == "0A"
     }
+    assert len(ports) == 2
     assert addresses == {"0100007F"}
 
 
@@ -74,9 +76,10 @@ def test_clients_of_both_versions_exchange_messages(embedded: EmbeddedBroker) ->
     from paho.mqtt import publish
     from paho.mqtt.enums import MQTTProtocolVersion
 
-    with Subscriber(embedded.public_url, "x/#", protocol=4) as old, Subscriber(embedded.public_url, "x/#", protocol=5) as new:
+    with Subscriber(client_url(embedded), "x/#", protocol=4) as old, Subscriber(client_url(embedded), "x/#", protocol=5) as new:
+        login: Any = {"username": embedded.login.username, "password": embedded.login.password}
         for version in (MQTTProtocolVersion.MQTTv311, MQTTProtocolVersion.MQTTv5):
-            publish.single(f"x/{version.value}", b"hello", qos=1, hostname=HOST, port=embedded.port, protocol=version)
+            publish.single(f"x/{version.value}", b"hello", qos=1, hostname=HOST, port=embedded.port, protocol=version, auth=login)
         for subscriber in (old, new):
             subscriber.wait(lambda messages: {m.topic for m in messages} == {"x/4", "x/5"})
 
@@ -88,7 +91,7 @@ def test_invalid_packets_do_not_stop_the_broker(embedded: EmbeddedBroker) -> Non
             connection.shutdown(socket.SHUT_WR)
             while connection.recv(100):
                 pass
-    with Subscriber(embedded.public_url, "x/#"):
+    with Subscriber(client_url(embedded), "x/#"):
         assert embedded.running
 
 
@@ -97,7 +100,7 @@ import sys, threading
 from ferstream.broker.embedded import EmbeddedBroker
 broker = EmbeddedBroker(port=0)
 broker.start()
-print(broker.port, flush=True)
+print(broker.port, broker.login.password, flush=True)
 threading.Event().wait()
 """
 
@@ -106,7 +109,7 @@ threading.Event().wait()
 def test_the_broker_ends_with_its_parent(root_dir: Path, how: signal.Signals) -> None:
     with subprocess.Popen([sys.executable, "-c", PARENT], cwd=root_dir, stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
-        port = int(parent.stdout.readline())
+        port = int(parent.stdout.readline().split()[0])
         assert answers(port)
         parent.send_signal(how)
     until(lambda: not answers(port))
@@ -120,11 +123,11 @@ def test_the_broker_outlives_a_signal_to_its_process_group(root_dir: Path) -> No
         start_new_session=True,
     ) as parent:
         assert parent.stdout is not None
-        port = int(parent.stdout.readline())
+        port, password = parent.stdout.readline().decode().split()
         os.killpg(parent.pid, signal.SIGINT)
-        with Subscriber(f"mqtt://{HOST}:{port}", "x/#"):
+        with Subscriber(f"mqtt://{HOST}:{port}", "x/#", username=USERNAME, password=password):
             parent.kill()
-    until(lambda: not answers(port))
+    until(lambda: not answers(int(port)))
 
 
 @pytest.fixture
@@ -136,23 +139,15 @@ def own() -> Iterator[EmbeddedBroker]:
     broker.stop()
 
 
-def kill(broker: EmbeddedBroker) -> int:
-    """Kill its process, without a word to the broker; the process's id."""
-    pid = broker.pid
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
-    return pid
-
-
 @pytest.mark.parametrize("protocol", [4, 5])
 def test_a_killed_broker_restarts_on_its_ports_and_clients_reconnect(
     own: EmbeddedBroker, caplog: pytest.LogCaptureFixture, protocol: Literal[4, 5]
 ) -> None:
     caplog.set_level(logging.INFO, "ferstream.broker")
     port, url = own.port, own.url
-    with Subscriber(own.public_url, "x/#", protocol=protocol) as subscriber:
+    with Subscriber(client_url(own), "x/#", protocol=protocol) as subscriber:
         for times in (2, 3):
-            pid = kill(own)
+            pid = kill_child(own)
             subscriber.wait_subscribed(times)
             assert (own.port, own.url) == (port, url)
             until(lambda dead=pid: not Path(f"/proc/{dead}").exists())  # type: ignore[misc]
@@ -198,7 +193,7 @@ def test_a_stop_ends_a_restart_that_hangs(embedded: EmbeddedBroker, python: Faul
     own = EmbeddedBroker(port=0, backoff=Backoff(floor_s=0.01, cap_s=0.05), python=str(python.path))
     own.start()
     python.fail("sleep 600")
-    port, dead = own.port, kill(own)
+    port, dead = own.port, kill_child(own)
     python.wait_reached()
     own.stop()
     assert not own.running and own.pid is None
@@ -210,7 +205,7 @@ def test_a_stop_ends_a_restart_that_hangs(embedded: EmbeddedBroker, python: Faul
 def test_a_stop_ends_the_pause_before_a_restart() -> None:
     broker = EmbeddedBroker(port=0, backoff=Backoff(floor_s=60, cap_s=60))
     broker.start()
-    kill(broker)
+    kill_child(broker)
     until(lambda: broker.pid is None)
     broker.stop()
     assert broker.pid is None
@@ -223,10 +218,11 @@ def test_a_restart_that_fails_is_logged_and_tried_again(python: FaultyPython, ca
     own = EmbeddedBroker(port=0, backoff=Backoff(floor_s=0.01, cap_s=0.05), python=str(python.path))
     own.start()
     python.fail("false")
-    kill(own)
+    kill_child(own)
     until(lambda: "did not start again: the process ended at once; retrying" in caplog.text)
     python.work()
-    until(lambda: answers(own.port))
+    with Subscriber(client_url(own), "x/#"):
+        assert own.running
     own.stop()
 
 

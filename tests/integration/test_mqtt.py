@@ -6,7 +6,8 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -14,7 +15,7 @@ from ferstream.broker.embedded import EmbeddedBroker
 from ferstream.domain.event import CameraState, CameraStatus, Summary
 from ferstream.events.payload import parse
 from ferstream.sinks.mqtt.publisher import OFFLINE, ONLINE, STOPPED
-from tests.support.brokers import Mosquitto, Subscriber, until
+from tests.support.brokers import Mosquitto, Subscriber, client_url, until
 from tests.support.builders import UTC_NS, face_event, track_event
 from tests.support.mqtt_output import MqttOutput
 from tests.support.ports import HOST, free_port
@@ -28,7 +29,7 @@ MakeSink = Callable[..., MqttOutput]
 def url(request: pytest.FixtureRequest) -> str:
     """The URL of a running broker: the embedded one, then Mosquitto."""
     broker = request.getfixturevalue(request.param)
-    return broker.public_url if isinstance(broker, EmbeddedBroker) else broker.url
+    return client_url(broker) if isinstance(broker, EmbeddedBroker) else broker.url
 
 
 def state(status: CameraStatus = CameraStatus.ONLINE, camera: str = "door") -> CameraState:
@@ -111,8 +112,7 @@ class TestSubscribersSee:
     def test_mqtt_5_properties_of_an_event(self, url: str, make_sink: MakeSink) -> None:
         if shutil.which("mosquitto_sub") is None:
             pytest.skip("mosquitto_sub is not installed")
-        port = url.rsplit(":", 1)[1]
-        command = ["mosquitto_sub", "-V", "5", "-h", HOST, "-p", port, "-t", "ferstream/+/+/face", "-C", "1", "-W", "20"]
+        command = ["mosquitto_sub", "-V", "5", "-L", f"{url}/ferstream/+/+/face", "-C", "1", "-W", "20"]
         sink = make_sink(url)
         with subprocess.Popen([*command, "-F", "%C|%E|%F|%P|%q"], stdout=subprocess.PIPE, text=True) as listener:
             sink.open()
@@ -131,12 +131,13 @@ class TestSubscribersSee:
     def test_debians_mosquitto_sub_works_with_its_defaults(self, embedded: EmbeddedBroker, make_sink: MakeSink) -> None:
         if shutil.which("mosquitto_sub") is None:
             pytest.skip("mosquitto_sub is not installed")
-        sink = make_sink(embedded.url)
+        sink = make_sink(client_url(embedded))
         sink.open()
         sink.write(state())
         sink.flush(5)
+        words = ["-u", embedded.login.username, "-P", embedded.login.password]
         done = subprocess.run(
-            ["mosquitto_sub", "-p", str(embedded.port), "-t", "ferstream/+/door/state", "-C", "1", "-W", "20"],
+            ["mosquitto_sub", "-p", str(embedded.port), *words, "-t", "ferstream/+/door/state", "-C", "1", "-W", "20"],
             capture_output=True,
             text=True,
             check=True,
@@ -159,10 +160,11 @@ def make_sender(url: str) -> Callable[[str, bytes], None]:
     """Publishes with paho's own one-shot call, as other people's code would."""
     from paho.mqtt import publish
 
-    host, port = url.removeprefix("mqtt://").split(":")
+    parts = urlsplit(url)
+    login: Any = None if parts.username is None else {"username": parts.username, "password": parts.password or ""}
 
     def send(topic: str, payload: bytes) -> None:
-        publish.single(topic, payload, qos=1, hostname=host, port=int(port))
+        publish.single(topic, payload, qos=1, hostname=parts.hostname or HOST, port=parts.port or 1883, auth=login)
 
     return send
 
@@ -195,7 +197,7 @@ class TestLastWill:
             return
         broker = EmbeddedBroker(port=0)
         broker.start()
-        yield broker.public_url
+        yield client_url(broker)
         broker.stop()
 
     def test_a_killed_process_is_reported_offline(

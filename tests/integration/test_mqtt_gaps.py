@@ -17,13 +17,14 @@ from typing import Literal
 import pytest
 from typer.testing import CliRunner
 
-from ferstream.broker.child import Front
 from ferstream.broker.embedded import EmbeddedBroker
+from ferstream.broker.front import Front
+from ferstream.broker.login import Login
 from ferstream.cli import app
 from ferstream.errors import BrokerAuthError, BrokerError, ConfigError
 from ferstream.sinks.mqtt.connection import BrokerAddress
 from ferstream.sinks.mqtt.subscriber import listen
-from tests.support.brokers import Mosquitto, Subscriber, await_port, until
+from tests.support.brokers import Mosquitto, Subscriber, await_port, client_url, until
 from tests.support.builders import face_event
 from tests.support.mqtt_output import MqttOutput
 from tests.support.ports import HOST, free_port
@@ -31,10 +32,16 @@ from tests.support.scripted_broker import CONNECT, SUBSCRIBE, ScriptedBroker, co
 
 pytestmark = pytest.mark.usefixtures("no_new_threads")
 
+LOGIN = Login("ferstream", "of-the-front")
+
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
-def test_gaps_of_a_whole_stream_are_none(embedded: EmbeddedBroker, make_sink: Callable[..., MqttOutput], protocol: str) -> None:
-    sink = make_sink(embedded.url)
+def test_gaps_of_a_whole_stream_are_none(
+    embedded: EmbeddedBroker, make_sink: Callable[..., MqttOutput], tmp_path: Path, protocol: str
+) -> None:
+    password_file = tmp_path / "password"
+    password_file.write_text(embedded.login.password)
+    sink = make_sink(client_url(embedded))
     sink.open()
     stop = threading.Event()
 
@@ -46,7 +53,8 @@ def test_gaps_of_a_whole_stream_are_none(embedded: EmbeddedBroker, make_sink: Ca
 
     thread = threading.Thread(target=publish)
     thread.start()
-    words = ["gaps", "--json", "--seconds", "1.5", "--url", embedded.public_url, "--protocol", protocol]
+    words = ["gaps", "--json", "--seconds", "1.5", "--url", embedded.url, "--protocol", protocol]
+    words += ["--username", embedded.login.username, "--password-file", str(password_file)]
     result = CliRunner().invoke(app, words)
     stop.set()
     thread.join()
@@ -54,7 +62,7 @@ def test_gaps_of_a_whole_stream_are_none(embedded: EmbeddedBroker, make_sink: Ca
     report = json.loads(result.stdout)
     assert report["missing"] == 0
     assert report["streams"][0]["received"] > 10
-    assert f"listening to ferstream/# at {embedded.public_url}" in result.stderr
+    assert f"listening to ferstream/# at {embedded.url}" in result.stderr
 
 
 def session_kept(port: int, client_id: str, protocol: Literal[4, 5]) -> bool:
@@ -142,13 +150,16 @@ def test_a_closed_port_is_an_error() -> None:
 
 
 @pytest.fixture
-def front(embedded: EmbeddedBroker) -> Iterator[int]:
-    """The front of the embedded broker in this process."""
-    port, back = free_port(), int(embedded.url.rsplit(":", 1)[1])
+def front() -> Iterator[int]:
+    """The front of the embedded broker in this process, and rumqttd behind another front in a child; the port of the former."""
+    broker = EmbeddedBroker(port=0)
+    broker.start()
     started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = []
+    listener = socket.create_server((HOST, 0))
+    port = int(listener.getsockname()[1])
 
     async def serve() -> None:
-        serving = asyncio.create_task(Front(back_port=back).serve(port))
+        serving = asyncio.create_task(Front(login=LOGIN, back_port=broker.port, back_login=broker.login).serve(listener))
         started.append((asyncio.get_running_loop(), serving))
         with contextlib.suppress(asyncio.CancelledError):
             await serving
@@ -160,6 +171,7 @@ def front(embedded: EmbeddedBroker) -> Iterator[int]:
     loop, serving = started[0]
     loop.call_soon_threadsafe(serving.cancel)
     thread.join(10)
+    broker.stop()
     # Connections that were open when the loop ended are the child process's to lose; here they must not
     # be found by the collector in the middle of another test.
     with warnings.catch_warnings():
@@ -168,7 +180,7 @@ def front(embedded: EmbeddedBroker) -> Iterator[int]:
 
 
 def test_the_front_serves_both_versions(front: int, make_sink: Callable[..., MqttOutput]) -> None:
-    url = f"mqtt://{HOST}:{front}"
+    url = f"mqtt://{LOGIN.username}:{LOGIN.password}@{HOST}:{front}"
     with Subscriber(url, "ferstream/#", protocol=4) as old, Subscriber(url, "ferstream/#", protocol=5) as new:
         for protocol in (4, 5):
             sink = make_sink(url, boot_id=f"v{protocol}", address={"protocol": protocol})

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from ferstream.errors import ConfigError
 from ferstream.events.privacy import UNRESTRICTED, PrivacyRules
 from ferstream.outbox.entry import Delivery
 from ferstream.outbox.store import FILE_NAME
+from ferstream.outbox.timings import OutboxTimings
 from ferstream.runtime.counters import Counters
 from tests.support.outboxes import OneReader, message
 
@@ -293,13 +293,20 @@ class TestOnDisk:
         assert third.events == 0
         third.close()
 
-    def test_a_second_ferstream_is_kept_out(self, make: Callable[..., OneReader], tmp_path: Path) -> None:
-        first, second = make(tmp_path), make(tmp_path)
+    def test_a_second_ferstream_works_in_memory_until_the_first_ends(
+        self, make: Callable[..., OneReader], tmp_path: Path, ready: Ready
+    ) -> None:
+        first, second = make(tmp_path), make(tmp_path, timings=OutboxTimings(spill_after_s=0.05, retry_s=0.05, lock_wait_s=0.0))
         first.open()
-        with pytest.raises(ConfigError, match=r"in use by another process.*outbox\.path"):
-            second.open()
-        first.close()
         second.open()
+        assert "in use by another process; give each ferstream its own outbox.path" in (second.degraded or "")
+        first.append(message(0))
+        second.append(message(1))
+        assert [delivery.seq for delivery in second.take(10)] == [1]
+        second.give_back()
+        first.close()
+        ready.until(lambda: second.degraded is None)
+        assert [delivery.seq for delivery in drain(second, ready, 2)] == [0, 1]
         second.close()
 
     def test_the_file_shrinks_after_an_outage(self, make: Callable[..., OneReader], tmp_path: Path, ready: Ready) -> None:

@@ -13,9 +13,11 @@ from ferstream.errors import OutboxCorruptError, OutboxError
 from ferstream.events.schemas import FACE
 from ferstream.outbox.entry import Delivery, Dropped, Entry, OutboxCounts
 from ferstream.outbox.reader import OutboxReader
+from ferstream.outbox.rows import Row
 from ferstream.outbox.state import OutboxState
-from ferstream.outbox.store import FILE_NAME, Row, Store
-from ferstream.outbox.writer import OutboxTimings, OutboxWriter
+from ferstream.outbox.store import FILE_NAME, Store
+from ferstream.outbox.timings import OutboxTimings
+from ferstream.outbox.writer import OutboxWriter
 from tests.support.brokers import until
 
 pytestmark = pytest.mark.usefixtures("no_new_threads")
@@ -60,7 +62,7 @@ class FailingStore(Store):
 class Bench:
     """A writer with its state, a reader and a store."""
 
-    def __init__(self, directory: Path, *, slow_s: float = 5.0, **memory: int) -> None:
+    def __init__(self, directory: Path, *, slow_s: float = 5.0, spill_after_s: float = 0.0, **memory: int) -> None:
         self.state = OutboxState(max_events=1000, max_bytes=100_000, durable=True, **memory)
         self.store = FailingStore(directory)
         self.dropped: Dropped = []
@@ -76,7 +78,7 @@ class Bench:
         self.writer = OutboxWriter(
             state=self.state,
             store=self.store,
-            timings=OutboxTimings(spill_after_s=0.0, retry_s=0.01, slow_s=slow_s),
+            timings=OutboxTimings(spill_after_s=spill_after_s, lagging_after_s=0.0, retry_s=0.01, slow_s=slow_s),
             on_dropped=self.dropped.extend,
             on_read=lambda: None,
             on_corrupt_file=self._count,
@@ -284,6 +286,20 @@ def test_acknowledged_while_it_is_being_written(bench: Bench, monkeypatch: pytes
     counts = bench.counts()
     assert bench.stored() == list(range(counts.acknowledged, 4))
     assert counts.acknowledged >= 1 and counts.balanced
+
+
+def test_new_events_are_written_at_once_while_older_ones_on_disk_are_needed(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(spill_after_s=3600.0)
+    bench.writer.start()
+    bench.writer.hurry(True)
+    bench.add_stored(3)
+    bench.writer.hurry(False)
+    bench.add(1, first=3)
+    until(bench.all_safe)
+    bench.reader.acknowledge(bench.take(4))
+    until(lambda: bench.state.rows == 0)
+    bench.add(1, first=4)
+    assert bench.state.wait_safe(0.3) == 1  # no older event waits, so the sinks have their time for it
 
 
 def test_close_without_start(bench: Bench) -> None:

@@ -29,7 +29,7 @@ from .conftest import ErrorLines, Reader
         ),
         (
             "[mqtt]\nusername = 'u'",
-            ["f.toml:2: mqtt.username: has no effect: the embedded broker has no users; set mqtt.url"],
+            ["f.toml:2: mqtt.username: has no effect: the embedded broker makes its own user and password; set mqtt.url"],
         ),
     ],
 )

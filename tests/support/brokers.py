@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import shutil
 import signal
@@ -13,9 +14,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import pytest
 
+from ferstream.broker.embedded import EmbeddedBroker
 from ferstream.runtime.backoff import Backoff
 from ferstream.sinks.mqtt.connection import BrokerAddress, Incoming
 from ferstream.sinks.mqtt.subscriber import listen
@@ -44,6 +47,36 @@ def until(ready: Callable[[], bool], timeout_s: float = WAIT_S) -> None:
     while not ready():
         assert time.monotonic() < deadline, f"the condition was not met within {timeout_s} s"
         pause.wait(0.01)
+
+
+def client_url(broker: EmbeddedBroker) -> str:
+    """The broker's address with its login, as ``address_fields`` takes it apart."""
+    return f"mqtt://{broker.login.username}:{broker.login.password}@{HOST}:{broker.port}"
+
+
+def back_ports(broker: EmbeddedBroker) -> set[int]:
+    """The ports on which the child listens, but for the one of the clients."""
+    child = Path(f"/proc/{broker.pid}")
+    rows = [line.split() for line in (child / "net" / "tcp").read_text().splitlines()[1:]]
+    own = {str(descriptor.readlink()) for descriptor in (child / "fd").iterdir() if descriptor.is_socket()}
+    ports = {int(row[1].split(":")[1], 16) for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in own}
+    return ports - {broker.port}
+
+
+def kill_child(broker: EmbeddedBroker) -> int:
+    """Kill the process of the broker, without a word to the broker; the process's id."""
+    pid = broker.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    return pid
+
+
+def address_fields(url: str) -> dict[str, Any]:
+    """The fields of a BrokerAddress of a URL that may hold a user name and a password."""
+    parts = urlsplit(url)
+    if parts.username is None:
+        return {"url": url}
+    return {"url": f"{parts.scheme}://{parts.hostname}:{parts.port}", "username": parts.username, "password": parts.password or ""}
 
 
 class Mosquitto:
@@ -139,9 +172,9 @@ class Subscriber:
         username: str | None = None,
         password: str | None = None,
     ) -> None:
-        self._address = BrokerAddress(
-            url=url, client_id=f"test-{secrets.token_hex(4)}", protocol=protocol, username=username, password=password
-        )
+        login = {"username": username, "password": password} if username is not None else {}
+        fields: dict[str, Any] = {"protocol": protocol} | address_fields(url) | login
+        self._address = BrokerAddress(client_id=f"test-{secrets.token_hex(4)}", **fields)
         self._topics, self._qos = topics or ("#",), qos
         self._changed = threading.Condition(threading.RLock())
         self._stop = threading.Event()

@@ -12,7 +12,7 @@ from ferstream.domain.message import Message
 from ferstream.events.schemas import TRACK
 from ferstream.outbox.outbox import Outbox
 from ferstream.outbox.reader import OutboxReader
-from ferstream.outbox.writer import OutboxTimings
+from ferstream.outbox.timings import OutboxTimings
 from ferstream.runtime.counters import Counters
 
 CAPTURED_AT = "2026-11-21T20:31:35.125Z"

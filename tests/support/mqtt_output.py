@@ -16,6 +16,7 @@ from ferstream.sinks.mqtt.address import BrokerAddress
 from ferstream.sinks.mqtt.publisher import MqttPublisher
 from ferstream.sinks.mqtt.sink import MqttSink
 from ferstream.sinks.mqtt.topics import Topics
+from tests.support.brokers import address_fields
 
 NODE = "edge-1"
 
@@ -44,7 +45,7 @@ class MqttOutput(SinkSet):
         outbox = Outbox(directory=directory, max_events=bounds["max_events"], max_bytes=bounds["max_bytes"], observer=observer)
         self._box = outbox
         self.mqtt = MqttSink(
-            address=BrokerAddress(**({"url": url, "client_id": f"ferstream-{NODE}"} | (address or {}))),
+            address=BrokerAddress(**({"client_id": f"ferstream-{NODE}"} | address_fields(url) | (address or {}))),
             topics=Topics(prefix="ferstream", node=NODE),
             outbox=outbox,
             observer=observer,

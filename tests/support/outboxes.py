@@ -12,7 +12,7 @@ from ferstream.events.schemas import FACE, SCHEMAS
 from ferstream.outbox.entry import Delivery, OutboxCounts
 from ferstream.outbox.outbox import Outbox
 from ferstream.outbox.reader import OutboxReader
-from ferstream.outbox.writer import OutboxTimings
+from ferstream.outbox.timings import OutboxTimings
 from ferstream.runtime.counters import Counters
 from ferstream.runtime.observer import Observer
 

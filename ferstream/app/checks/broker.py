@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from ferstream.app.broker import broker_address
@@ -10,7 +11,6 @@ from ferstream.app.checks.finding import Finding, failed_with, passed, warned
 from ferstream.broker.embedded import EmbeddedBroker
 from ferstream.errors import BrokerAuthError, ConfigError, FerstreamError
 from ferstream.settings import Settings
-from ferstream.sinks.mqtt.connection import BrokerAddress
 from ferstream.sinks.mqtt.probe import ProbeResult, probe
 from ferstream.sinks.mqtt.topics import Topics
 
@@ -24,7 +24,7 @@ def check_broker(settings: Settings) -> Iterator[Finding]:
     mqtt = settings.mqtt
     try:
         topics = Topics(prefix=mqtt.prefix, node=settings.node)
-        result = _probe_embedded(topics) if mqtt.embedded else probe(broker_address(settings), topics)
+        result = _probe_embedded(settings, topics) if mqtt.embedded else probe(broker_address(settings), topics)
     except FerstreamError as exc:
         yield failed_with("broker", exc, advice(exc))
         return
@@ -45,11 +45,11 @@ def advice(error: FerstreamError) -> str:
     return 'start the broker or correct mqtt.url; mqtt.url = "embedded" needs none; events wait in the outbox meanwhile'
 
 
-def _probe_embedded(topics: Topics) -> ProbeResult:
+def _probe_embedded(settings: Settings, topics: Topics) -> ProbeResult:
     broker = EmbeddedBroker(port=0)
     try:
         broker.start()
-        return probe(BrokerAddress(url=broker.url, client_id="ferstream", session_expiry_s=0), topics)
+        return probe(replace(broker_address(settings, broker), session_expiry_s=0), topics)
     finally:
         broker.stop()
 

@@ -25,6 +25,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from ferstream.errors import BrokerAuthError, BrokerError
 from ferstream.sinks.mqtt import reason_codes
 from ferstream.sinks.mqtt.address import DEFAULT_PORTS, TLS_SCHEMES, BrokerAddress, tls_context
+from ferstream.sinks.mqtt.bounded_client import MAX_INCOMING_BYTES, BoundedClient
 from ferstream.sinks.mqtt.packets import FAILURE, Answer, Incoming, Outgoing, Will, pack_properties
 
 __all__ = ["DEFAULT_PORTS", "Answer", "BrokerAddress", "Incoming", "MqttConnection", "Outgoing", "Will", "tls_context"]
@@ -63,6 +64,7 @@ class MqttConnection:
         self._will(will)
         self._connack: tuple[int, Properties | None] | None = None
         self._lost: str | None = None
+        self._taken_over = False
         self._answers: list[Answer] = []
         self._incoming: list[Incoming] = []
         self._suback: dict[int, int] = {}
@@ -130,6 +132,11 @@ class MqttConnection:
         """Largest packet that the broker accepts, in bytes; None if it named no limit."""
         size = self._granted("MaximumPacketSize", 0)
         return int(size) or None
+
+    @property
+    def taken_over(self) -> bool:
+        """Whether the broker ended the connection for another client with the same client id (MQTT 5)."""
+        return self._taken_over
 
     def publish(self, message: Outgoing) -> int:
         """Hand a message to the socket; return the packet id that its ``Answer`` will carry.
@@ -228,7 +235,7 @@ class MqttConnection:
     def _make_client(self) -> Client:
         address = self._address
         websocket = address.scheme in ("ws", "wss")
-        client = Client(
+        client = BoundedClient(
             CallbackAPIVersion.VERSION2,
             client_id=address.client_id,
             clean_session=None if self._v5 else not address.resume,
@@ -256,6 +263,7 @@ class MqttConnection:
             return {}
         properties = Properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = self._address.session_expiry_s
+        properties.MaximumPacketSize = MAX_INCOMING_BYTES
         return {"clean_start": not self._address.resume, "properties": properties}
 
     def _will(self, will: Will | None) -> None:
@@ -278,6 +286,7 @@ class MqttConnection:
         self, client: Client, userdata: object, flags: DisconnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
         if flags.is_disconnect_packet_from_server:
+            self._taken_over = reason.value == reason_codes.SESSION_TAKEN_OVER
             self._lost = reason_codes.words(reason_codes.DISCONNECTED, reason.value)
         elif reason.value == reason_codes.KEEP_ALIVE_TIMEOUT:
             self._lost = "the broker does not answer any more"

@@ -22,8 +22,9 @@ from ferstream.runtime.backoff import Backoff
 from ferstream.runtime.observer import Observer
 from ferstream.runtime.waker import Waker
 from ferstream.sinks.mqtt.address import BrokerAddress
+from ferstream.sinks.mqtt.commands import CommandReceiver, OnCommand
 from ferstream.sinks.mqtt.connection import MqttConnection
-from ferstream.sinks.mqtt.packets import FAILURE, Answer, Incoming, Outgoing, Will
+from ferstream.sinks.mqtt.packets import Answer, Outgoing, Will
 from ferstream.sinks.mqtt.retained_messages import RetainedMessages
 from ferstream.sinks.mqtt.retry_queue import RetryQueue
 from ferstream.sinks.mqtt.topics import Topics
@@ -37,19 +38,20 @@ _NAME = "mqtt"
 
 _LOG = logging.getLogger(__name__)
 
-OnCommand = Callable[[str, bytes], None]
 OnFatal = Callable[[str, BaseException], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MqttTimings:
-    """How the MQTT thread waits; all but ``window`` in seconds.
+    """How the MQTT thread waits; all but ``window`` and the factor in seconds.
 
     Attributes:
         window: Most messages that are sent and not acknowledged.
-        reconnect_floor_s: Pause after the first failed connection.
+        reconnect_floor_s: Shortest pause between two connections.
         reconnect_cap_s: Longest pause between two connections.
-        healthy_after_s: A connection that stood for so long resets the pause.
+        reconnect_factor: Growth of the longest pause with each connection that fails or delivers nothing; at 1.5 no pause
+            that begins within 2 s of an outage is longer than 2.6 s.
+        healthy_after_s: A connection that stood for so long resets the pause, even if there was nothing to deliver.
         ack_timeout_s: A broker that acknowledges nothing for so long is left, even if it answers pings.
         step_s: Longest wait for the network at a time.
         goodbye_s: Time for the last messages at a stop.
@@ -60,6 +62,7 @@ class MqttTimings:
     window: int = 64
     reconnect_floor_s: float = 0.5
     reconnect_cap_s: float = 30.0
+    reconnect_factor: float = 1.5
     healthy_after_s: float = 10.0
     ack_timeout_s: float = 30.0
     step_s: float = 0.5
@@ -112,15 +115,18 @@ class MqttPublisher:
         """
         self._address, self._topics, self._observer = address, topics, observer
         self._reader, self._retained, self._waker = feed.reader, feed.retained, feed.waker
-        self._timings, self._on_command, self._on_fatal = timings, on_command, on_fatal
+        self._timings, self._on_fatal = timings, on_fatal
         self._backoff = backoff or Backoff(
-            floor_s=timings.reconnect_floor_s, cap_s=timings.reconnect_cap_s, healthy_after_s=timings.healthy_after_s
+            floor_s=timings.reconnect_floor_s,
+            cap_s=timings.reconnect_cap_s,
+            factor=timings.reconnect_factor,
+            healthy_after_s=timings.healthy_after_s,
         )
         self._stop = threading.Event()
         self._connected = False
         self._reason = "not connected yet"
         self._connects = 0
-        self._subscription: int | None = None
+        self._commands = CommandReceiver(topics=topics, broker=address.label, observer=observer, on_command=on_command)
         self._retries = RetryQueue(
             reader=feed.reader,
             observer=observer,
@@ -130,6 +136,8 @@ class MqttPublisher:
         )
         self._in_flight: dict[int, Delivery | Outgoing] = {}
         """Packet id to an event, or to an Outgoing: availability or a retained message."""
+        self._acknowledged_events = self._acknowledged_retained = 0
+        """Acknowledgements on this connection."""
         self._unsent: deque[Outgoing] = deque()
         """Retained messages that this connection has not sent yet."""
         self._thread = threading.Thread(target=self._run, name=_NAME, daemon=True)
@@ -196,15 +204,28 @@ class MqttPublisher:
         finally:
             if self._connected:
                 self._connected = False
+                if self._delivered() and connection is not None and not connection.taken_over:
+                    self._backoff.reset()
                 self._backoff.succeeded(time.monotonic() - began)
             if connection is not None:
                 connection.close()
             self._in_flight.clear()
             self._unsent.clear()
             self._retries.clear()
+            self._acknowledged_events = self._acknowledged_retained = 0
             self._reader.give_back()
             # No heartbeat is due until the next session: the pause, or a name that does not resolve, may outlast any watchdog.
             self._observer.forget_stage(_NAME)
+
+    def _delivered(self) -> bool:
+        """Whether the connection did its work, however short it was.
+
+        A broker that accepts states but ends the connection at the first event did not.
+        """
+        if self._acknowledged_events:
+            return True
+        waiting = any(isinstance(sent, Delivery) for sent in self._in_flight.values())
+        return bool(self._acknowledged_retained) and not waiting
 
     def _log_failure(self, exc: FerstreamError) -> None:
         was_connected, reason = self._connected, str(exc)
@@ -229,7 +250,7 @@ class MqttPublisher:
                 answered_at = time.monotonic()
             elif time.monotonic() - answered_at > self._timings.ack_timeout_s:
                 raise BrokerError(f"{self._address.label}: nothing acknowledged for {self._timings.ack_timeout_s:g} s")
-            self._handle_commands(connection, incoming)
+            self._commands.handle(connection, incoming)
         self._say_goodbye(connection)
 
     def _announce(self, connection: MqttConnection) -> None:
@@ -239,8 +260,7 @@ class MqttPublisher:
         self._observer.count("mqtt_connects")
         self._unsent.append(self._availability(ONLINE))
         self._unsent.extend(self._retained.everything())
-        if self._on_command is not None:
-            self._subscription = connection.subscribe(self._topics.commands)
+        self._commands.subscribe(connection)
 
     def _send_events(self, connection: MqttConnection, window: int) -> None:
         deliveries = self._retries.due(window - len(self._in_flight))
@@ -295,32 +315,17 @@ class MqttPublisher:
             elif sent is not None:
                 self._retries.add(sent, answer.code, self._topics.of(sent.camera, sent.schema))
         if done:
+            self._acknowledged_events += len(done)
             self._reader.acknowledge(done)
             self._observer.count("mqtt_publish", "acknowledged", len(done))
         return bool(answers)
 
     def _handle_retained_answer(self, message: Outgoing, answer: Answer) -> None:
         if answer.ok:
+            self._acknowledged_retained += 1
             self._retained.acknowledged(message)
         else:
             self._retries.log(message.topic, answer.code, "it is sent again on the next connection")
-
-    def _handle_commands(self, connection: MqttConnection, incoming: Sequence[Incoming]) -> None:
-        if self._subscription is not None and (granted := connection.subscribed(self._subscription)) is not None:
-            self._subscription = None
-            if granted >= FAILURE:
-                _LOG.error("mqtt: %s does not let this user read %s", self._address.label, self._topics.commands)
-        for message in incoming:
-            camera = self._topics.command_camera(message.topic)
-            if camera is not None and self._on_command is not None:
-                self._run_command(self._on_command, camera, message.payload)
-
-    def _run_command(self, on_command: OnCommand, camera: str, payload: bytes) -> None:
-        try:
-            on_command(camera, payload)
-        except Exception:  # noqa: BLE001 (a command must not end the connection; it is counted)
-            self._observer.count("command_errors", camera)
-            _LOG.exception("mqtt: a command for camera %s failed", camera)
 
     def _say_goodbye(self, connection: MqttConnection) -> None:
         deadline = time.monotonic() + self._timings.goodbye_s

@@ -30,6 +30,7 @@ NOT_AUTHORISED = frozenset({0x86, 0x87, 0x8A, 0x8C})
 """Refusals of a connection that do not pass with time: the credentials or rights are wrong."""
 
 KEEP_ALIVE_TIMEOUT = 0x8D
+SESSION_TAKEN_OVER = 0x8E
 
 DISCONNECTED: dict[int, str] = {
     0x00: "the broker ended the connection",

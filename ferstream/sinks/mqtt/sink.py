@@ -13,7 +13,8 @@ from ferstream.runtime.backoff import Backoff
 from ferstream.runtime.observer import Observer
 from ferstream.runtime.waker import Waker
 from ferstream.sinks.mqtt.address import TLS_SCHEMES, BrokerAddress, tls_context
-from ferstream.sinks.mqtt.publisher import MqttFeed, MqttPublisher, MqttTimings, OnCommand, OnFatal
+from ferstream.sinks.mqtt.commands import OnCommand
+from ferstream.sinks.mqtt.publisher import MqttFeed, MqttPublisher, MqttTimings, OnFatal
 from ferstream.sinks.mqtt.retained_messages import RETAINED, RetainedMessages
 from ferstream.sinks.mqtt.topics import Topics
 

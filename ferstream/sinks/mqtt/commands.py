@@ -1,0 +1,73 @@
+"""Commands to the cameras of one node: the topic ``<prefix>/<node>/<camera>/set``. Called by the MQTT thread."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from ferstream.runtime.observer import Observer
+from ferstream.sinks.mqtt.connection import MqttConnection
+from ferstream.sinks.mqtt.packets import FAILURE, Incoming
+from ferstream.sinks.mqtt.topics import Topics
+
+OnCommand = Callable[[str, bytes], None]
+MAX_LOGGED_TOPICS = 1000
+"""Topics that are remembered so that each is logged once."""
+
+_LOG = logging.getLogger(__name__)
+
+
+class CommandReceiver:
+    """Subscribes to the command topics and hands each command on.
+
+    Retained commands are ignored: the broker repeats them on every connection, long after they were meant.
+    """
+
+    def __init__(self, *, topics: Topics, broker: str, observer: Observer, on_command: OnCommand | None) -> None:
+        """Prepare; ``subscribe`` turns the commands on.
+
+        Args:
+            topics: Topics of the node.
+            broker: Address of the broker, for the log.
+            observer: Counts commands that fail.
+            on_command: Takes (camera, payload); None subscribes to nothing.
+        """
+        self._topics, self._broker, self._observer, self._on_command = topics, broker, observer, on_command
+        self._subscription: int | None = None
+        self._logged: set[str] = set()
+
+    def subscribe(self, connection: MqttConnection) -> None:
+        """Subscribe on a new connection.
+
+        Raises:
+            BrokerError: The connection is lost.
+        """
+        if self._on_command is not None:
+            self._subscription = connection.subscribe(self._topics.commands)
+
+    def handle(self, connection: MqttConnection, incoming: Sequence[Incoming]) -> None:
+        """Hand on what came, and log a subscription that was refused."""
+        if self._subscription is not None and (granted := connection.subscribed(self._subscription)) is not None:
+            self._subscription = None
+            if granted >= FAILURE:
+                _LOG.error("mqtt: %s does not let this user read %s", self._broker, self._topics.commands)
+        for message in incoming:
+            camera = self._topics.command_camera(message.topic)
+            if camera is None or self._on_command is None:
+                continue
+            if message.retain:
+                self._log_retained(message.topic)
+            else:
+                self._run(self._on_command, camera, message.payload)
+
+    def _log_retained(self, topic: str) -> None:
+        if topic not in self._logged and len(self._logged) < MAX_LOGGED_TOPICS:
+            self._logged.add(topic)
+            _LOG.warning("mqtt: a retained command on %s is ignored; send commands without retain, and clear that topic", topic)
+
+    def _run(self, on_command: OnCommand, camera: str, payload: bytes) -> None:
+        try:
+            on_command(camera, payload)
+        except Exception:  # noqa: BLE001 (a command must not end the connection; it is counted)
+            self._observer.count("command_errors", camera)
+            _LOG.exception("mqtt: a command for camera %s failed", camera)
