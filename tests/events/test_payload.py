@@ -20,7 +20,7 @@ from ferstream.domain.track import Track, TrackState
 from ferstream.events.encode import Encoder, ModelRef, iso_utc
 from ferstream.events.payload import ALL_LABELS, MODELS, json_schema, parse
 from ferstream.events.schemas import FACE, STATE
-from tests.support.builders import emotion, face, face_event, frame_info, track, track_event
+from tests.support.builders import camera_state, emotion, face, face_event, frame_info, track, track_event
 from tests.support.clock import FakeClock
 
 SHARE = st.floats(0, 1)
@@ -228,6 +228,23 @@ def test_unknown_keys_are_refused() -> None:
     with pytest.raises(ValueError, match="extra"):
         parse(json.dumps(document))
     assert not VALIDATORS[FACE].is_valid(document)
+
+
+def with_one_more_text(value: Any) -> list[Any]:
+    """Copies of a document: in each, another of its objects has one more key."""
+    if isinstance(value, list):
+        return [[*value[:at], copy, *value[at + 1 :]] for at, part in enumerate(value) for copy in with_one_more_text(part)]
+    if not isinstance(value, dict):
+        return []
+    return [value | {"picture": "iVBORw0KGgo="}, *(value | {key: copy} for key, part in value.items() for copy in with_one_more_text(part))]
+
+
+@pytest.mark.parametrize("event", [face_event(), track_event(), Summary("door", 0, 10.0, {"happy": 1}, 1), camera_state()])
+def test_a_picture_in_any_part_of_an_event_is_refused(event: Event) -> None:
+    document = encoded(event)
+    validator = VALIDATORS[document["schema"]]
+    assert validator.is_valid(document)
+    assert [copy for copy in with_one_more_text(document) if validator.is_valid(copy)] == []
 
 
 def test_state_names_every_status() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from ferstream.events.privacy import UNRESTRICTED, PrivacyRules
 from ferstream.events.schemas import FACE, SUMMARY, TRACK
 from ferstream.outbox.entry import Delivery
 from ferstream.outbox.outbox import Outbox
@@ -195,14 +197,7 @@ class TestAcrossRestarts:
         assert second.close()
 
     def test_a_file_of_version_1_belongs_to_mqtt(self, tmp_path: Path) -> None:
-        with sqlite3.connect(tmp_path / FILE_NAME) as db:
-            db.execute(
-                "CREATE TABLE events (id INTEGER PRIMARY KEY, camera TEXT NOT NULL, schema TEXT NOT NULL, boot_id TEXT NOT NULL,"
-                " seq INTEGER NOT NULL, crc INTEGER NOT NULL, payload BLOB NOT NULL)"
-            )
-            db.execute("INSERT INTO events VALUES (1, 'door', 'ferstream.face/1', 'b', 7, ?, ?)", (_crc(), b"{}"))
-            db.execute("PRAGMA user_version=1")
-        db.close()
+        write_version_1(tmp_path, FACE)
         outbox = make_outbox(tmp_path)
         mqtt, kafka = add_reader(outbox, "mqtt"), add_reader(outbox, "kafka")
         outbox.open()
@@ -210,11 +205,29 @@ class TestAcrossRestarts:
         assert kafka.events == 0
         assert outbox.close()
 
+    @pytest.mark.parametrize(("privacy", "dropped"), [(PrivacyRules(aggregate_only=True), {"privacy": 1}), (UNRESTRICTED, {})])
+    def test_a_summary_in_a_file_of_version_1_is_dropped_with_aggregate_only(
+        self, tmp_path: Path, privacy: PrivacyRules, dropped: dict[str, int]
+    ) -> None:
+        write_version_1(tmp_path, SUMMARY)
+        outbox = make_outbox(tmp_path, privacy=privacy)
+        mqtt = add_reader(outbox, "mqtt", SUMMARY)
+        outbox.open()
+        assert mqtt.counts().dropped == dropped
+        assert outbox.close()
 
-def _crc() -> int:
-    import zlib
 
-    return zlib.crc32(b"{}", zlib.crc32(b"door\0ferstream.face/1\0b\x007\0"))
+def write_version_1(directory: Path, schema: str) -> None:
+    """Write the file that ferstream 0.1.0 leaves when one event waits."""
+    with sqlite3.connect(directory / FILE_NAME) as db:
+        db.execute(
+            "CREATE TABLE events (id INTEGER PRIMARY KEY, camera TEXT NOT NULL, schema TEXT NOT NULL, boot_id TEXT NOT NULL,"
+            " seq INTEGER NOT NULL, crc INTEGER NOT NULL, payload BLOB NOT NULL)"
+        )
+        crc = zlib.crc32(b"{}", zlib.crc32(f"door\0{schema}\0b\x007\0".encode()))
+        db.execute("INSERT INTO events VALUES (1, 'door', ?, 'b', 7, ?, ?)", (schema, crc, b"{}"))
+        db.execute("PRAGMA user_version=1")
+    db.close()
 
 
 class ReadersAgainstLists(RuleBasedStateMachine):

@@ -186,7 +186,7 @@ class TestAggregateOnly:
     def kinds(self, events: list[Event]) -> set[str]:
         return {type(event).__name__ for event in events}
 
-    def test_no_face_and_no_turn_leaves(self) -> None:
+    def test_no_face_event_and_no_track_event_is_published(self) -> None:
         desk = Desk(privacy=PrivacyRules(aggregate_only=True))
         desk.publish(labelled_frame(labels=("happy",) * 3, changes=(track_event(),)))
         desk.publish(camera_state())

@@ -80,6 +80,14 @@ def test_every_example_is_valid(name: str, config: Path) -> None:
     jsonschema.validate(tomllib.loads(file.read_text()), json.loads(schema()))
 
 
+def test_the_privacy_example_publishes_groups_only_and_writes_nothing_to_disk(config: Path) -> None:
+    settings = load(config / "examples" / "privacy-aggregate.toml", environ={}, secrets=False).settings
+    assert settings.privacy.aggregate_only
+    assert settings.privacy.min_group_size > Settings().privacy.min_group_size
+    assert settings.publishing.summary_interval_s > Settings().publishing.summary_interval_s
+    assert settings.outbox.path == "memory"
+
+
 def test_the_number_of_examples(config: Path) -> None:
     assert len(list((config / "examples").iterdir())) == 5
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
 
 from ferstream.domain.face import Box, DetectedFrame, Face, FaceCrop
 from ferstream.domain.frame import FrameInfo
@@ -42,6 +45,15 @@ def test_a_still_face_keeps_its_track_and_its_age_is_media_time() -> None:
     assert {tuple(ids(frame)) for frame in frames} == {("door-1f3c-1",)}
     assert frames[-1].faces[0].track.state is TrackState.PRESENT
     assert frames[-1].faces[0].track.age_ns == 49 * 40 * MS
+
+
+def test_a_track_follows_a_place_whatever_the_face_there_looks_like() -> None:
+    black, white = (np.full((48, 48), grey, np.uint8) for grey in (0, 255))
+    following = tracker()
+    for at_ms, crops in ((0, (black, white)), (40, (white, black))):
+        frame = seen(at_ms, (100, 100, 60), (500, 100, 60))
+        faces = tuple(replace(face, crop=crop) for face, crop in zip(frame.faces, crops, strict=True))
+        assert ids(following.update(replace(frame, faces=faces))) == ["door-1f3c-1", "door-1f3c-2"]
 
 
 def test_a_face_with_a_low_score_has_a_track_from_its_first_frame() -> None:
