@@ -243,7 +243,7 @@ class Daemon:
         if stuck:
             _LOG.error("did not end in time", threads=stuck)
             return ExitCode.INTERNAL
-        _LOG.info("stopped", events_lost=lost, events_on_disk=running.outbox_events() - lost)
+        _LOG.info("stopped", events_not_delivered=lost, events_in_outbox=running.outbox_events())
         return ExitCode.BROKER if lost else ExitCode.OK
 
     def _leave_stuck(self, made: Engine, stage: str) -> ExitCode:

@@ -48,6 +48,7 @@ class SinkSet:
         self._encoder, self._sinks, self._outbox, self._observer = encoder, tuple(sinks), outbox, observer
         self._on_failure = on_failure or self._log_failure
         self._failed: set[str] = set()
+        self._closed = False
 
     @property
     def sinks(self) -> tuple[Sink, ...]:
@@ -110,11 +111,14 @@ class SinkSet:
         return left
 
     def close(self) -> None:
-        """Close every sink, then the outbox; more than one call is allowed.
+        """Close every sink, then the outbox; a second call does nothing.
 
         Raises:
             FerstreamError: The first error of a sink, after all are closed: what it was given may be lost.
         """
+        if self._closed:
+            return
+        self._closed = True
         errors: list[FerstreamError] = []
         for sink in self._sinks:
             try:

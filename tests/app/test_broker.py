@@ -39,7 +39,7 @@ def test_the_log_names_the_file_of_the_password_and_never_the_password(
     make_settings: MakeSettings, tmp_path: Path, caplog: pytest.LogCaptureFixture, durable: bool
 ) -> None:
     caplog.set_level(logging.INFO, "ferstream")
-    settings = make_settings(mqtt={"url": "embedded"}, outbox={"path": tmp_path / "outbox"})
+    settings = make_settings(mqtt={"url": "embedded"}, outbox={"path": str(tmp_path / "outbox")})
     with broker_for(settings, durable=durable) as broker:
         assert broker is not None
         path = broker.password_path

@@ -136,7 +136,7 @@ def test_a_stuck_stage_ends_the_process_after_saving_the_events(settings: Settin
     assert exits.codes == [70]
     assert named(logs, "a stage is stuck; the process ends, to be restarted")[0]["stage"] == "publishing"
     assert not named(logs, "stopping")  # nothing is drained
-    assert sink.log == ["open recording", "flush recording", "close recording", "close recording"]
+    assert sink.log == ["open recording", "flush recording", "close recording"]
     assert broker.payloads("/door/face")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ferstream.app.broker import broker_for
 from ferstream.app.sinks import SINKS, SinkContext, SinkHooks, kafka_cluster, mqtt_sink, network_sinks, webhook_endpoint
 from ferstream.domain.event import Summary
 from ferstream.errors import ConfigError
@@ -19,6 +20,7 @@ from ferstream.publishing.sink_set import SinkSet
 from ferstream.runtime.counters import Counters
 from ferstream.settings import Settings
 from tests.support.accepting_broker import AcceptingBroker
+from tests.support.brokers import Subscriber, client_url
 from tests.support.builders import UTC_NS, camera_state, face_event, track_event
 from tests.support.outboxes import make_outbox
 from tests.support.recording_sink import RecordingSink
@@ -117,10 +119,13 @@ def test_the_mqtt_sink_publishes_under_the_prefix_and_the_node(make_settings: Ma
 
 
 def test_the_embedded_broker_replaces_the_address_of_the_settings(make_settings: MakeSettings, make_sinks: MakeSinks) -> None:
-    with AcceptingBroker() as broker:
-        sinks = make_sinks(make_settings(), broker_url=broker.url)
+    settings = make_settings(mqtt={"url": "embedded"})
+    with broker_for(settings, durable=False) as broker:
+        assert broker is not None
+        sinks = make_sinks(settings, broker=broker)
         sinks.open()
-        wait_until(lambda: bool(broker.payloads("/availability")))
+        with Subscriber(client_url(broker), "ferstream/#") as subscriber:
+            subscriber.wait_payload("/availability", b"online")
         sinks.close()
 
 
