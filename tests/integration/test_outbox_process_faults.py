@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,6 +55,16 @@ def test_sigkill_loses_no_event_that_was_on_disk(tmp_path: Path, spawn_publisher
     assert seqs == list(range(len(seqs)))
     assert seqs[-1] >= 500
     assert subscriber.seqs(boot_id="second") == list(range(len(subscriber.seqs(boot_id="second"))))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_sigkill_on_a_starved_machine_loses_at_most_a_second(root_dir: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    command = [sys.executable, "bench/kills.py", "--kills", "20", "--load", "8", "--threads", "2", "--json", str(report)]
+    subprocess.run(command, cwd=root_dir, env={**os.environ, "PYTHONPATH": str(root_dir)}, check=True)
+    found = json.loads(report.read_text())
+    assert found["over_one_second"] == 0, found["lost_s"]
 
 
 def test_sigterm_loses_nothing(tmp_path: Path, spawn_publisher: Callable[..., subprocess.Popen[bytes]]) -> None:
