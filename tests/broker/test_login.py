@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ferstream.broker.child import HOST, owns_listener
+from ferstream.broker.child import owns_listener
+from ferstream.broker.front import HOST
 from ferstream.broker.login import Login, login_of, with_login
 from ferstream.broker.translate import MalformedPacketError, pack
 
