@@ -89,6 +89,8 @@ class SourceFormatError(SourceError):
 class SourceRedirectError(SourceError):
     """The source leads to an address that is not followed."""
 
+    reason = "redirect"
+
 
 class BrokerError(FerstreamError):
     """The MQTT broker cannot be used."""

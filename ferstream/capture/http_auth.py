@@ -15,7 +15,6 @@ _HASHES: Mapping[str, Callable[[bytes], str]] = {
     "MD5": lambda data: hashlib.md5(data, usedforsecurity=False).hexdigest(),
     "SHA-256": lambda data: hashlib.sha256(data).hexdigest(),
 }
-_SESSION = "-sess"
 
 
 class Authenticator:
@@ -32,11 +31,15 @@ class Authenticator:
         self._basic = False
         self._count = 0
 
-    def challenge(self, headers: Iterable[str]) -> bool:
+    def challenge(self, headers: Iterable[str], *, refused: bool = False) -> bool:
         """Take the ``WWW-Authenticate`` headers of a 401; return whether another request can succeed.
 
-        Digest is preferred to Basic, because it does not send the password. A second challenge is answered only if the
-        server says that its nonce was stale.
+        Digest is preferred to Basic, because it does not send the password.
+
+        Args:
+            headers: The headers.
+            refused: Whether the request answered a challenge already. It is repeated only if the server says that its
+                nonce was stale.
         """
         found, basic = None, False
         for header in headers:
@@ -45,7 +48,7 @@ class Authenticator:
         if self._credentials is None or self._credentials.password is None or (found is None and not basic):
             return False
         stale = found is not None and found.get("stale", "").lower() == "true"
-        if (self._digest is not None or self._basic) and not stale:
+        if refused and not stale:
             return False
         self._digest, self._basic, self._count = found, found is None, 0
         return True
@@ -62,32 +65,48 @@ class Authenticator:
         username, password = self._credentials.username, self._credentials.password or ""
         if self._basic:
             return "Basic " + b64encode(f"{username}:{password}".encode()).decode()
-        return None if self._digest is None else self._answer(self._digest, method, uri)
+        if self._digest is None:
+            return None
+        self._count += 1
+        return _digest_answer(
+            self._digest, username=username, password=password, method=method, uri=uri, cnonce=self._new_nonce(), count=self._count
+        )
 
-    def _answer(self, challenge: dict[str, str], method: str, uri: str) -> str:
-        assert self._credentials is not None
-        username, password = self._credentials.username, self._credentials.password or ""
-        algorithm = challenge.get("algorithm", "MD5").upper().replace(_SESSION.upper(), _SESSION)
-        hashed = _HASHES[algorithm.removesuffix(_SESSION)]
-        realm, nonce, cnonce = challenge.get("realm", ""), challenge["nonce"], self._new_nonce()
-        secret = hashed(f"{username}:{realm}:{password}".encode())
-        if algorithm.endswith(_SESSION):
-            secret = hashed(f"{secret}:{nonce}:{cnonce}".encode())
-        request = hashed(f"{method}:{uri}".encode())
-        fields = {"username": username, "realm": realm, "nonce": nonce, "uri": uri}
-        bare = {"algorithm": algorithm} if "algorithm" in challenge else {}
-        if "qop" in challenge:
-            self._count += 1
-            count = f"{self._count:08x}"
-            fields |= {"cnonce": cnonce, "response": hashed(f"{secret}:{nonce}:{count}:{cnonce}:auth:{request}".encode())}
-            bare |= {"qop": "auth", "nc": count}
-        else:
-            fields["response"] = hashed(f"{secret}:{nonce}:{request}".encode())
-            if algorithm.endswith(_SESSION):
-                fields["cnonce"] = cnonce
-        if "opaque" in challenge:
-            fields["opaque"] = challenge["opaque"]
-        return "Digest " + ", ".join([f'{key}="{_quoted(value)}"' for key, value in fields.items()] + [f"{k}={v}" for k, v in bare.items()])
+
+def _digest_answer(challenge: Mapping[str, str], *, username: str, password: str, method: str, uri: str, cnonce: str, count: int) -> str:
+    """Return the answer to a Digest challenge.
+
+    Args:
+        challenge: Fields of the challenge.
+        username: User name.
+        password: Password.
+        method: Method of the request.
+        uri: Target of the request.
+        cnonce: Nonce of the client.
+        count: How often the server's nonce was used, this time included.
+    """
+    algorithm = challenge.get("algorithm", "MD5")
+    hashed = _HASHES[_base(algorithm)]
+    realm, nonce = challenge.get("realm", ""), challenge["nonce"]
+    secret = hashed(f"{username}:{realm}:{password}".encode())
+    if _base(algorithm) != algorithm.upper():
+        secret = hashed(f"{secret}:{nonce}:{cnonce}".encode())
+    request = hashed(f"{method}:{uri}".encode())
+    quoted = {"username": username, "realm": realm, "nonce": nonce, "uri": uri, "cnonce": cnonce}
+    bare = {"algorithm": algorithm} if "algorithm" in challenge else {}
+    if "qop" in challenge:
+        bare |= {"qop": "auth", "nc": f"{count:08x}"}
+        nonce = f"{nonce}:{bare['nc']}:{cnonce}:auth"
+    quoted["response"] = hashed(f"{secret}:{nonce}:{request}".encode())
+    if "opaque" in challenge:
+        quoted["opaque"] = challenge["opaque"]
+    fields = [f'{key}="{_quoted(value)}"' for key, value in quoted.items()] + [f"{key}={value}" for key, value in bare.items()]
+    return "Digest " + ", ".join(fields)
+
+
+def _base(algorithm: str) -> str:
+    """Return the name of the hash of an algorithm, which may have the suffix ``-sess``."""
+    return algorithm.upper().removesuffix("-SESS")
 
 
 def _digest_of(header: str) -> dict[str, str] | None:
@@ -99,7 +118,7 @@ def _digest_of(header: str) -> dict[str, str] | None:
         fields = {key.lower(): value for key, value in parse_keqv_list(parse_http_list(match.group(1))).items()}
     except (ValueError, IndexError):
         return None
-    algorithm = fields.get("algorithm", "MD5").upper().removesuffix(_SESSION.upper())
+    algorithm = _base(fields.get("algorithm", "MD5"))
     offers_auth = "auth" in [part.strip().lower() for part in fields.get("qop", "auth").split(",")]
     return fields if "nonce" in fields and algorithm in _HASHES and offers_auth else None
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 
@@ -34,16 +33,19 @@ _DEMUXERS = {
 class HttpBody:
     """The body of one response as a file for libav; it can seek where the server answers requests for ranges."""
 
-    def __init__(self, session: HttpSession, address: Address, *, start: int = 0, end: int = 0) -> None:
+    def __init__(
+        self, session: HttpSession, address: Address, *, on_closed: Callable[[HttpBody], object], start: int = 0, end: int = 0
+    ) -> None:
         """Set up; ``request`` connects.
 
         Args:
             session: Makes the requests.
             address: Address to request.
+            on_closed: Called after ``close``.
             start: First byte that is wanted.
             end: The byte after the last that is wanted; 0 = to the end.
         """
-        self._session, self._address = session, address
+        self._session, self._address, self._on_closed = session, address, on_closed
         self._position, self._end = start, end
         self._reply: Reply | None = None
         self._is_first_read = True
@@ -88,7 +90,7 @@ class HttpBody:
         reply = self._reply
         if reply is None:
             return b""
-        with self._session.translated(reply.sock):
+        with self._session.translated():
             return reply.response.read1(size)
 
     def _count(self, data: bytes) -> None:
@@ -110,7 +112,7 @@ class HttpBody:
         """Continue reading at another position, with a new request; return the position."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._length}[whence]
         if base + offset != self._position:
-            self.close()
+            self._disconnect()
             self._position = base + offset
         return self._position
 
@@ -119,7 +121,11 @@ class HttpBody:
         return self._position
 
     def close(self) -> None:
-        """Close the connection; the reading thread only."""
+        """Close the connection for good; the reading thread only."""
+        self._disconnect()
+        self._on_closed(self)
+
+    def _disconnect(self) -> None:
         reply, self._reply = self._reply, None
         if reply is not None:
             reply.close()
@@ -158,7 +164,7 @@ class HttpInput:
         self._session = session
         self._first: HttpBody | None = None
         self._url = session.guard.configured.url
-        self._bodies: weakref.WeakSet[HttpBody] = weakref.WeakSet()
+        self._bodies: set[HttpBody] = set()
         self._lock = threading.Lock()
         self._closed = False
 
@@ -195,13 +201,16 @@ class HttpInput:
         first, self._first = self._first, None
         if first is not None:
             return first
+        if url.startswith("crypto"):
+            raise SourceFormatError(f"{self._session.name}: encrypted playlists are not supported")
         address = self._session.guard.follow(self._session.guard.configured, url)
         body = self._new_body(address, start=int(options.get("offset", 0)), end=int(options.get("end_offset", 0)))
         try:
             body.request()
-        except (SourceRedirectError, SourceFormatError):
-            raise
-        except SourceError:
+        except SourceError as exc:
+            body.close()
+            if isinstance(exc, SourceRedirectError | SourceFormatError):
+                raise
             return EmptyBody()
         return body
 
@@ -215,13 +224,19 @@ class HttpInput:
 
     def release(self) -> None:
         """Close what libav did not close; the reading thread, after the container was closed."""
-        for body in tuple(self._bodies):
+        with self._lock:
+            bodies = tuple(self._bodies)
+        for body in bodies:
             body.close()
 
     def _new_body(self, address: Address, *, start: int = 0, end: int = 0) -> HttpBody:
-        body = HttpBody(self._session, address, start=start, end=end)
+        body = HttpBody(self._session, address, on_closed=self._forget, start=start, end=end)
         with self._lock:
             self._bodies.add(body)
             if self._closed:
                 body.abort()
         return body
+
+    def _forget(self, body: HttpBody) -> None:
+        with self._lock:
+            self._bodies.discard(body)

@@ -14,6 +14,7 @@ from ferstream.capture.host_guard import MAX_REDIRECTS, Address, HostGuard
 from ferstream.capture.http_auth import Authenticator
 from ferstream.capture.options import Connecting
 from ferstream.capture.source_errors import authentication_failed, not_found, timeout_error
+from ferstream.capture.timed_socket import TimedSocket
 from ferstream.errors import SourceError, SourceFormatError, SourceRedirectError, SourceTimeoutError
 from ferstream.runtime.clock import Clock
 
@@ -58,12 +59,13 @@ class HttpSession:
         self._max_picture_bytes = max_picture_bytes
         self._authenticator = Authenticator(guard.credentials(guard.configured))
         self._bytes = self._requests = 0
-        self._opening_until_ns = clock.monotonic_ns() + int(connecting.connect_timeout_s * 1e9)
         self._opening = True
+        self._until_ns: int | None = self._in_connect_timeout()
+        """When the connection and the header of a response must be there, or all of opening; None: each read has its limit."""
 
     def opened(self) -> None:
-        """End the time of opening: from now on, each read may take ``read_timeout_s``."""
-        self._opening = False
+        """End the time of opening: from now on, each read of a body may take ``read_timeout_s``."""
+        self._opening, self._until_ns = False, None
 
     def packet_received(self) -> None:
         """Reset the limits that apply between two packets of video."""
@@ -84,19 +86,21 @@ class HttpSession:
         """Return how long the next wait for data may take, in seconds.
 
         Raises:
-            SourceTimeoutError: The time of opening is over.
+            SourceTimeoutError: The time of opening, or of a request, is over.
         """
-        if not self._opening:
+        if self._until_ns is None:
             return self._connecting.read_timeout_s
-        left_s = (self._opening_until_ns - self._clock.monotonic_ns()) / 1e9
+        left_s = (self._until_ns - self._clock.monotonic_ns()) / 1e9
         if left_s <= 0:
-            raise self.timeout()
+            raise self._timeout()
         return left_s
 
-    def timeout(self) -> SourceTimeoutError:
-        """Return the error of a server that did not answer in time."""
-        limit_s = self._connecting.connect_timeout_s if self._opening else self._connecting.read_timeout_s
+    def _timeout(self) -> SourceTimeoutError:
+        limit_s = self._connecting.read_timeout_s if self._until_ns is None else self._connecting.connect_timeout_s
         return timeout_error(self.name, limit_s)
+
+    def _in_connect_timeout(self) -> int:
+        return self._clock.monotonic_ns() + int(self._connecting.connect_timeout_s * 1e9)
 
     def get(self, address: Address, byte_range: str | None = None) -> tuple[Reply, Address]:
         """Request a URL, follow redirects that are allowed, and answer a challenge of the configured host.
@@ -122,52 +126,61 @@ class HttpSession:
 
     def _authenticated(self, address: Address, byte_range: str | None) -> Reply:
         """Return the response, after at most two challenges."""
-        for _ in range(2):
-            reply = self._request(address, byte_range)
-            challenges = reply.response.headers.get_all("WWW-Authenticate", [])
+        reply = self._request(address, byte_range)
+        for refused in (False, True):
             if reply.response.status != HTTPStatus.UNAUTHORIZED or self.guard.credentials(address) is None:
-                return reply
-            if not self._authenticator.challenge(challenges):
-                return reply
+                break
+            if not self._authenticator.challenge(reply.response.headers.get_all("WWW-Authenticate", []), refused=refused):
+                break
             reply.close()
-        return self._request(address, byte_range)
+            reply = self._request(address, byte_range)
+        return reply
 
     def _request(self, address: Address, byte_range: str | None) -> Reply:
         self._requests += 1
         if self._requests > MAX_REQUESTS_WITHOUT_VIDEO:
             raise SourceFormatError(f"{self.name}: no picture after {MAX_REQUESTS_WITHOUT_VIDEO} requests")
+        if not self._opening:
+            self._until_ns = self._in_connect_timeout()
+        reply = self._exchange(address, byte_range)
+        if not self._opening:
+            self._until_ns = None
+        return reply
+
+    def _exchange(self, address: Address, byte_range: str | None) -> Reply:
+        """Send a request, and read the header of the response."""
+        sock = self.guard.connect(address, self.time_left_s())
         connection = http.client.HTTPConnection(address.host, address.port)
-        connection.sock = sock = self.guard.connect(address, self.time_left_s())
+        connection.sock = TimedSocket(sock, self.time_left_s)
         headers = {"Host": address.authority, "User-Agent": f"ferstream/{__version__}", "Accept": "*/*", "Connection": "close"}
         answer = self._authenticator.header("GET", address.target) if self.guard.credentials(address) is not None else None
         if answer is not None:
             headers["Authorization"] = answer
         if byte_range is not None:
             headers["Range"] = byte_range
-        with self.translated(sock):
-            connection.request("GET", address.target, headers=headers)
-            return Reply(sock, connection.getresponse())
+        try:
+            with self.translated():
+                connection.request("GET", address.target, headers=headers)
+                return Reply(sock, connection.getresponse())
+        except SourceError:
+            sock.close()
+            raise
 
     @contextmanager
-    def translated(self, sock: socket.socket) -> Iterator[None]:
-        """Limit a wait for the server, and translate its errors; the socket is closed after an error.
+    def translated(self) -> Iterator[None]:
+        """Translate the errors of a wait for the server.
 
         Raises:
             SourceError: Sending or receiving failed.
         """
         try:
-            sock.settimeout(self.time_left_s())
             yield
         except (OSError, http.client.HTTPException, ValueError) as exc:
-            sock.close()
             raise self._translate(exc) from None
-        except SourceError:
-            sock.close()
-            raise
 
     def _translate(self, exc: Exception) -> SourceError:
         if isinstance(exc, TimeoutError):
-            return self.timeout()
+            return self._timeout()
         if isinstance(exc, http.client.RemoteDisconnected):
             return SourceError(f"{self.name}: the server closed the connection without an answer")
         if isinstance(exc, OSError):

@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 
 BYTES_PER_PIXEL = 2.25
-"""Of the largest block for a picture: enough for a plane of 16 bits with its padding. Packed formats (GIF, RGB) reach it at fewer pixels."""
+"""Of the largest block for a picture: a plane of 16 bits with its padding. Packed formats (GIF, RGB) reach it at fewer pixels."""
 _LIBRARY = re.compile(r"\S*/libavutil\S*\.so\S*$")
 
 _lock = threading.Lock()

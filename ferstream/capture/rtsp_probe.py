@@ -84,8 +84,8 @@ class RtspProbe:
     def _authenticated(self, connection: socket.socket, method: str, address: Address, authenticator: Authenticator) -> RtspReply:
         """Return the answer to a request, after at most two challenges."""
         reply = self._request(connection, method, address, authenticator)
-        for _ in range(2):
-            if reply.status != 401 or not authenticator.challenge(reply.headers.get_all("WWW-Authenticate", [])):
+        for refused in (False, True):
+            if reply.status != 401 or not authenticator.challenge(reply.headers.get_all("WWW-Authenticate", []), refused=refused):
                 break
             reply = self._request(connection, method, address, authenticator)
         return reply

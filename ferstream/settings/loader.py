@@ -140,7 +140,7 @@ def _camera(camera: CameraSettings) -> Iterator[tuple[str, str]]:
         for key, default in (("ca_file", None), ("tls_verify", True)):
             if getattr(camera, key) != default:
                 yield key, "has no effect: the source is not encrypted; use rtsps:// or https://, or remove the key"
-    if camera.ca_file is not None and not camera.tls_verify:
+    elif camera.ca_file is not None and not camera.tls_verify:
         yield "ca_file", "has no effect with tls_verify = false; remove one of the two"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from ferstream.capture.credentials import Credentials
@@ -13,6 +15,10 @@ RFC_7616 = (
 )
 CNONCE = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ"
 JOE = Credentials("joe", "hunter2")
+
+
+def md5(text: str) -> str:
+    return hashlib.md5(text.encode()).hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -42,6 +48,14 @@ def test_digest_without_qop_is_that_of_rfc_2069() -> None:
     assert "qop" not in header
 
 
+def test_a_session_hash_is_that_of_its_definition() -> None:
+    authenticator = Authenticator(JOE, new_nonce=lambda: "c")
+    authenticator.challenge(['Digest realm="x", nonce="n", algorithm=MD5-sess, qop="auth"'])
+    secret = md5(f"{md5('joe:x:hunter2')}:n:c")
+    expected = md5(f"{secret}:n:00000001:c:auth:{md5('GET:/')}")
+    assert f'response="{expected}"' in (authenticator.header("GET", "/") or "")
+
+
 def test_nothing_is_sent_before_a_challenge() -> None:
     assert Authenticator(JOE).header("GET", "/") is None
 
@@ -62,8 +76,9 @@ def test_basic_is_answered_where_nothing_else_is_offered() -> None:
 def test_a_second_challenge_means_that_the_password_is_wrong_unless_the_nonce_was_stale() -> None:
     authenticator = Authenticator(JOE)
     assert authenticator.challenge(['Digest realm="x", nonce="1"'])
-    assert authenticator.challenge(['Digest realm="x", nonce="2", stale=TRUE'])
-    assert not authenticator.challenge(['Digest realm="x", nonce="3"'])
+    assert authenticator.challenge(['Digest realm="x", nonce="2", stale=TRUE'], refused=True)
+    assert not authenticator.challenge(['Digest realm="x", nonce="3"'], refused=True)
+    assert authenticator.challenge(['Digest realm="x", nonce="4"'])  # of another request
 
 
 @pytest.mark.parametrize("credentials", [None, Credentials("joe")])

@@ -38,7 +38,6 @@ NOT_ENCRYPTED = "has no effect: the source is not encrypted; use rtsps:// or htt
             [
                 f"f.toml:4: cameras.door.ca_file: {NOT_ENCRYPTED}",
                 f"f.toml:5: cameras.door.tls_verify: {NOT_ENCRYPTED}",
-                "f.toml:4: cameras.door.ca_file: has no effect with tls_verify = false; remove one of the two",
             ],
         ),
         (
