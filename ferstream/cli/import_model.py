@@ -32,15 +32,19 @@ def import_model(
     from ferstream.training.optional_deps import require
 
     require("keras", "tensorflow", command="ferstream import-model")
+    from ferstream.inference.bundle import check_target
     from ferstream.training.keras_import import import_keras
+    from ferstream.training.model_file import check_network
 
+    directory = out / name / version
+    check_target(directory=directory, name=name, version=version, replace=replace)
+    check_network(network, weights)  # before Keras is loaded, which takes seconds
     import_keras()
     from ferstream.training.evaluation.timing import cost
     from ferstream.training.export.bundle_writer import BundleTarget, save_bundle
     from ferstream.training.export.import_model import import_network
 
-    target = BundleTarget(directory=out / name / version, name=name, version=version, replace=replace)
-    target.check()
+    target = BundleTarget(directory=directory, name=name, version=version, replace=replace)
     imported = import_network(network, weights=weights, labels=labels.split(","), value_range=value_range)
     recipe = {"imported_from": network.name, "labels": labels, "notes": list(imported.notes)}
     card = _card(name, version, network, imported.notes)
