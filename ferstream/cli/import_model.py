@@ -42,9 +42,8 @@ def import_model(
     bundle = save_bundle(imported.served, target, recipe=recipe, card=card, measure=cost)
     for note in imported.notes:
         print(note)
-    print(
-        f"{bundle.directory}: written; check it with: ferstream evaluate --model {bundle.directory.absolute()} --data fer2013.csv --usage PublicTest"
-    )
+    evaluation = f"ferstream evaluate --model {bundle.directory.absolute()} --data fer2013.csv --usage PublicTest"
+    print(f"{bundle.directory}: written; check it with: {evaluation}")
 
 
 def _check(network: Path, weights: Path | None, *, directory: Path, name: str, version: str, replace: bool) -> None:
