@@ -8,6 +8,7 @@ The tree::
     |   +-- SourceAuthError       the source refuses the credentials
     |   +-- SourceTimeoutError    the source did not answer in time
     |   +-- SourceFormatError     the data is not a video that can be decoded
+    |   +-- SourceRedirectError   the source leads to an address that is not followed
     +-- BrokerError           the MQTT broker cannot be used                          exit 4
     |   +-- BrokerAuthError       the broker refuses the user name, password or client
     +-- OutboxError           the file of the outbox cannot be used                 exit 4
@@ -83,6 +84,12 @@ class SourceFormatError(SourceError):
     """The data is not a video that can be decoded."""
 
     reason = "format"
+
+
+class SourceRedirectError(SourceError):
+    """The source leads to an address that is not followed."""
+
+    reason = "redirect"
 
 
 class BrokerError(FerstreamError):

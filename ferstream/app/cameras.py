@@ -92,6 +92,8 @@ class Cameras:
             self._set_state(name, CameraStatus.DISABLED, "switched off by a command")
 
     def _run(self, camera: CameraSettings) -> None:
+        if camera.encrypted and not camera.tls_verify:
+            _LOG.warning("tls_verify is false: the camera's certificate is not verified", camera=camera.name)
         try:
             plan = self._make_plan(camera)
             self._set_masks(camera.name, camera.masks)

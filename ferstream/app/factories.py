@@ -91,6 +91,10 @@ def camera_plan(camera: CameraSettings, *, width: int, observer: Observer, clock
         read_timeout_s=camera.read_timeout_s,
         credentials=credentials(camera),
         password_file=camera.password_file,
+        tls_verify=camera.tls_verify,
+        ca_file=camera.ca_file,
+        allow_inward_redirects=camera.allow_inward_redirects,
+        max_pixels=camera.max_pixels,
     )
 
     def connect() -> Source:

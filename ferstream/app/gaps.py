@@ -168,6 +168,6 @@ def _decoded(text: bytes) -> object:
     """Return the decoded JSON; None, which the finder counts as not an event, where it is not JSON."""
     try:
         value: object = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value

@@ -27,8 +27,8 @@ class Credentials:
         return "Credentials(***)"
 
 
-def url_with_credentials(url: str, credentials: Credentials | None = None, password_file: Path | None = None) -> str:
-    """Return the URL to connect with, and register its password with the redactor. Only libav may receive the result.
+def read_credentials(url: str, credentials: Credentials | None = None, password_file: Path | None = None) -> Credentials | None:
+    """Return the user name and password to connect with, and register the password with the redactor.
 
     Args:
         url: ``scheme://host/...``; a user name and password in it are used when ``credentials`` is None.
@@ -45,13 +45,21 @@ def url_with_credentials(url: str, credentials: Credentials | None = None, passw
         if used is None or not used.username:
             raise SourceAuthError(f"{redact_source(url)}: names no user; set username beside password_file")
         used = replace(used, password=password)
-    if used is None:
-        return url
-    if used.password:
+    if used is not None and used.password:
         register_secret(used.password)
-    if credentials is None and password_file is None:
-        return url
-    return _with_userinfo(parts, used)
+    return used
+
+
+def with_userinfo(url: str, credentials: Credentials | None) -> str:
+    """Return a URL with these credentials, or with none; only libav may receive the result."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    if credentials is None:
+        return parts._replace(netloc=host).geturl()
+    userinfo = quote(credentials.username, safe="")
+    if credentials.password is not None:
+        userinfo += ":" + quote(credentials.password, safe="")
+    return parts._replace(netloc=f"{userinfo}@{host}").geturl()
 
 
 def _credentials_of(parts: SplitResult) -> Credentials | None:
@@ -68,11 +76,3 @@ def _read_password(path: Path) -> str:
     if not password:
         raise SourceAuthError(f"password_file {path}: is empty; write the password into it")
     return password
-
-
-def _with_userinfo(parts: SplitResult, credentials: Credentials) -> str:
-    host = parts.netloc.rpartition("@")[2]
-    userinfo = quote(credentials.username, safe="")
-    if credentials.password is not None:
-        userinfo += ":" + quote(credentials.password, safe="")
-    return parts._replace(netloc=f"{userinfo}@{host}").geturl()

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from ferstream.capture.credentials import Credentials
 from ferstream.capture.demo import DemoSource
 from ferstream.capture.display_name import display_name
-from ferstream.capture.options import Connecting, Decoding, Playback
+from ferstream.capture.options import MAX_PIXELS, Connecting, Decoding, Playback
 from ferstream.capture.recording import FileSource
 from ferstream.capture.source import Source
 from ferstream.capture.stream import StreamSource
@@ -39,6 +39,10 @@ class SourceOptions:
         read_timeout_s: Streams: longest time without data, in seconds.
         credentials: Streams: user name and password; None to use those in the URL, if any.
         password_file: Streams: file that holds the password, read at each connect; it wins over any other password.
+        tls_verify: ``https`` and ``rtsps``: whether the server's certificate must be valid.
+        ca_file: ``https`` and ``rtsps``: PEM file of the certificates to trust; None for those of the system.
+        allow_inward_redirects: Streams: whether redirects and playlists may lead further inside the network.
+        max_pixels: Streams and recordings: width times height of the largest picture.
     """
 
     width: int = 640
@@ -52,6 +56,10 @@ class SourceOptions:
     read_timeout_s: float = 5.0
     credentials: Credentials | None = None
     password_file: Path | None = None
+    tls_verify: bool = True
+    ca_file: Path | None = None
+    allow_inward_redirects: bool = False
+    max_pixels: int = MAX_PIXELS
 
 
 def open_source(
@@ -118,8 +126,11 @@ def _stream(source: str, camera: str, observer: Observer, options: SourceOptions
             read_timeout_s=options.read_timeout_s,
             credentials=options.credentials,
             password_file=options.password_file,
+            tls_verify=options.tls_verify,
+            ca_file=options.ca_file,
+            allow_inward_redirects=options.allow_inward_redirects,
         ),
-        decoding=Decoding(threads=options.threads),
+        decoding=Decoding(threads=options.threads, max_pixels=options.max_pixels),
         clock=clock,
     )
 
@@ -139,7 +150,7 @@ def _file(source: str, camera: str, observer: Observer, options: SourceOptions, 
         width=options.width,
         analysis_fps=options.analysis_fps,
         playback=Playback(loop=options.loop, realtime=options.realtime),
-        decoding=Decoding(threads=options.threads, thread_type=options.thread_type),
+        decoding=Decoding(threads=options.threads, thread_type=options.thread_type, max_pixels=options.max_pixels),
         clock=clock,
     )
 

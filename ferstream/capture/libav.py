@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 from ferstream.capture.options import Decoding
 from ferstream.capture.planes import display_size
 from ferstream.capture.source import SourceInfo
+from ferstream.capture.source_errors import too_large
 from ferstream.errors import SourceFormatError
 
 _MAX_DAMAGED_PACKETS = 256
@@ -36,14 +37,20 @@ class VideoInput:
 
     Args:
         container: The opened container; owned and closed by this object.
-        decoding: Threads of the decoder.
+        decoding: Threads of the decoder, and the largest picture.
+        name: Name of the source for messages.
+        on_closed: Called after the container was closed.
 
     Raises:
-        SourceFormatError: The container has no video that can be decoded; it is closed then.
+        SourceFormatError: The container has no video that can be decoded, or too large pictures; it is closed then.
     """
 
-    def __init__(self, *, container: InputContainer, decoding: Decoding) -> None:
-        self._container, self._stream = container, _video_of(container)
+    def __init__(
+        self, *, container: InputContainer, decoding: Decoding, name: str = "video", on_closed: Callable[[], None] | None = None
+    ) -> None:
+        self._container, self._stream, self._on_closed = container, _video_of(container, name), on_closed
+        self._name, self._max_pixels = name, decoding.max_pixels
+        self._limit_pictures()
         self._stream.codec_context.thread_count = decoding.threads
         self._stream.codec_context.thread_type = decoding.thread_type
         base = self._stream.time_base or Fraction(1, av.time_base)
@@ -68,6 +75,15 @@ class VideoInput:
             return self._stream.duration * self._tick_ns // self._ticks
         single = len(self._container.streams) == 1
         return self._container.duration * (1_000_000_000 // av.time_base) if single and self._container.duration else 0
+
+    def _limit_pictures(self) -> None:
+        """Refuse a stream whose container announces larger pictures, and let the decoder refuse those that come later."""
+        context = self._stream.codec_context
+        context.options = {"max_pixels": str(self._max_pixels)}
+        if context.width * context.height > self._max_pixels:
+            error = too_large(self._name, context.width, context.height, self._max_pixels)
+            self._container.close()
+            raise error
 
     def pts_ns(self, decoded: av.VideoFrame) -> int | None:
         """Return the presentation timestamp of a picture in nanoseconds of the stream's time; None without one."""
@@ -170,12 +186,20 @@ class VideoInput:
     def _decode(self, packet: av.Packet[VideoStream], on_decoded: Callable[[float], None]) -> list[av.VideoFrame] | None:
         """Return the pictures that a packet completes; None for a damaged packet."""
         started = time.perf_counter()
+        width_before = self._stream.codec_context.width
         try:
             pictures = packet.decode()
         except av.FFmpegError:
+            self._check_size(width_before)
             return None
         on_decoded(time.perf_counter() - started)
         return [picture for picture in pictures if isinstance(picture, av.VideoFrame)]
+
+    def _check_size(self, width_before: int) -> None:
+        """Raise after an error of the decoder if the picture was too large: the decoder keeps that size, or sets it to 0."""
+        width, height = self._stream.codec_context.width, self._stream.codec_context.height
+        if width * height > self._max_pixels or (width_before and not width):
+            raise too_large(self._name, width, height, self._max_pixels)
 
     def close(self) -> None:
         """Ask for the end, and free the container; during a native call, the thread of that call frees it afterwards."""
@@ -183,15 +207,17 @@ class VideoInput:
         if self._lock.acquire(blocking=False):
             try:
                 self._container.close()
+                if self._on_closed is not None:
+                    self._on_closed()
             finally:
                 self._lock.release()
 
 
-def _video_of(container: InputContainer) -> VideoStream:
+def _video_of(container: InputContainer, name: str) -> VideoStream:
     """Return the first video stream that can be decoded; without one, close the container and raise."""
     streams = container.streams.video
     for stream in streams:
         if getattr(stream, "codec_context", None) is not None:  # PyAV returns None for codecs unknown to libav, though its types exclude it
             return stream
     container.close()
-    raise SourceFormatError("holds no video that can be decoded" if streams else "holds no video, only audio or data")
+    raise SourceFormatError(f"{name}: " + ("holds no video that can be decoded" if streams else "holds no video, only audio or data"))

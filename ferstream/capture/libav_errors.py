@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import av
 
-from ferstream.errors import SourceAuthError, SourceError, SourceFormatError, SourceTimeoutError
+from ferstream.capture.source_errors import authentication_failed, connection_refused, no_video, not_found, out_of_memory, timeout_error
+from ferstream.errors import SourceError
 
 
 def translate_error(exc: av.FFmpegError, name: str, timeout_s: float) -> SourceError:
@@ -16,18 +17,15 @@ def translate_error(exc: av.FFmpegError, name: str, timeout_s: float) -> SourceE
         timeout_s: The limit in seconds that applied to the call.
     """
     if isinstance(exc, av.error.HTTPUnauthorizedError | av.error.HTTPForbiddenError | av.error.PermissionError):
-        return SourceAuthError(f"{name}: authentication failed; check the user name and password_file")
+        return authentication_failed(name)
     if isinstance(exc, av.error.TimeoutError | av.error.ExitError):
         return timeout_error(name, timeout_s)
     if isinstance(exc, av.error.HTTPNotFoundError):
-        return SourceError(f"{name}: the server has no such stream (404); check the path")
+        return not_found(name)
     if isinstance(exc, av.error.ConnectionRefusedError):
-        return SourceError(f"{name}: connection refused; check host, port and that the server runs")
+        return connection_refused(name)
+    if isinstance(exc, av.error.MemoryError):
+        return out_of_memory(name)
     if isinstance(exc, av.error.InvalidDataError | av.error.LookupError):
-        return SourceFormatError(f"{name}: the server sends no video that can be decoded")
+        return no_video(name)
     return SourceError(f"{name}: cannot be read ({exc.strerror or type(exc).__name__})")
-
-
-def timeout_error(name: str, timeout_s: float) -> SourceTimeoutError:
-    """Return the error of a source that did not answer within ``timeout_s`` seconds."""
-    return SourceTimeoutError(f"{name}: no answer within {timeout_s:g} s; check the address and the network")

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from ferstream.capture.credentials import Credentials
 
+MAX_PIXELS = 64_000_000
+"""Default of the largest picture that is decoded, in pixels."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoding:
@@ -15,10 +18,12 @@ class Decoding:
     Attributes:
         threads: Decoder threads.
         thread_type: libav's ``SLICE`` (adds no latency), ``FRAME`` or ``AUTO``.
+        max_pixels: Width times height of the largest picture that is decoded.
     """
 
     threads: int = 1
     thread_type: str = "SLICE"
+    max_pixels: int = MAX_PIXELS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,10 @@ class Connecting:
         read_timeout_s: Longest time without data, in seconds.
         credentials: User name and password; None to use those in the URL, if any.
         password_file: File that holds the password, read at each connect.
+        tls_verify: Whether the certificate of an ``https`` or ``rtsps`` server must be valid.
+        ca_file: PEM file of the certificates to trust; None for those of the system.
+        allow_inward_redirects: Whether redirects and playlists may lead to loopback, link-local or private addresses
+            from a host that is further outside.
     """
 
     transport: str = "tcp"
@@ -58,3 +67,6 @@ class Connecting:
     read_timeout_s: float = 5.0
     credentials: Credentials | None = None
     password_file: Path | None = None
+    tls_verify: bool = True
+    ca_file: Path | None = None
+    allow_inward_redirects: bool = False

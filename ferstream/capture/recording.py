@@ -15,6 +15,7 @@ import av
 from ferstream.capture.display_name import display_name
 from ferstream.capture.framing import Framer
 from ferstream.capture.libav import VideoInput
+from ferstream.capture.libav_memory import limit_libav_memory
 from ferstream.capture.options import Decoding, Playback
 from ferstream.capture.source import SourceInfo
 from ferstream.capture.timing import MediaTimeline
@@ -131,13 +132,11 @@ class FileSource:
     def _open_container(self) -> VideoInput:
         _check_file(self._path)
         try:
+            limit_libav_memory(self._decoding.max_pixels)
             container = av.open(os.fspath(self._path.absolute()), options=_OPTIONS, metadata_errors="replace")
         except av.FFmpegError as exc:
             raise SourceFormatError(f"{self._name}: {_why_unreadable(self._path)}") from exc
-        try:
-            return VideoInput(container=container, decoding=self._decoding)
-        except SourceFormatError as exc:
-            raise SourceFormatError(f"{self._name}: {exc}") from None
+        return VideoInput(container=container, decoding=self._decoding, name=self._name)
 
     def _wait_until_due(self, started_ns: int, media_time_ns: int) -> bool:
         """Wait until the frame is due, if the recording is played at a speed; return True when the source was closed."""

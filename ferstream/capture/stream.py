@@ -1,4 +1,7 @@
-"""RTSP and HTTP streams: one connection, with a time limit on every wait. ``CameraRunner`` connects again."""
+"""RTSP and HTTP streams: one connection, with a time limit on every wait. ``CameraRunner`` connects again.
+
+``StreamInput`` makes the connections; here its pictures become frames.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +10,19 @@ from collections.abc import Iterator
 from itertools import chain
 
 import av
-from av.container import InputContainer
 
-from ferstream.capture.credentials import url_with_credentials
 from ferstream.capture.display_name import display_name
 from ferstream.capture.framing import Framer
 from ferstream.capture.libav import VideoInput
-from ferstream.capture.libav_errors import timeout_error, translate_error
 from ferstream.capture.options import Connecting, Decoding
 from ferstream.capture.source import SourceInfo
+from ferstream.capture.stream_input import StreamInput
 from ferstream.capture.timing import LiveTimeline
 from ferstream.domain.frame import Frame
 from ferstream.errors import ConfigError, SourceError, SourceFormatError
 from ferstream.runtime.clock import Clock, SystemClock
 from ferstream.runtime.observer import Observer
 
-_HTTP_PROTOCOLS = "http,https,tcp,tls,crypto,hls,httpproxy"
-_RTSP_PROTOCOLS = "rtsp,rtsps,rtp,srtp,udp,tcp,tls,crypto,http"
-_FORMATS = "rtsp,hls,mpegts,flv,mjpeg,mpjpeg,jpeg_pipe,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,ogg,avi,h264,hevc,gif"
-# Large enough for the headers of a key frame, small enough to connect in a fraction of a second. ``fflags=nobuffer`` is not
-# used: it discards the probed key frame and waits for the next one, often for seconds.
-_PROBE = {"probesize": "500000", "analyzeduration": "500000", "fpsprobesize": "0"}
 # These demuxers make up timestamps at 25 frames/s.
 _WITHOUT_PTS = frozenset({"mpjpeg", "mjpeg", "jpeg_pipe", "h264", "hevc"})
 
@@ -55,8 +50,8 @@ class StreamSource:
             observer: Receives counts and durations.
             width: Wanted longer side of the detection image in pixels.
             analysis_fps: Frames to analyse per second, 0 for all.
-            connecting: Transport, time limits and credentials.
-            decoding: Threads of the decoder.
+            connecting: Transport, time limits, credentials, and rules for TLS and redirects.
+            decoding: Threads of the decoder, and the largest picture.
             clock: The machine's clocks.
 
         Raises:
@@ -68,6 +63,7 @@ class StreamSource:
         self._url, self._name = url, display_name(url)
         self._clock = clock or SystemClock()
         self._stop = threading.Event()
+        self._input = StreamInput(url=url, name=self._name, connecting=self._connecting, decoding=self._decoding, clock=self._clock)
         self._video: VideoInput | None = None
         self._pictures: Iterator[av.VideoFrame] = iter(())
         self._framer = Framer(camera=camera, width=width, analysis_fps=analysis_fps, live=True, observer=observer, clock=self._clock)
@@ -86,14 +82,10 @@ class StreamSource:
             SourceFormatError: The server sent no video that can be decoded.
             SourceError: The stream cannot be read for another reason.
         """
-        container = self._open_container(url_with_credentials(self._url, self._connecting.credentials, self._connecting.password_file))
-        try:
-            video = self._video = VideoInput(container=container, decoding=self._decoding)
-        except SourceFormatError as exc:
-            raise SourceFormatError(f"{self._name}: {exc}") from None
+        video = self._video = self._input.open()
         if self._stop.is_set():
             video.close()
-        pictures = video.frames(on_decoded=self._framer.record_decode_time, on_damaged=self._framer.count_damaged, strict=True)
+        pictures = video.frames(on_decoded=self._record_packet, on_damaged=self._count_damaged, strict=True)
         first = self._next_picture(pictures)
         if first is None:
             raise SourceFormatError(f"{self._name}: ended before its first picture")
@@ -123,8 +115,17 @@ class StreamSource:
     def close(self) -> None:
         """Release everything; any thread, more than once. ``frames`` returns within the read timeout."""
         self._stop.set()
+        self._input.close()
         if self._video is not None:
             self._video.close()
+
+    def _record_packet(self, seconds: float) -> None:
+        self._input.packet_received()
+        self._framer.record_decode_time(seconds)
+
+    def _count_damaged(self, count: int) -> None:
+        self._input.packet_received()
+        self._framer.count_damaged(count)
 
     def _next_picture(self, pictures: Iterator[av.VideoFrame]) -> av.VideoFrame | None:
         """Return the next picture, None at the end of the stream."""
@@ -133,7 +134,7 @@ class StreamSource:
             return next(pictures, None)
         except av.FFmpegError as exc:
             # Without the cause: it holds the URL with the password, which a traceback would show.
-            raise self._source_error(exc, started_ns, self._connecting.read_timeout_s) from None
+            raise self._input.error(exc, started_ns, self._connecting.read_timeout_s) from None
 
     def _pts_ns(self, decoded: av.VideoFrame) -> int | None:
         video = self._video
@@ -145,26 +146,3 @@ class StreamSource:
         """Wait until a picture over HTTP is due, since segments arrive in bursts; return True when the source was closed."""
         paced = self._url.lower().startswith("http") and early_ns > 0
         return self._stop.wait(early_ns / 1e9) if paced else self._stop.is_set()
-
-    def _open_container(self, url: str) -> InputContainer:
-        started_ns = self._clock.monotonic_ns()
-        timeout_s = (self._connecting.connect_timeout_s, self._connecting.read_timeout_s)
-        try:
-            return av.open(url, options=self._options(url), timeout=timeout_s, metadata_errors="replace")
-        except av.FFmpegError as exc:
-            raise self._source_error(exc, started_ns, self._connecting.connect_timeout_s) from None
-        except ValueError:
-            raise ConfigError(f"{self._name}: is not a valid URL") from None
-
-    def _options(self, url: str) -> dict[str, str]:
-        """Return libav's options: what may be opened, and how long to probe."""
-        if not url.lower().startswith("rtsp"):
-            return {**_PROBE, "protocol_whitelist": _HTTP_PROTOCOLS, "format_whitelist": _FORMATS}
-        own = {"rtsp_transport": self._connecting.transport, "allowed_media_types": "video"}
-        return {**_PROBE, **own, "protocol_whitelist": _RTSP_PROTOCOLS}
-
-    def _source_error(self, exc: av.FFmpegError, started_ns: int, limit_s: float) -> SourceError:
-        """Translate an error. libav reports an RTSP timeout as invalid data, so the time of the call decides too."""
-        if isinstance(exc, av.error.InvalidDataError) and self._clock.monotonic_ns() - started_ns >= limit_s * 0.99e9:
-            return timeout_error(self._name, limit_s)
-        return translate_error(exc, self._name, limit_s)

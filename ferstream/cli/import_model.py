@@ -29,27 +29,35 @@ def import_model(
 
     Evaluate it before use with `ferstream evaluate --model DIR`: with a wrong label order or range it still gives seven probabilities.
     """
-    from ferstream.training.optional_deps import require
-
-    require("keras", "tensorflow", command="ferstream import-model")
-    from ferstream.training.keras_import import import_keras
-
-    import_keras()
+    directory = out / name / version
+    _check(network, weights, directory=directory, name=name, version=version, replace=replace)
     from ferstream.training.evaluation.timing import cost
     from ferstream.training.export.bundle_writer import BundleTarget, save_bundle
     from ferstream.training.export.import_model import import_network
 
-    target = BundleTarget(directory=out / name / version, name=name, version=version, replace=replace)
-    target.check()
+    target = BundleTarget(directory=directory, name=name, version=version, replace=replace)
     imported = import_network(network, weights=weights, labels=labels.split(","), value_range=value_range)
     recipe = {"imported_from": network.name, "labels": labels, "notes": list(imported.notes)}
     card = _card(name, version, network, imported.notes)
     bundle = save_bundle(imported.served, target, recipe=recipe, card=card, measure=cost)
     for note in imported.notes:
         print(note)
-    print(
-        f"{bundle.directory}: written; check it with: ferstream evaluate --model {bundle.directory} --data fer2013.csv --usage PublicTest"
-    )
+    evaluation = f"ferstream evaluate --model {bundle.directory.absolute()} --data fer2013.csv --usage PublicTest"
+    print(f"{bundle.directory}: written; check it with: {evaluation}")
+
+
+def _check(network: Path, weights: Path | None, *, directory: Path, name: str, version: str, replace: bool) -> None:
+    """Check libraries, target and files before Keras is loaded, which takes seconds; then load it."""
+    from ferstream.training.optional_deps import require
+
+    require("keras", "tensorflow", command="ferstream import-model")
+    from ferstream.inference.bundle import check_target
+    from ferstream.training.keras_import import import_keras
+    from ferstream.training.model_file import check_network
+
+    check_target(directory=directory, name=name, version=version, replace=replace)
+    check_network(network, weights)
+    import_keras()
 
 
 def _card(name: str, version: str, network: Path, notes: tuple[str, ...]) -> str:

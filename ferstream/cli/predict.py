@@ -24,6 +24,7 @@ def predict(  # noqa: PLR0913, PLR0917 (the options of the command)
     score: float = typer.Option(0.7, "--score", min=0.0, max=1.0, help="Lowest score of the face detector, 0..1."),
     min_face: float = typer.Option(16.0, "--min-face", min=1.0, metavar="PX", help="Smallest face, shorter side in pixels."),
     backend: str = typer.Option("auto", "--backend", help="auto, openvino or keras."),
+    max_pixels: int = typer.Option(64_000_000, "--max-pixels", min=1, max=178_000_000, help="Largest picture, width times height."),
 ) -> None:
     """Find the faces in still pictures and classify their expressions.
 
@@ -37,7 +38,7 @@ def predict(  # noqa: PLR0913, PLR0917 (the options of the command)
     from ferstream.errors import ExitCode
 
     _check_outputs(out, json_file, picture=picture)
-    analyzer, classifier = _open(model, backend, detect=detect, score=score, min_face=min_face)
+    analyzer, classifier = _open(model, backend, detect=detect, score=score, min_face=min_face, max_pixels=max_pixels)
     results, failed = _analyze_all(analyzer, images)
     _write(results, classifier, out=out, json_file=json_file, picture=picture)
     classifier.close()
@@ -54,7 +55,7 @@ def _check_outputs(out: Path, json_file: str | None, *, picture: bool) -> None:
         check_file(Path(str(json_file)))
 
 
-def _open(model: str, backend: str, *, detect: bool, score: float, min_face: float) -> tuple[PictureAnalyzer, Classifier]:
+def _open(model: str, backend: str, *, detect: bool, score: float, min_face: float, max_pixels: int) -> tuple[PictureAnalyzer, Classifier]:
     from ferstream.detection.detector import DetectorLimits
     from ferstream.detection.factory import load_detector
     from ferstream.inference.backends import open_classifier
@@ -63,7 +64,7 @@ def _open(model: str, backend: str, *, detect: bool, score: float, min_face: flo
 
     classifier = open_classifier(load_bundle(model), backend=backend)
     detector = load_detector().new_detector(DetectorLimits(score=score, min_face_px=min_face)) if detect else None
-    return PictureAnalyzer(detector=detector, classifier=classifier), classifier
+    return PictureAnalyzer(detector=detector, classifier=classifier, max_pixels=max_pixels), classifier
 
 
 def _analyze_all(analyzer: PictureAnalyzer, images: list[Path]) -> tuple[list[PictureResult], int]:

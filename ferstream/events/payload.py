@@ -203,7 +203,10 @@ def parse(text: bytes | str) -> Payload:
     Raises:
         ValueError: It is not JSON, has no known ``schema`` or does not match it.
     """
-    value: Any = json.loads(text)
+    try:
+        value: Any = json.loads(text)
+    except RecursionError:
+        raise ValueError("the JSON is nested too deeply") from None
     name = value.get("schema") if isinstance(value, dict) else None
     if name not in MODELS:
         raise ValueError(f"schema is {name!r}, expected one of {', '.join(MODELS)}")

@@ -28,6 +28,8 @@ KERAS_FILE = "model.keras"
 OPENVINO_XML = "openvino.xml"
 OPENVINO_BIN = "openvino.bin"
 
+MAX_MANIFEST_BYTES = 1_000_000
+"""A longer manifest is refused unread."""
 _NAMED = 5
 """Number of files of a folder that a message names."""
 _PRE_RELEASE = re.compile(r"[-.]?(a|b|c|rc|alpha|beta|pre|preview|dev)[-.]?\d*$|-")
@@ -65,8 +67,13 @@ class Bundle:
 
 
 def default_search_paths() -> tuple[Path, ...]:
-    """Return the folders that are searched for models: ``./models``, ``models/`` of a checkout, and those of an installed wheel."""
-    return (Path("models"), _PACKAGE.parent / "models", _PACKAGE / "models")
+    """Return the folders that are searched for names: the models of an installed wheel, and those of a checkout.
+
+    The working directory is not searched: whoever can write there could put a model in the place of the shipped one.
+    """
+    packaged = _PACKAGE / "models"
+    is_checkout = (_PACKAGE.parent / "pyproject.toml").is_file()
+    return (packaged, _PACKAGE.parent / "models") if is_checkout else (packaged,)
 
 
 def known_models(search: Sequence[Path] | None = None) -> tuple[str, ...]:
@@ -77,23 +84,34 @@ def known_models(search: Sequence[Path] | None = None) -> tuple[str, ...]:
 
 
 def resolve(model: str | Path, search: Sequence[Path] | None = None) -> Path:
-    """Return the folder of a model that is given as ``name`` (highest version), ``name/version`` or a folder.
+    """Return the folder of a model.
+
+    Args:
+        model: ``name`` (highest version) or ``name/version``, looked up in ``search``; or a folder of a bundle, or of the
+            versions of one. A folder whose text has the form of a name is written ``./name``.
+        search: Folders that hold ``<name>/<version>``; default ``default_search_paths()``.
 
     Raises:
         BundleError: The model was not found; the message lists the known ones.
     """
-    folder = Path(model).expanduser()
-    if (folder / MANIFEST).is_file():
-        return folder
     if isinstance(model, str) and _NAME.fullmatch(model):
         name, _, version = model.partition("/")
-        matches = [p for root in _roots(search) for p in _bundles_under(root) if p.parent.name == name and version in {"", p.name}]
-        if matches:
-            return max(matches, key=lambda path: _version_key(path.name))
+        found = [p for root in _roots(search) for p in _bundles_under(root) if p.parent.name == name and version in {"", p.name}]
+        why = "no such model" + _elsewhere(model)
+    else:
+        folder = Path(model).expanduser()
+        found = [folder] if (folder / MANIFEST).is_file() else [path.parent for path in folder.glob(f"*/{MANIFEST}")]
+        why = f"the folder has no {MANIFEST}" if folder.is_dir() else "no such model or folder"
+    if found:
+        return max(found, key=lambda path: _version_key(path.name))
     known = ", ".join(known_models(search)) or "none"
-    why = f"the folder has no {MANIFEST}" if folder.is_dir() else "no such model or folder"
-    msg = f"model {str(model)!r}: {why}; known models: {known}"
-    raise BundleError(msg)
+    raise BundleError(f"model {str(model)!r}: {why}; known models: {known}")
+
+
+def _elsewhere(name: str) -> str:
+    """Return a hint where the working directory has a folder of this name, which is used only if it is named as a folder."""
+    folders = (Path(name), Path("models", name))
+    return next((f" (to use the folder, write ./{folder})" for folder in folders if folder.is_dir()), "")
 
 
 def load_bundle(model: str | Path, search: Sequence[Path] | None = None) -> Bundle:
@@ -195,6 +213,8 @@ def _copy_into_place(directory: Path, manifest: Manifest, files: Mapping[str, Pa
 
 def _read_manifest(path: Path) -> Manifest:
     try:
+        if path.stat().st_size > MAX_MANIFEST_BYTES:
+            raise BundleError(f"model {path}: is longer than {MAX_MANIFEST_BYTES:,} bytes")
         return Manifest.model_validate_json(path.read_bytes())
     except ValidationError as exc:
         raise BundleError(f"model {path}: {_first_error(exc)}") from exc

@@ -20,6 +20,7 @@ from ferstream.domain.face import FACE_SIZE_PX
 from ferstream.errors import BundleError, ClassifierMemoryError, ModelError, first_line
 from ferstream.inference.bundle import KERAS_FILE, Bundle
 from ferstream.inference.classifier import BundleClassifier, Crops, Probabilities, check_crops
+from ferstream.inference.keras_file import check_keras_file
 
 Call = Callable[[Any], Any]
 """(n, 48, 48, 1) uint8 to (n, 7) float32, for n of a bucket size."""
@@ -41,7 +42,8 @@ class Network:
 
 
 def load_network(path: Path) -> Network:
-    """Load a ``.keras`` file and compile its call for the installed Keras backend; raises whatever Keras raises."""
+    """Check and load a ``.keras`` file, and compile its call for the installed Keras backend; raises whatever Keras raises."""
+    check_keras_file(path)
     import keras
 
     library = str(keras.backend.backend())
@@ -75,6 +77,8 @@ class KerasClassifier(BundleClassifier):
         self._staging = np.zeros((self._buckets[-1], FACE_SIZE_PX, FACE_SIZE_PX, 1), np.uint8)
         try:
             network = load(path)
+        except ModelError as exc:
+            raise BundleError(f"model {exc}") from exc
         except (ValueError, TypeError, OSError, RuntimeError, ImportError) as exc:
             raise BundleError(f"model {path}: Keras cannot load it: {first_line(exc)}") from exc
         self._call: Call | None = network.call

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from enum import IntEnum
 
 LOOPBACK_NAMES = frozenset({"localhost", "ip6-localhost", "ip6-loopback"})
 """Host names that mean this machine on every system; any other name could be resolved to anything."""
 
 MAX_PORT = 65_535
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 _HOST_AND_PORT = re.compile(r"(?:\[(?P<ipv6>[^\s\[\]]+)\]|(?P<name>[^\s\[\]:/?#@]+))(?::(?P<port>[0-9]{1,5}))?")
 
@@ -90,3 +92,47 @@ def parse_listen(value: str) -> ListenAddress:
     if port is None:
         raise ValueError("expected address:port with a port of 0 to 65535, such as 127.0.0.1:9108 or [::1]:9108")
     return ListenAddress(host, port)
+
+
+class AddressScope(IntEnum):
+    """From where an IP address can be reached; a higher value is closer to this machine."""
+
+    PUBLIC = 0
+    PRIVATE = 1
+    LINK_LOCAL = 2
+    LOOPBACK = 3
+
+    def __str__(self) -> str:
+        """The name in words, such as ``link-local``."""
+        return self.name.lower().replace("_", "-")
+
+
+def address_scope(address: str) -> AddressScope:
+    """Return the scope of an IP address; unspecified, multicast and reserved addresses count as loopback.
+
+    An IPv6 address that contains an IPv4 address (mapped, 6to4, NAT64) has the scope of that one.
+
+    Args:
+        address: IPv4 or IPv6 address, with or without a zone.
+
+    Raises:
+        ValueError: The text is not an IP address.
+    """
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    return _scope(_embedded_ipv4(ip) or ip)
+
+
+def _scope(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> AddressScope:
+    if ip.is_loopback or ip.is_unspecified or ip.is_multicast or (ip.version == 4 and ip.is_reserved):
+        return AddressScope.LOOPBACK
+    if ip.is_link_local:
+        return AddressScope.LINK_LOCAL
+    return AddressScope.PUBLIC if ip.is_global else AddressScope.PRIVATE
+
+
+def _embedded_ipv4(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    if isinstance(ip, ipaddress.IPv4Address):
+        return None
+    if ip in _NAT64:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour

@@ -236,7 +236,7 @@ Seconds = Annotated[float, Field(strict=True, gt=0, le=86_400, allow_inf_nan=Fal
 SecondsOrOff = Annotated[float, Field(strict=True, ge=0, le=86_400, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 FilePath = Annotated[Path, BeforeValidator(_text_to_path), RelativeToFile()]
-BundleName = Annotated[str, Field(strict=True, min_length=1), RelativeToFile(unless=r"(?!\.{0,2}/|~)")]
+BundleName = Annotated[str, Field(strict=True, min_length=1), RelativeToFile(unless=r"[a-z0-9][a-z0-9_-]*(/[0-9][a-z0-9.+-]*)?$")]
 AutoOrPath = Annotated[str, Field(strict=True, min_length=1), RelativeToFile(unless=r"(auto|memory)$")]
 DetectorName = Annotated[str, Field(strict=True, min_length=1), RelativeToFile(unless=r"[a-z0-9_-]+$")]
 CameraName = Annotated[str, Field(strict=True, pattern=r"^[a-z0-9_-]{1,32}$")]

@@ -130,6 +130,18 @@ def contradictions(settings: Settings, raw: RawValues) -> Iterator[Problem]:
     for table, problems in found:
         for key, text in problems:
             yield Problem(raw.origin((table, key)), f"{table}.{key}", text)
+    for index, camera in enumerate(settings.cameras):
+        for key, text in _camera(camera):
+            yield Problem(raw.origin((CAMERAS, index, key)), f"{CAMERAS}.{camera.name}.{key}", text)
+
+
+def _camera(camera: CameraSettings) -> Iterator[tuple[str, str]]:
+    if not camera.encrypted:
+        for key, default in (("ca_file", None), ("tls_verify", True)):
+            if getattr(camera, key) != default:
+                yield key, "has no effect: the source is not encrypted; use rtsps:// or https://, or remove the key"
+    elif camera.ca_file is not None and not camera.tls_verify:
+        yield "ca_file", "has no effect with tls_verify = false; remove one of the two"
 
 
 def _mqtt(mqtt: MqttSettings) -> Iterator[tuple[str, str]]:

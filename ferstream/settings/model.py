@@ -49,6 +49,14 @@ class CameraSettings(f.Section):
     """Polygons of [x, y] from 0 to 1; the picture inside is never analysed."""
     transport: Literal["tcp", "udp"] = "tcp"
     """RTSP transport."""
+    tls_verify: f.Flag = True
+    """false does not verify the certificate of an https or rtsps camera."""
+    ca_file: f.FilePath | None = None
+    """https and rtsps: certificates to trust, PEM; the system's if left out."""
+    allow_inward_redirects: f.Flag = False
+    """true follows redirects and playlists to loopback, link-local and private addresses from outside of them."""
+    max_pixels: Annotated[int, Field(strict=True, ge=65_536, le=256_000_000)] = 64_000_000
+    """Largest picture that is decoded, width times height."""
     connect_timeout_s: f.Seconds = 10.0
     """Longest wait for a connection."""
     read_timeout_s: f.Seconds = 5.0
@@ -66,6 +74,11 @@ class CameraSettings(f.Section):
     @classmethod
     def _take_credentials_out(cls, data: Any) -> Any:
         return f.without_credentials(data, "source")
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the connection to the camera has TLS."""
+        return self.source.startswith(("rtsps://", "https://"))
 
 
 class DetectionSettings(f.Section):

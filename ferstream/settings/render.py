@@ -35,6 +35,7 @@ _EXAMPLES: dict[str, Any] = {
     "cameras.source": "rtsp://camera.lan/stream",
     "cameras.username": "viewer",
     "cameras.password_file": "/etc/ferstream/secrets/door",
+    "cameras.ca_file": "/etc/ferstream/door.pem",
     "cameras.masks": [[[0, 0], [0.3, 0], [0.3, 1], [0, 1]]],
     "mqtt.username": "ferstream",
     "mqtt.password_file": "/etc/ferstream/secrets/mqtt",

@@ -18,7 +18,7 @@ from ferstream.domain.frame import Frame, FrameInfo, Luma
 from ferstream.inference.alignment import ALIGNMENTS
 from ferstream.inference.classifier import Classifier
 from ferstream.stills.multiscale import find_faces
-from ferstream.stills.pictures import Picture, read_picture
+from ferstream.stills.pictures import MAX_PIXELS, Picture, read_picture
 
 Crop = npt.NDArray[np.uint8]
 """(48, 48) uint8 grey."""
@@ -74,13 +74,15 @@ class PictureResult:
 class PictureAnalyzer:
     """Finds and classifies the faces of still pictures. Not thread-safe, as the detector is not."""
 
-    def __init__(self, *, detector: Detector | None, classifier: Classifier) -> None:
+    def __init__(self, *, detector: Detector | None, classifier: Classifier, max_pixels: int = MAX_PIXELS) -> None:
         """Keep the networks; the caller closes them.
 
         Args:
             detector: Finds the faces. None: each picture is one face crop.
             classifier: Classifies the crops.
+            max_pixels: Width times height of the largest picture.
         """
+        self._max_pixels = max_pixels
         self._detector = detector
         self._classifier = classifier
         self._preparer = FacePreparer(align=ALIGNMENTS[classifier.alignment_id])
@@ -92,7 +94,7 @@ class PictureAnalyzer:
             SourceError: The picture cannot be read.
             ModelError: A network failed.
         """
-        picture = read_picture(path)
+        picture = read_picture(path, max_pixels=self._max_pixels)
         faces = self._classify_whole(picture) if self._detector is None else self._classify_found(picture, self._detector)
         return PictureResult(path=path, picture=picture, faces=faces)
 

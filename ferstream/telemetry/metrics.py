@@ -34,7 +34,7 @@ FACE_OUTCOMES = ("classified", "skipped", "dropped")
 """What can become of a face that was found."""
 EMOTIONS = (*LABELS, UNKNOWN)
 """Labels of an event."""
-RECONNECT_REASONS = ("error", "authentication", "timeout", "format", "stalled", "frozen", "internal")
+RECONNECT_REASONS = ("error", "authentication", "timeout", "format", "redirect", "stalled", "frozen", "internal")
 """What can end a connection to a camera."""
 PUBLISH_RESULTS = ("acknowledged", "rejected", "resent")
 """What can become of a message handed to the broker."""

@@ -9,43 +9,55 @@ from __future__ import annotations
 import json
 import tempfile
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import h5py
-import keras
+from typing import TYPE_CHECKING, Any
 
 from ferstream.errors import ModelError, first_line
+from ferstream.inference.keras_file import KerasFormat, check_weights, format_of, nodes, read_config, refuse_code
+
+if TYPE_CHECKING:
+    import keras
 
 PICKLES = frozenset({".pkl", ".pickle", ".joblib", ".sav", ".dill", ".pt", ".pth", ".bin", ".npy"})
 
 _PICKLE_OPENING = b"\x80"
-_HDF5_OPENING = b"\x89HDF\r\n\x1a\n"
-_LAYERS_WITH_CODE = frozenset({"Lambda", "__lambda__", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"})
-"""Layers of Keras whose configuration contains code or a pickle."""
-_TRUSTED_MODULES = ("keras", "builtins")
 
 
-def read_network(path: Path, weights: Path | None = None) -> keras.Model:
-    """Load a network, after a check that loading it runs no code from the file.
+def check_network(path: Path, weights: Path | None = None) -> dict[str, Any]:
+    """Check that loading a network runs no code from the file, and that its parts have sane sizes; return its architecture.
 
     Raises:
-        ModelError: The file is a pickle, contains code, is damaged, or its weights are missing.
+        ModelError: The file is a pickle, contains code, is damaged or too large.
     """
     _refuse_pickle(path)
     if weights is not None:
         _refuse_pickle(weights)
-    config = _read_config(path)
-    _refuse_code(config, path)
+    config = read_config(path)
+    refuse_code(config, path)
+    if weights is not None:
+        check_weights(weights)
+    return config
+
+
+def read_network(path: Path, weights: Path | None = None) -> keras.Model:
+    """Load a network, after ``check_network``.
+
+    Raises:
+        ModelError: The file is refused, or its weights are missing.
+    """
+    import keras
+
+    config = check_network(path, weights)
     try:
         return _load(path, weights, config)
-    except (ValueError, TypeError, KeyError, OSError, AttributeError, NotImplementedError) as exc:
+    except (ValueError, TypeError, KeyError, OSError, AttributeError, NotImplementedError, RecursionError) as exc:
         raise ModelError(f"{path}: Keras {keras.__version__} cannot load it: {first_line(exc)}") from exc
 
 
 def _load(path: Path, weights: Path | None, config: dict[str, Any]) -> keras.Model:
-    if path.suffix == ".json":
+    import keras
+
+    if format_of(path) is KerasFormat.JSON:
         if weights is None:
             raise ModelError(f"{path}: has no weights; give them with --weights FILE.h5")
         if "module" not in config:
@@ -53,13 +65,16 @@ def _load(path: Path, weights: Path | None, config: dict[str, Any]) -> keras.Mod
         network = keras.models.model_from_json(json.dumps(config))
         network.load_weights(weights)
         return network
-    if not zipfile.is_zipfile(path) and "module" not in config:
+    if format_of(path) is KerasFormat.HDF5 and "module" not in config:
         return _load_keras2(config, path)
     return keras.saving.load_model(path, compile=False, safe_mode=True)
 
 
 def _load_keras2(config: dict[str, Any], weights: Path) -> keras.Model:
     """Combine a Keras 2 architecture and its weights in a whole-model ``.h5``, the only Keras 2 format that Keras 3 reads."""
+    import h5py
+    import keras
+
     with tempfile.TemporaryDirectory(prefix="ferstream-import-") as scratch:
         whole = Path(scratch) / "whole.h5"
         with h5py.File(weights, "r", locking=False) as source, h5py.File(whole, "w", locking=False) as target:
@@ -74,7 +89,7 @@ def _load_keras2(config: dict[str, Any], weights: Path) -> keras.Model:
 def _with_input_layers(config: dict[str, Any]) -> dict[str, Any]:
     """Return ``config`` with the input shape in Keras 3's form: an input layer first in a Sequential, with the key ``batch_shape``."""
     plain: dict[str, Any] = json.loads(json.dumps(config))
-    for node in [node for node in _nodes(plain) if "class_name" in node and isinstance(node.get("config"), dict)]:
+    for node in [node for node in nodes(plain) if "class_name" in node and isinstance(node.get("config"), dict)]:
         if node["class_name"] == "InputLayer" and "batch_input_shape" in node["config"]:
             node["config"]["batch_shape"] = node["config"].pop("batch_input_shape")
         if node["class_name"] == "Sequential" and node["config"].get("layers"):
@@ -93,9 +108,8 @@ def _refuse_pickle(path: Path) -> None:
         what = "is a folder; import the .keras or .h5 file" if path.is_dir() else "does not exist"
         raise ModelError(f"{path}: {what}")
     with path.open("rb") as stream:
-        opening = stream.read(len(_HDF5_OPENING))
-    pickled_zip = zipfile.is_zipfile(path) and any(name.endswith(".pkl") for name in zipfile.ZipFile(path).namelist())
-    if path.suffix.lower() in PICKLES or opening.startswith(_PICKLE_OPENING) or pickled_zip:
+        opening = stream.read(1)
+    if path.suffix.lower() in PICKLES or opening.startswith(_PICKLE_OPENING) or _is_pickled_zip(path):
         msg = (
             f"{path}: is a pickled model, and unpickling runs any code that is in the file; refused. "
             "Ask for the weights as .h5 or .keras, or load it on a machine without secrets and call model.save('model.keras')"
@@ -103,49 +117,12 @@ def _refuse_pickle(path: Path) -> None:
         raise ModelError(msg)
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def _is_pickled_zip(path: Path) -> bool:
+    """Return whether a file is an archive of torch, which holds a pickle."""
     try:
-        if path.suffix == ".json":
-            text: str | bytes = path.read_bytes()
-        elif zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                text = archive.read("config.json")
-        else:
-            with h5py.File(path, "r", locking=False) as file:
-                text = file.attrs["model_config"]
-        config = json.loads(text)
-    except KeyError as exc:
-        msg = f"{path}: has weights but no architecture; give the model.json, and this file as --weights"
-        raise ModelError(msg) from exc
-    except (OSError, ValueError, zipfile.BadZipFile) as exc:
-        raise ModelError(f"{path}: is not a Keras model: {first_line(exc)}") from exc
-    if not isinstance(config, dict) or "class_name" not in config:
-        raise ModelError(f"{path}: is not the architecture of a Keras model: class_name is missing")
-    return config
-
-
-def _refuse_code(config: dict[str, Any], path: Path) -> None:
-    for node in _nodes(config):
-        kind, module = node.get("class_name"), node.get("module")
-        if not isinstance(kind, str | None):
-            raise ModelError(f"{path}: is not the architecture of a Keras model: a class_name is {kind!r}, not a name")
-        if kind in _LAYERS_WITH_CODE:
-            what = str(kind).strip("_").capitalize() if "lambda" in str(kind).lower() else kind
-            msg = f"{path}: has a {what} layer, whose Python code would run on loading; refused. Replace it by a Keras layer and save again"
-            raise ModelError(msg)
-        if isinstance(module, str) and module.split(".")[0] not in _TRUSTED_MODULES:
-            raise ModelError(
-                f"{path}: needs {module}.{kind}, which is not part of Keras; refused. Rebuild the network from Keras layers and save again"
-            )
-
-
-def _nodes(value: Any) -> Iterator[dict[str, Any]]:
-    """Yield every object of a JSON value, nested ones too."""
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, dict):
-            yield item
-            stack.extend(item.values())
-        elif isinstance(item, list):
-            stack.extend(item)
+        if not zipfile.is_zipfile(path):
+            return False
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(".pkl") for name in archive.namelist())
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
+        return False

@@ -104,6 +104,15 @@ def test_a_camera_that_cannot_be_set_up_is_offline_and_the_others_run(run: Calla
     assert of_camera(logs, "door") == [("error", "a camera cannot be started", "names no host")]
 
 
+@pytest.mark.parametrize("source", ["rtsps://cam/1", "https://cam/1"])
+def test_a_certificate_that_is_not_verified_is_a_warning_in_the_log(run: Callable[..., Running], logs: Logs, source: str) -> None:
+    plans = ScriptedPlans(refused={"open": "not now", "verified": "not now"})
+    run([camera("open", source=source, tls_verify=False), camera("verified", source=source)], plans)
+    warning = ("warning", "tls_verify is false: the camera's certificate is not verified", None)
+    assert of_camera(logs, "open")[0] == warning
+    assert warning not in of_camera(logs, "verified")
+
+
 def test_masks_are_set_before_a_camera_connects(run: Callable[..., Running]) -> None:
     square: Polygon = ((0.0, 0.0), (0.5, 0.0), (0.5, 0.5))
     seen: list[tuple[str, Sequence[Polygon], bool]] = []

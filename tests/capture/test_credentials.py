@@ -9,11 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ferstream.capture.credentials import Credentials, url_with_credentials
+from ferstream.capture.credentials import Credentials, read_credentials, with_userinfo
 from ferstream.errors import SourceAuthError
 from ferstream.runtime.redaction import forget_secrets, redact
 
 PASSWORDS = st.text(min_size=1, max_size=30).filter(lambda text: text.strip("\r\n") == text and text.isprintable())
+
+
+def url_with_credentials(url: str, credentials: Credentials | None = None, password_file: Path | None = None) -> str:
+    return with_userinfo(url, read_credentials(url, credentials, password_file))
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +52,7 @@ def test_any_password_of_a_file_fits_into_the_url(tmp_path_factory: pytest.TempP
     ("url", "credentials", "with_file", "expected"),
     [
         ("rtsp://cam/door", None, False, "rtsp://cam/door"),
-        ("rtsp://joe:o%6cd@cam/door", None, False, "rtsp://joe:o%6cd@cam/door"),
+        ("rtsp://joe:o%6cd@cam/door", None, False, "rtsp://joe:old@cam/door"),
         ("rtsp://cam/door", Credentials("ann"), False, "rtsp://ann@cam/door"),
         ("rtsp://joe:old@cam/door", Credentials("ann", "new"), False, "rtsp://ann:new@cam/door"),
         ("rtsp://joe:old@cam/door", None, True, "rtsp://joe:from%20the%20file@cam/door"),
@@ -93,3 +97,7 @@ def test_every_password_is_redacted_after_its_use(file: Path) -> None:
 
 def test_repr_shows_neither_user_name_nor_password() -> None:
     assert repr(Credentials("joe", "hunter2")) == str(Credentials("joe", "hunter2")) == "Credentials(***)"
+
+
+def test_a_url_without_credentials_has_none() -> None:
+    assert with_userinfo("rtsp://joe:hunter2@cam:8554/door?channel=1", None) == "rtsp://cam:8554/door?channel=1"

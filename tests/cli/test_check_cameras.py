@@ -11,8 +11,10 @@ import pytest
 
 from ferstream.errors import ExitCode
 from tests.support.check_command import SECRET, RunCheck, door, findings, only_failure
-from tests.support.clips import write_sound
+from tests.support.clips import write_clip, write_sound
+from tests.support.http_stub import Site, serving
 from tests.support.ports import free_port
+from tests.support.tls import Authority
 
 
 def test_a_missing_recording(check: RunCheck, tmp_path: Path) -> None:
@@ -53,6 +55,22 @@ def test_a_wrong_password_of_a_camera(check: RunCheck) -> None:
         found = only_failure(check(camera=door(f"http://user:{SECRET}@127.0.0.1:{port}/video")), ExitCode.SOURCE)
     assert "authenti" in found["detail"].lower()
     assert found["advice"].startswith("check username and password_file of camera door (or FERSTREAM_CAMERAS__DOOR__PASSWORD")
+
+
+def test_a_certificate_that_is_not_verified_is_a_warning(check: RunCheck, tmp_path: Path) -> None:
+    authority = Authority(tmp_path, "127.0.0.1")
+    video = write_clip(tmp_path / "a.ts", codec="mpeg4", frames=30).read_bytes()
+    with serving(Site({"/a.ts": ("video/mp2t", video)}), tls=authority.context) as port:
+        url = f"https://127.0.0.1:{port}/a.ts"
+        (warning, ok) = [found for found in findings(check(camera=door(url, "tls_verify = false"))) if found["part"] == "camera door"]
+        (verified,) = [
+            found for found in findings(check(camera=door(url, f"ca_file = '{authority.ca_file}'"))) if found["part"] == "camera door"
+        ]
+        refused = only_failure(check(camera=door(url)), ExitCode.SOURCE)
+    assert (warning["verdict"], ok["verdict"], verified["verdict"]) == ("warn", "ok", "ok")
+    assert "tls_verify is false" in warning["detail"]
+    assert "set ca_file" in warning["advice"]
+    assert "the certificate is not trusted" in refused["detail"]
 
 
 def test_a_camera_that_never_answers_does_not_hold_up_the_others(check: RunCheck, clip: Path) -> None:

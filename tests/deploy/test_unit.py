@@ -37,6 +37,12 @@ def setting(name: str) -> str:
     return value
 
 
+def test_memory_is_limited_to_about_three_times_what_four_cameras_use() -> None:
+    limit = re.fullmatch(r"(\d+)M", setting("MemoryMax"))
+    assert limit is not None
+    assert 3 * 380 <= int(limit[1]) <= 3 * 420
+
+
 @pytest.mark.parametrize(
     "drop_ins", [[], *([drop_in] for drop_in in DROP_INS), DROP_INS], ids=lambda d: "+".join(p.stem for p in d) or "plain"
 )

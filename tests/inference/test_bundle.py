@@ -102,14 +102,52 @@ class TestResolve:
     def test_known_models_of_no_folder_are_none(self, tmp_path: Path) -> None:
         assert known_models([tmp_path / "missing"]) == ()
 
-    def test_a_checkout_and_an_installed_wheel_are_searched(self) -> None:
-        paths = bundles.default_search_paths()
+    def test_the_models_of_the_package_and_of_its_checkout_are_searched(self) -> None:
         package = Path(bundles.__file__).parent.parent
-        assert package / "models" in paths
-        assert package.parent / "models" in paths
+        assert bundles.default_search_paths() == (package / "models", package.parent / "models")
+
+    @pytest.mark.parametrize("planted", ["models/emotion-edge/9.9.9", "emotion-edge", "emotion-edge/9.9.9"])
+    @pytest.mark.parametrize("name", ["emotion-edge", "emotion-edge/1.0.0"])
+    def test_a_model_in_the_working_directory_is_not_used_for_a_name(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, planted: str, name: str
+    ) -> None:
+        made = tiny_openvino_bundle(tmp_path / "made", name="emotion-edge", version="9.9.9")
+        shutil.copytree(made.directory, tmp_path / planted)
+        monkeypatch.chdir(tmp_path)
+        assert resolve(name).is_relative_to(Path(bundles.__file__).parent.parent.parent)
+        assert "emotion-edge/9.9.9" not in known_models()
+
+    @pytest.mark.parametrize("folder", ["./models/mine/1.0.0", "models/mine/1.0.0", "./models/mine"])
+    def test_a_folder_of_the_working_directory_is_used_where_it_is_named(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+    ) -> None:
+        tiny_openvino_bundle(tmp_path / "models", name="mine")
+        monkeypatch.chdir(tmp_path)
+        assert resolve(folder).resolve() == tmp_path / "models" / "mine" / "1.0.0"
+
+    def test_the_message_says_how_to_use_the_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        tiny_openvino_bundle(tmp_path / "models", name="mine")
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(BundleError, match=r"no such model \(to use the folder, write \./models/mine\); known models: emotion-edge"):
+            resolve("mine")
+
+    def test_a_folder_of_versions_gives_the_highest(self, models: Path) -> None:
+        assert resolve(models / "emotion-edge").name == "1.10.0"
 
 
 class TestDamage:
+    @pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, '{"metrics":' + "[" * 5000 + "]" * 5000 + "}"])
+    def test_a_manifest_that_is_nested_too_deeply_is_an_error(self, tmp_path: Path, text: str) -> None:
+        (tmp_path / "manifest.json").write_text(text)
+        with pytest.raises(BundleError, match=r"manifest\.json: "):
+            load_bundle(tmp_path)
+
+    def test_a_manifest_that_is_too_long_is_an_error(self, tmp_path: Path) -> None:
+        with (tmp_path / "manifest.json").open("wb") as file:
+            file.truncate(1_000_001)
+        with pytest.raises(BundleError, match="longer than 1,000,000 bytes"):
+            load_bundle(tmp_path)
+
     def test_a_changed_byte_is_an_error(self, bundle: Bundle) -> None:
         path = bundle.directory / "openvino.bin"
         data = bytearray(path.read_bytes())

@@ -127,7 +127,7 @@ def test_another_failure_is_a_model_error(scripted: Bundle) -> None:
 
 def test_a_file_that_is_not_a_model_is_an_error(scripted: Bundle) -> None:
     pytest.importorskip("keras", reason="the Keras extra is not installed")
-    with pytest.raises(BundleError, match=r"model\.keras: Keras cannot load it"):
+    with pytest.raises(BundleError, match=r"model\.keras: is not a Keras model"):
         KerasClassifier(bundle=scripted)
 
 

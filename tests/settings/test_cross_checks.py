@@ -11,6 +11,8 @@ from ferstream.settings import load
 
 from .conftest import ErrorLines, Reader
 
+NOT_ENCRYPTED = "has no effect: the source is not encrypted; use rtsps:// or https://, or remove the key"
+
 
 @pytest.mark.parametrize(
     ("text", "lines"),
@@ -30,6 +32,17 @@ from .conftest import ErrorLines, Reader
         (
             "[mqtt]\nusername = 'u'",
             ["f.toml:2: mqtt.username: has no effect: the embedded broker makes its own user and password; set mqtt.url"],
+        ),
+        (
+            "[[cameras]]\nname = 'door'\nsource = 'rtsp://h'\nca_file = '/ca.pem'\ntls_verify = false",
+            [
+                f"f.toml:4: cameras.door.ca_file: {NOT_ENCRYPTED}",
+                f"f.toml:5: cameras.door.tls_verify: {NOT_ENCRYPTED}",
+            ],
+        ),
+        (
+            "[[cameras]]\nname = 'door'\nsource = 'rtsps://h'\nca_file = '/ca.pem'\ntls_verify = false",
+            ["f.toml:4: cameras.door.ca_file: has no effect with tls_verify = false; remove one of the two"],
         ),
     ],
 )

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from ferstream.errors import SourceError, SourceFormatError
-from ferstream.stills.pictures import Picture, read_picture
+from ferstream.stills.pictures import Picture, picture_size, read_picture
+from tests.support.peak_memory import measure
 from tests.support.pictures import jpeg_with_orientation, portrait
 
 
@@ -63,3 +64,36 @@ def test_missing_files_and_folders_are_errors(tmp_path: Path) -> None:
         read_picture(tmp_path / "none.jpg")
     with pytest.raises(SourceError, match="is a folder; give its pictures"):
         read_picture(tmp_path)
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "bmp", "webp", "tiff"])
+def test_the_size_is_read_from_the_header(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"p.{ending}"
+    cv2.imwrite(str(path), portrait())
+    assert picture_size(path.read_bytes()) == (512, 600)
+
+
+@pytest.mark.parametrize("side", [9_000, 16_000])
+def test_a_picture_over_max_pixels_is_refused_before_it_is_decoded(tmp_path: Path, side: int) -> None:
+    path = tmp_path / "large.png"
+    cv2.imwrite(str(path), np.zeros((side, side), np.uint8))
+    body = "from ferstream.stills.pictures import read_picture\ndef work():\n    read_picture(Path(sys.argv[1]))\n"
+    done = measure(body, path)
+    assert "max_pixels allows 64,000,000" in done.error
+    assert done.peak_mb < 300
+
+
+def test_max_pixels_can_be_set(tmp_path: Path) -> None:
+    path = tmp_path / "p.jpg"
+    cv2.imwrite(str(path), portrait())
+    with pytest.raises(SourceFormatError, match="512 x 600 pixels; max_pixels allows 307,199"):
+        read_picture(path, max_pixels=512 * 600 - 1)
+    assert read_picture(path, max_pixels=512 * 600).shape == (600, 512, 3)
+
+
+def test_a_file_that_is_too_large_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "hole.bmp"
+    with path.open("wb") as file:
+        file.truncate(3_000_000_000)
+    with pytest.raises(SourceFormatError, match="the file is too large"):
+        read_picture(path)

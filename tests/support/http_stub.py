@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -71,9 +72,52 @@ def http_body(kind: str, body: bytes) -> Answer:
     return says(f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
 
 
+class Site:
+    """Answers GET requests by path, one a connection, and keeps the requests; unknown paths are 404.
+
+    Args:
+        pages: Media type and content by path.
+        ranges: Whether requests for ranges are answered.
+    """
+
+    def __init__(self, pages: dict[str, tuple[str, bytes]], *, ranges: bool = False) -> None:
+        self.pages, self._ranges = pages, ranges
+        self.requests: list[str] = []
+
+    def __call__(self, connection: socket.socket, stop: threading.Event) -> None:
+        """Answer one request and close."""
+        request = connection.recv(65536).decode()
+        self.requests.append(request)
+        kind, content = self.pages.get(request.split()[1], ("", b""))
+        status, more = ("200 OK" if kind else "404 Not Found"), ""
+        wanted = re.search(r"Range: bytes=(\d+)-(\d*)", request)
+        if self._ranges:
+            more = "Accept-Ranges: bytes\r\n"
+        if wanted and self._ranges:
+            content = content[int(wanted[1]) : int(wanted[2]) + 1 if wanted[2] else None]
+            status = "206 Partial Content"
+        head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}\r\n{more}Connection: close\r\n\r\n"
+        connection.sendall(head.encode() + content)
+
+    @property
+    def paths(self) -> list[str]:
+        """Path of each request so far."""
+        return [request.split()[1] for request in self.requests]
+
+
+def redirect(location: str, *, protocol: str = "HTTP/1.1") -> Transcript:
+    """Redirect every request, and keep the requests."""
+    return Transcript(f"{protocol} 302 Moved\r\nCSeq: {{cseq}}\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n")
+
+
+def challenge(*, protocol: str = "HTTP/1.1") -> Transcript:
+    """Ask for a password with every answer, and keep the requests."""
+    return Transcript(f'{protocol} 401 Unauthorized\r\nCSeq: {{cseq}}\r\nWWW-Authenticate: Basic realm="x"\r\nContent-Length: 0\r\n\r\n')
+
+
 @contextmanager
-def serving(answer: Answer) -> Iterator[int]:
-    """Serve ``answer`` on every connection; yields the port."""
+def serving(answer: Answer, *, tls: ssl.SSLContext | None = None) -> Iterator[int]:
+    """Serve ``answer`` on every connection, with TLS if a context is given; yields the port."""
     stop = threading.Event()
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(0.05)
@@ -83,7 +127,11 @@ def serving(answer: Answer) -> Iterator[int]:
         with connection:
             connection.settimeout(PATIENCE_S)
             with suppress(OSError):  # the client may close at any time
-                answer(connection, stop)
+                if tls is None:
+                    answer(connection, stop)
+                else:
+                    with tls.wrap_socket(connection, server_side=True) as encrypted:
+                        answer(encrypted, stop)
 
     def accept() -> None:
         while not stop.is_set():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ferstream.app.checks.finding import Finding, failed, failed_with, passed, skipped
+from ferstream.app.checks.finding import Finding, failed, failed_with, passed, skipped, warned
 from ferstream.app.factories import camera_plan
 from ferstream.capture.display_name import display_name
 from ferstream.capture.source import SourceInfo
@@ -23,7 +23,7 @@ def timeout_s(camera: CameraSettings) -> float:
 
 
 def check_camera(camera: CameraSettings, *, width: int) -> Iterator[Finding]:
-    """Open a camera and decode one frame.
+    """Open a camera and decode one frame; warn of a certificate that is not verified.
 
     Args:
         camera: Settings of the camera.
@@ -33,6 +33,8 @@ def check_camera(camera: CameraSettings, *, width: int) -> Iterator[Finding]:
     if not camera.enabled:
         yield skipped(part, "enabled is false")
         return
+    if camera.encrypted and not camera.tls_verify:
+        yield _unverified(part)
     try:
         clock = SystemClock()
         began_ns = clock.monotonic_ns()
@@ -55,6 +57,11 @@ def check_camera(camera: CameraSettings, *, width: int) -> Iterator[Finding]:
         )
     else:
         yield passed(part, f"{described(info)}, first frame after {waited_s:.1f} s")
+
+
+def _unverified(part: str) -> Finding:
+    detail = "tls_verify is false: the camera's certificate is not verified, so whoever answers in its place gets the password"
+    return warned(part, detail, "set ca_file of the camera to its certificate, and remove tls_verify")
 
 
 def described(info: SourceInfo) -> str:

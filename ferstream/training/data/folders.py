@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ferstream.domain.emotion import LABELS
 from ferstream.domain.face import FACE_SIZE_PX
 from ferstream.errors import DataError
+from ferstream.stills.pictures import MAX_PIXELS, picture_size
 from ferstream.training.data.dataset import FaceSet
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm"})
@@ -64,10 +65,14 @@ def read_folder(path: Path) -> FaceSet:
 
 
 def read_image(path: Path) -> npt.NDArray[np.uint8] | None:
-    """Read an image of any size as (48, 48) uint8 grey; None when it cannot be decoded."""
+    """Read an image of up to 64 million pixels as (48, 48) uint8 grey; None when it cannot be decoded."""
     try:
-        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    except cv2.error:  # more pixels than OpenCV accepts
+        data = path.read_bytes()
+        size_px = picture_size(data)
+        if size_px is None or size_px[0] * size_px[1] > MAX_PIXELS:
+            return None
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    except (OSError, cv2.error):
         return None
     if image is None:
         return None

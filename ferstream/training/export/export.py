@@ -18,6 +18,7 @@ import numpy as np
 from ferstream.errors import ModelError
 from ferstream.inference.bundle import KERAS_FILE, OPENVINO_BIN, OPENVINO_XML, Bundle
 from ferstream.inference.classifier import Crops, Probabilities
+from ferstream.inference.keras_file import check_keras_file
 from ferstream.training.evaluation.timing import cost
 from ferstream.training.export import convert, export_check
 from ferstream.training.export.bundle_writer import BundleTarget, Measure, write_measured
@@ -104,6 +105,7 @@ def export_bundle(
     unknown = [form for form in formats if form not in FORMATS]
     if unknown:
         raise ModelError(f"format {unknown[0]!r} is unknown; choose among {', '.join(FORMATS)}")
+    check_keras_file(bundle.file(KERAS_FILE))
     served = keras.saving.load_model(bundle.file(KERAS_FILE), compile=False, safe_mode=True)
     out.mkdir(parents=True, exist_ok=True)
     expected = export_check.run_keras(served, faces)
