@@ -76,6 +76,34 @@ def _faces() -> list[Json]:
             Size(12, 6),
             unit="s",
         ),
+        *_load(),
+    ]
+
+
+def _load() -> list[Json]:
+    third = Size(8, 6)
+    return [
+        timeline(
+            "Load",
+            "Whether the cameras ask for more frames than are analysed.",
+            [Query(f"1 - ferstream_overloaded{ONE}", "load")],
+            third,
+            good="served",
+            bad="overloaded",
+        ),
+        lines(
+            "Frames wanted",
+            "Frames a second that each live camera asks to be analysed.",
+            [Query(f"ferstream_camera_wanted_fps{CAM}", "{{camera}}")],
+            third,
+        ),
+        lines(
+            "Share of the wanted frames that is analysed",
+            "The same for all cameras during an overload.",
+            [Query(f"ferstream_camera_served_ratio{CAM}", "{{camera}}")],
+            third,
+            unit="percentunit",
+        ),
     ]
 
 

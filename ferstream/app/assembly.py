@@ -73,6 +73,7 @@ def replay_mode(settings: Settings, *, max_hz_per_face: float = 0.0) -> RunMode:
         summary_interval_s=0.0,
         channel_items=REPLAY_CHANNEL_ITEMS,
         privacy=privacy_rules(settings),
+        spare_places=None,
     )
     return RunMode(deterministic=True, new_run_id=lambda: REPLAY, max_hz_per_face=max_hz_per_face, config=config)
 

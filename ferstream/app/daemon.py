@@ -52,6 +52,7 @@ class DaemonTimings:
         poll_s: Longest time until a signal or a fatal error is noticed.
         status_s: Interval of the status lines for systemctl.
         give_back_s: Interval at which free memory is returned to the system.
+        load_s: Interval at which the load is measured.
         abort_s: Time to end the pipeline after an error, and time to save events when a stage is stuck.
         exit_margin_s: Added to the shutdown timeout when systemd is asked for time to stop.
     """
@@ -59,6 +60,7 @@ class DaemonTimings:
     poll_s: float = 0.25
     status_s: float = 5.0
     give_back_s: float = 60.0
+    load_s: float = 1.0
     abort_s: float = 2.0
     exit_margin_s: float = 5.0
 
@@ -191,7 +193,7 @@ class Daemon:
     def _wait(self, running: Running) -> None:
         ends_at = time.monotonic() + self._seconds if self._seconds else float("inf")
         clock, timings = running.engine.clock, self._timings
-        jobs = [Every(timings.give_back_s, give_back, clock=clock)]
+        jobs = [Every(timings.give_back_s, give_back, clock=clock), Every(timings.load_s, running.load.measure, clock=clock)]
         if self._notifier.enabled:
             jobs.append(Every(timings.status_s, lambda: self._notifier.status(running.status_line()), clock=clock, at_once=True))
         while not self._is_over() and time.monotonic() < ends_at:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from ferstream.app.assembly import Engine
 from ferstream.app.cameras import Cameras
+from ferstream.app.load import LoadMonitor
 from ferstream.broker.embedded import HOST, EmbeddedBroker
 from ferstream.domain.ports import SinkStatus
 from ferstream.outbox.outbox import Outbox
@@ -26,6 +27,7 @@ class Running:
         cameras: The cameras of the settings.
         broker: The embedded broker; None if the settings name another one.
         server: The HTTP pages; None if they are switched off.
+        load: What the cameras ask for and get.
     """
 
     settings: Settings
@@ -34,10 +36,12 @@ class Running:
     cameras: Cameras
     broker: EmbeddedBroker | None
     server: TelemetryServer | None = None
+    load: LoadMonitor = field(init=False)
     _counted: tuple[int, int] = field(init=False, repr=False)
     """Frames at the last status line, and its monotonic time in nanoseconds."""
 
     def __post_init__(self) -> None:
+        self.load = LoadMonitor(pipeline=self.pipeline, clock=self.engine.clock)
         self._counted = (0, self.engine.clock.monotonic_ns())
 
     @property
@@ -85,7 +89,8 @@ class Running:
         reason = self.broker_reason()
         broker = f"not connected ({reason})" if reason else "connected"
         fps = self._rate(sum(count for (_, stage), count in snapshot.frames.items() if stage == "publishing"))
-        return f"{fps:.1f} fps, {up} of {len(names)} cameras up, {waiting} queued, broker {broker}, outbox {self.outbox_events()}"
+        load = ", overloaded" if self.load.load.overloaded else ""
+        return f"{fps:.1f} fps, {up} of {len(names)} cameras up, {waiting} queued, broker {broker}, outbox {self.outbox_events()}{load}"
 
     def _rate(self, frames: int) -> float:
         before, since = self._counted

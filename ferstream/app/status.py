@@ -9,10 +9,11 @@ from ferstream.app.cameras import ENDED
 from ferstream.app.running import Running
 from ferstream.domain.event import CameraStatus
 from ferstream.inference.memory import accelerator_memory_bytes
+from ferstream.pipeline.overload import Load
 from ferstream.settings import Settings
 from ferstream.telemetry.collector import build_registry
 from ferstream.telemetry.health import Check, Heartbeats, Report, camera_check, readiness
-from ferstream.telemetry.readings import BuildInfo, OutboxReading, QueueReading, Readings, SinkReading
+from ferstream.telemetry.readings import BuildInfo, CameraLoadReading, LoadReading, OutboxReading, QueueReading, Readings, SinkReading
 from ferstream.telemetry.server import TelemetryServer
 from ferstream.telemetry.systemd import Notifier, watchdog_timeout_s
 from ferstream.telemetry.watchdog import Watchdog
@@ -49,6 +50,7 @@ def readings_of(running: Running) -> Readings:
         expected_down=lambda: expected_down(running),
         build=lambda: BuildInfo(__version__, f"{classifier.name}/{classifier.version}", classifier.backend),
         queues=lambda: _queues(running),
+        load=lambda: _load(running),
         outbox=lambda: _outbox(running),
         sinks=lambda: list(_sinks(running)),
         mqtt_connected=lambda: _connected(running, "mqtt"),
@@ -57,12 +59,13 @@ def readings_of(running: Running) -> Readings:
 
 
 def readiness_of(running: Running) -> Callable[[], Report]:
-    """Return the function behind ``/readyz``: models loaded, a camera up, broker connected, outbox on its disk."""
+    """Return the function behind ``/readyz``: models loaded, a camera up, no overload, broker connected, outbox on its disk."""
     classifier = running.engine.models.classifier
     return readiness(
         (
             lambda: Check("models", True, f"{classifier.name}/{classifier.version} on {classifier.backend}"),
             lambda: camera_check(_wanted_cameras(running)),
+            lambda: load_check(running.load.load),
             lambda: _broker_check(running),
             lambda: _outbox_check(running),
         )
@@ -119,6 +122,18 @@ def _broker_check(running: Running) -> Check:
 def _outbox_check(running: Running) -> Check:
     degraded = running.outbox.degraded if running.outbox is not None else None
     return Check("outbox", degraded is None, degraded or "")
+
+
+def load_check(load: Load) -> Check:
+    """Return a check that always passes, and is degraded during an overload: the daemon works, and a restart would not help."""
+    detail = f"{load.served_fps:.1f} of {load.wanted_fps:.1f} frames/s analysed" if load.cameras else ""
+    return Check("load", ok=True, detail=detail, degraded=load.overloaded)
+
+
+def _load(running: Running) -> LoadReading:
+    load = running.load.load
+    cameras = {name: CameraLoadReading(camera.wanted_fps, camera.served_ratio) for name, camera in load.cameras.items()}
+    return LoadReading(load.overloaded, cameras)
 
 
 def _queues(running: Running) -> Mapping[str, QueueReading]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 from ferstream.capture.demo_clip import HEIGHT, WIDTH, DemoClip, installed_portraits
 from ferstream.capture.framing import Framer
-from ferstream.capture.planes import Image
 from ferstream.capture.source import SourceInfo
-from ferstream.domain.frame import Frame, Luma, detection_size
+from ferstream.domain.frame import Frame, Image, Luma, detection_size
 from ferstream.runtime.clock import Clock, SystemClock
 from ferstream.runtime.observer import Observer
 
@@ -95,6 +94,7 @@ class DemoSource:
         return self._stop.wait(wait_ns / 1e9) if wait_ns > 0 else self._stop.is_set()
 
 
-def _draw(clip: DemoClip, seconds: float, _size: tuple[int, int]) -> tuple[Luma, Image]:
-    """Draw the picture at a time of the clip; the clip knows the size of its detection image."""
-    return clip.draw(seconds)
+def _draw(clip: DemoClip, seconds: float, _size: tuple[int, int]) -> tuple[Luma, Callable[[], Image]]:
+    """Draw the picture at a time of the clip; the clip knows the size of its detection image, and draws both pictures at once."""
+    luma, detection_image = clip.draw(seconds)
+    return luma, lambda: detection_image

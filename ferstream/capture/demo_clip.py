@@ -16,8 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ferstream.capture.planes import Image
-from ferstream.domain.frame import Luma
+from ferstream.domain.frame import Image, Luma
 from ferstream.errors import SourceError
 
 WIDTH, HEIGHT = 960, 540

@@ -7,20 +7,24 @@ from collections.abc import Callable
 
 import av
 
-from ferstream.capture.planes import Image, display_size, luma_and_detection_image
+from ferstream.capture.planes import display_size, luma_and_image_maker
 from ferstream.capture.timing import Sampler
-from ferstream.domain.frame import Frame, FrameInfo, Luma, detection_size
+from ferstream.domain.frame import Frame, FrameInfo, Image, Luma, detection_size
 from ferstream.runtime.clock import Clock
 from ferstream.runtime.observer import Observer
 
 _DAMAGE_GRACE_NS = 30_000_000_000
 
-Convert = Callable[[tuple[int, int]], tuple[Luma, Image]]
-"""Takes the (width, height) of the detection image in pixels; returns the luma at full size and the detection image."""
+Convert = Callable[[tuple[int, int]], tuple[Luma, Callable[[], Image]]]
+"""Takes the (width, height) of the detection image in pixels; returns the luma at full size, and what makes the detection image."""
 
 
 class Framer:
     """Numbers the decoded pictures of a source, picks those to analyse, converts them, and counts all of them.
+
+    The detection image of a live frame is made by the detection worker that takes the frame, because most frames of an
+    overloaded camera are dropped before that. The first one of a connection is made at once: a format that cannot be
+    converted ends the connection.
 
     Args:
         camera: Name of the camera.
@@ -36,6 +40,7 @@ class Framer:
         self._observer, self._clock = observer, clock
         self._sampler = Sampler(fps=analysis_fps)
         self._index = -1
+        self._may_defer = False
         self._last_good_ns = 0
         self.last_activity_ns = 0
         """Monotonic time of the last decoded picture in nanoseconds; 0 before the first."""
@@ -56,15 +61,24 @@ class Framer:
         info = self._next(media_time_ns, size)
         if info is None:
             return None
-        started = time.perf_counter()
-        luma, detection_image = convert(detection_size(info.width, info.height, self._width))
-        self._observer.duration("capture", time.perf_counter() - started)
-        return Frame(info=info, luma=luma, detection_image=detection_image)
+        luma, make_image = convert(detection_size(info.width, info.height, self._width))
+        frame = Frame(info, luma, lambda: self._timed(make_image))
+        if not self._may_defer:
+            frame.detection_image  # noqa: B018 (makes the image)
+            self._may_defer = self._live
+        return frame
 
     def video_frame(self, decoded: av.VideoFrame, media_time_ns: int) -> Frame | None:
         """Count a picture decoded by libav and make its frame; see ``frame``."""
         rotation = decoded.rotation
-        return self.frame(media_time_ns, display_size(decoded, rotation), lambda size: luma_and_detection_image(decoded, size, rotation))
+        return self.frame(media_time_ns, display_size(decoded, rotation), lambda size: luma_and_image_maker(decoded, size, rotation))
+
+    def _timed(self, make_image: Callable[[], Image]) -> Image:
+        """Make a detection image, and record the time as the work of capture in whichever thread."""
+        started = time.perf_counter()
+        image = make_image()
+        self._observer.duration("capture", time.perf_counter() - started)
+        return image
 
     def record_decode_time(self, seconds: float) -> None:
         """Record the time that decoding one packet took."""

@@ -6,12 +6,14 @@ In a 1080p street scene of 105 frames YuNet finds 555 faces this way; 553 and 55
 and BT.709 and then scaled by areas; 469 without colour, so the chroma planes are worth their cost.
 
 Packed, big-endian, RGB and palette formats are converted to planar YUV by libswscale first; no camera delivers them at
-full rate. Runs in the capture threads.
+full rate. The luma is taken in the capture threads, the detection image of a live frame in the detection workers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import av
 import cv2
@@ -19,10 +21,10 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import ColorRange
 
-from ferstream.domain.frame import Luma
+from ferstream.domain.frame import Image, Luma
 
 Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-Image = npt.NDArray[np.uint8]
+AnyPlane = TypeVar("AnyPlane", bound=npt.NDArray[Any])
 
 _HALVE_FROM_RATIO = 2.0
 _ROTATIONS = {
@@ -72,8 +74,10 @@ def display_size(frame: av.VideoFrame, rotation: int) -> tuple[int, int]:
     return frame.width, frame.height
 
 
-def luma_and_detection_image(frame: av.VideoFrame, size: tuple[int, int], rotation: int = 0) -> tuple[Luma, Image]:
-    """Return the grey plane at full size and the colour image for the detector, both as displayed.
+def luma_and_image_maker(frame: av.VideoFrame, size: tuple[int, int], rotation: int = 0) -> tuple[Luma, Callable[[], Image]]:
+    """Return the grey plane at full size, and a function that makes the colour image for the detector, both as displayed.
+
+    The function costs most of the time. It may be called in another thread, and not at all.
 
     Args:
         frame: A picture in any pixel format of libav.
@@ -81,8 +85,8 @@ def luma_and_detection_image(frame: av.VideoFrame, size: tuple[int, int], rotati
         rotation: Degrees counterclockwise to rotate for display: ``frame.rotation``, which is slow to read.
 
     Returns:
-        The luma, (height, width) uint8 or uint16, read-only, and a view unless the picture is rotated; and the
-        detection image, (h, w, 3) uint8 BGR, 0..255, contiguous.
+        The luma, (height, width) uint8 or uint16, read-only, and a view unless the picture is rotated; and a function
+        that returns the detection image, (h, w, 3) uint8 BGR, 0..255, contiguous.
     """
     rotation %= 360
     layout = LAYOUTS.get(frame.format.name)
@@ -91,13 +95,20 @@ def luma_and_detection_image(frame: av.VideoFrame, size: tuple[int, int], rotati
         layout = LAYOUTS[frame.format.name]
     stored_size = size if rotation % 180 == 0 else size[::-1]
     limited = _is_limited(frame, layout)
-    luma = _plane(frame, 0, layout)
-    detection_image = _detection_bgr(frame, luma, layout, limited, stored_size)
-    if rotation in _ROTATIONS:
-        luma = cv2.rotate(luma, _ROTATIONS[rotation])  # type: ignore[assignment]
-        detection_image = cv2.rotate(detection_image, _ROTATIONS[rotation])  # type: ignore[assignment]
+    stored = _plane(frame, 0, layout)
+    stored.flags.writeable = False
+
+    def detection_image() -> Image:
+        return _rotated(_detection_bgr(frame, stored, layout, limited, stored_size), rotation)
+
+    luma = _rotated(stored, rotation)
     luma.flags.writeable = False
     return Luma(plane=luma, limited=limited, bits=layout.bits), detection_image
+
+
+def _rotated(plane: AnyPlane, rotation: int) -> AnyPlane:
+    """Return the plane as displayed; the same one if it is not rotated."""
+    return cv2.rotate(plane, _ROTATIONS[rotation]) if rotation in _ROTATIONS else plane  # type: ignore[return-value]
 
 
 def _to_planar_yuv(frame: av.VideoFrame) -> av.VideoFrame:

@@ -71,7 +71,7 @@ class FrameNumbering:
         self._last_media_ns = info.media_time_ns + self._media_offset_ns
         if not self._index_offset and not self._media_offset_ns:
             return frame
-        return replace(frame, info=replace(info, index=self._last_index, media_time_ns=self._last_media_ns))
+        return frame.with_info(replace(info, index=self._last_index, media_time_ns=self._last_media_ns))
 
 
 class CaptureSession:

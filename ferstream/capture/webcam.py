@@ -17,9 +17,8 @@ import cv2
 import numpy as np
 
 from ferstream.capture.framing import Framer
-from ferstream.capture.planes import Image
 from ferstream.capture.source import SourceInfo
-from ferstream.domain.frame import Frame, Luma
+from ferstream.domain.frame import Frame, Image, Luma
 from ferstream.errors import SourceError
 from ferstream.runtime.clock import Clock, SystemClock
 from ferstream.runtime.observer import Observer
@@ -166,12 +165,11 @@ class WebcamSource:
             self._capture = None
 
 
-def _convert(picture: Image, size: tuple[int, int]) -> tuple[Luma, Image]:
-    """Return the luma and the detection image of a (h, w, 3) uint8 BGR picture."""
+def _convert(picture: Image, size: tuple[int, int]) -> tuple[Luma, Callable[[], Image]]:
+    """Return the luma of a (h, w, 3) uint8 BGR picture, and a function that makes the detection image."""
     luma = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
     luma.flags.writeable = False
-    detection_image = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
-    return Luma(plane=luma, limited=False), detection_image
+    return Luma(plane=luma, limited=False), lambda: np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
 
 
 def _fourcc(code: float) -> str:

@@ -1,20 +1,22 @@
 """The detection stage: several worker threads with one detector each; the order of each camera's frames is kept.
 
-A live frame that is older than the staleness budget is dropped before detection. The worker that finds the
+A live frame that would be published too late is dropped when it is taken, before any work. The worker that finds the
 faces also cuts them from the full-size picture, so that the large planes are freed early and only 48x48 crops
 are passed on.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from ferstream.domain.face import DetectedFrame
 from ferstream.domain.frame import EndOfStream, Frame
 from ferstream.runtime.channel import Lanes
-from ferstream.runtime.clock import Clock
+from ferstream.runtime.in_flight import InFlight
 from ferstream.runtime.observer import Observer
 from ferstream.runtime.reorder import Reorder
+from ferstream.runtime.staleness import StalenessLimit
 
 NAME = "detection"
 
@@ -25,58 +27,94 @@ NumberedFrame = tuple[str, int, Frame | EndOfStream]
 class DetectionHandler:
     """The work of one detection thread: finds the faces of frames."""
 
-    def __init__(
-        self,
-        *,
-        find: Callable[[Frame], DetectedFrame],
-        staleness_s: float,
-        observer: Observer,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, *, find: Callable[[Frame], DetectedFrame], observer: Observer) -> None:
         """Keep the parts.
 
         Args:
             find: Finds the faces of a frame and cuts their crops; called by one thread.
-            staleness_s: Live frames older than this many seconds since their capture are dropped.
             observer: Receives the counts.
-            clock: The clock of ``FrameInfo.captured_ns``.
         """
-        self._find, self._observer, self._clock = find, observer, clock
-        self._staleness_ns = int(staleness_s * 1e9)
+        self._find, self._observer = find, observer
 
-    def __call__(self, numbered: NumberedFrame) -> DetectedFrame | EndOfStream | None:
-        """Return the faces of one frame; None when the frame was dropped. An ``EndOfStream`` is returned as it is."""
+    def __call__(self, numbered: NumberedFrame) -> DetectedFrame | EndOfStream:
+        """Return the faces of one frame. An ``EndOfStream`` is returned as it is."""
         item = numbered[2]
         if isinstance(item, EndOfStream):
             return item
-        info = item.info
-        if info.live and self._clock.monotonic_ns() - info.captured_ns > self._staleness_ns:
-            self._observer.frame_dropped(info.camera, NAME, "stale")
-            return None
         detected = self._find(item)
-        self._observer.frame(info.camera, NAME)
-        self._observer.faces(info.camera, "found", len(detected.faces))
+        self._observer.frame(item.info.camera, NAME)
+        self._observer.faces(item.info.camera, "found", len(detected.faces))
         return detected
 
 
 class InOrder:
-    """Input and output of the stage: passes results on in the order of each camera's frames, whichever worker is first."""
+    """Input and output of the stage: passes results on in the order of each camera's frames, whichever worker is first.
 
-    def __init__(self, *, emit: Callable[[DetectedFrame | EndOfStream], None], lanes: Lanes[Frame | EndOfStream]) -> None:
+    A worker takes a frame only when there is room for it in flight. The place stays with a detected frame; without a
+    result it is free again here.
+    """
+
+    def __init__(
+        self,
+        *,
+        emit: Callable[[DetectedFrame | EndOfStream], None],
+        lanes: Lanes[Frame | EndOfStream],
+        in_flight: InFlight,
+        limit: StalenessLimit,
+        observer: Observer,
+    ) -> None:
+        """Keep the parts.
+
+        Args:
+            emit: Takes the results.
+            lanes: The frames of all cameras.
+            in_flight: The frames between this stage and the end of inference.
+            limit: The age limit of live frames.
+            observer: Receives the frames that are dropped.
+        """
         self._reorder: Reorder[DetectedFrame | EndOfStream] = Reorder(emit)
-        self.take = lanes.take
+        self._lanes, self._in_flight, self._limit, self._observer = lanes, in_flight, limit, observer
 
-    def put(self, numbered: NumberedFrame, result: DetectedFrame | EndOfStream | None) -> None:
-        """Pass on the result of one item, or skip the item if the result is None."""
-        key, number, _ = numbered
-        if result is None:
-            self._reorder.skip(key, number)
+    def take(self, timeout_s: float) -> NumberedFrame:
+        """Wait for room in flight, then for a frame: the freshest one of the camera that is next.
+
+        Raises:
+            TimeoutError: There was none in ``timeout_s`` seconds.
+            ClosedError: The lanes are closed and empty.
+        """
+        deadline = time.monotonic() + timeout_s
+        self._in_flight.reserve(timeout_s)
+        try:
+            numbered = self._take_fresh(deadline)
+        except BaseException:
+            self._in_flight.cancel()
+            raise
+        if isinstance(numbered[2], EndOfStream):
+            self._in_flight.cancel()
         else:
-            self._reorder.put(key, number, result)
+            self._in_flight.enter(numbered[2].info.key)
+        return numbered
+
+    def _take_fresh(self, deadline: float) -> NumberedFrame:
+        """Take the next item; drop frames that come too late, without a charge for their cameras."""
+        while True:
+            key, number, item = self._lanes.take(max(0.0, deadline - time.monotonic()))
+            if isinstance(item, EndOfStream) or not item.info.live or not self._limit.is_late(item.info.captured_ns):
+                return key, number, item
+            self._lanes.refund(key)
+            self._observer.frame_dropped(key, NAME, "stale")
+            self._reorder.skip(key, number)
+
+    def put(self, numbered: NumberedFrame, result: DetectedFrame | EndOfStream) -> None:
+        """Pass on the result of one item."""
+        self._reorder.put(numbered[0], numbered[1], result)
 
     def skip(self, numbered: NumberedFrame) -> None:
         """Skip an item whose worker failed."""
-        self._reorder.skip(numbered[0], numbered[1])
+        key, number, item = numbered
+        if isinstance(item, Frame):
+            self._in_flight.leave((item.info.key,))
+        self._reorder.skip(key, number)
 
     def abandon(self) -> list[DetectedFrame | EndOfStream]:
         """Remove and return the results that are held for a slower worker, so that the caller can count them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -34,6 +35,11 @@ class FrameInfo:
     height: int
     live: bool
 
+    @property
+    def key(self) -> tuple[str, int]:
+        """Camera and number: one frame among all that are in the pipeline."""
+        return self.camera, self.index
+
 
 @dataclass(frozen=True, slots=True)
 class Luma:
@@ -50,21 +56,44 @@ class Luma:
     bits: int = 8
 
 
-@dataclass(frozen=True, slots=True)
+Image = npt.NDArray[np.uint8]
+
+
 class Frame:
-    """A frame to analyse.
+    """A frame to analyse; one thread at a time uses it.
 
     Attributes:
         info: Identity and times.
         luma: Grey picture at full size, from which faces are cut.
-        detection_image: (h, w, 3) uint8 BGR, 0..255: the whole picture at the size of ``detection_size``, for the detector.
-            Contiguous and owned by the frame, so privacy masks may be drawn into it. ``info.width / w`` and
-            ``info.height / h`` scale its coordinates to source pixels.
     """
 
-    info: FrameInfo
-    luma: Luma
-    detection_image: npt.NDArray[np.uint8]
+    __slots__ = ("_image", "info", "luma")
+
+    def __init__(self, info: FrameInfo, luma: Luma, detection_image: Image | Callable[[], Image]) -> None:
+        """Keep the parts.
+
+        Args:
+            info: Identity and times.
+            luma: Grey picture at full size.
+            detection_image: The image, or a function that makes it when it is first used. Most frames of an overloaded
+                live camera are replaced by newer ones before that.
+        """
+        self.info, self.luma, self._image = info, luma, detection_image
+
+    @property
+    def detection_image(self) -> Image:
+        """(h, w, 3) uint8 BGR, 0..255: the whole picture at the size of ``detection_size``, for the detector.
+
+        Contiguous and owned by the frame, so privacy masks may be drawn into it. ``info.width / w`` and
+        ``info.height / h`` scale its coordinates to source pixels.
+        """
+        if callable(self._image):
+            self._image = self._image()
+        return self._image
+
+    def with_info(self, info: FrameInfo) -> Frame:
+        """Return the same picture with another identity; use this frame no longer."""
+        return Frame(info, self.luma, self._image)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """The inference stage: one thread classifies the faces of all cameras in batches and labels their tracks.
 
 When the classifier fails, the faces of its batch are dropped and counted, but the ends of tracks are still
-passed on, so that no later stage waits for them. A live frame that became older than the staleness budget behind
-a slow classifier is dropped here too, so that the stage catches up at once. Called by the inference thread only.
+passed on, so that no later stage waits for them. A live frame that would be published later than the staleness budget
+is dropped here too. Called by the inference thread only.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from ferstream.domain.ports import Labeller
 from ferstream.domain.track import TrackedFrame
 from ferstream.inference.batcher import Item
 from ferstream.inference.classifier import Crops, Probabilities
-from ferstream.runtime.clock import Clock
 from ferstream.runtime.observer import Observer
+from ferstream.runtime.staleness import StalenessLimit
 
 NAME = "inference"
 FAILED_BATCHES_IN_A_ROW = 20
@@ -39,9 +39,8 @@ class InferenceHandler:
         *,
         classify: Classify,
         new_labeller: NewLabeller,
-        staleness_s: float,
+        limit: StalenessLimit,
         observer: Observer,
-        clock: Clock,
         on_error: Callable[[Exception], None],
         on_fatal: Callable[[str, BaseException], None],
     ) -> None:
@@ -50,22 +49,19 @@ class InferenceHandler:
         Args:
             classify: (n, 48, 48) uint8 crops to (n, 7) float32 probabilities; may raise anything.
             new_labeller: Makes the labeller of a camera.
-            staleness_s: Live frames older than this many seconds since their capture are dropped.
+            limit: The age limit of live frames.
             observer: Receives the counts.
-            clock: The clock of ``FrameInfo.captured_ns``.
             on_error: Called with each error of the classifier or a labeller.
             on_fatal: Called once with the name of the stage and the error, after ``FAILED_BATCHES_IN_A_ROW`` failures.
         """
-        self._classify, self._new_labeller, self._observer, self._clock = classify, new_labeller, observer, clock
-        self._staleness_ns = int(staleness_s * 1e9)
+        self._classify, self._new_labeller, self._limit, self._observer = classify, new_labeller, limit, observer
         self._on_error, self._on_fatal = on_error, on_fatal
         self._labellers: dict[str, Labeller] = {}
         self._failures = 0
 
     def __call__(self, batch: Sequence[Item]) -> list[Labelled]:
         """Return one labelled item per tracked item, in order; what was dropped has no faces and is marked ``end_of_stream``."""
-        now_ns = self._clock.monotonic_ns()
-        stale = [self._is_stale(item, now_ns) for item in batch]
+        stale = [self._is_stale(item) for item in batch]
         failures = self._failures
         try:
             rows = self._probabilities([item for item, is_stale in zip(batch, stale, strict=True) if not is_stale])
@@ -81,11 +77,14 @@ class InferenceHandler:
             self._failures = 0
         return labelled
 
-    def _is_stale(self, item: Item, now_ns: int) -> bool:
-        """Return whether a live frame is too old; items that end tracks never are."""
+    def _is_stale(self, item: Item) -> bool:
+        """Return whether a live frame comes too late; items that end tracks never do."""
         if isinstance(item, EndOfStream) or item.end_of_stream or not item.info.live:
             return False
-        return now_ns - item.info.captured_ns > self._staleness_ns
+        is_late = self._limit.is_late(item.info.captured_ns)
+        if is_late:
+            self._limit.relax()
+        return is_late
 
     def _probabilities(self, items: Sequence[Item]) -> list[list[float]]:
         frames = [item for item in items if isinstance(item, TrackedFrame)]

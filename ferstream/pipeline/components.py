@@ -17,9 +17,10 @@ from ferstream.events.privacy import UNRESTRICTED, PrivacyRules
 from ferstream.tracking.tracker import Tracker
 
 CHANNEL_ITEMS = 2
-"""Items between later stages while cameras are live. Few on purpose: what waits here grows old, and behind a slow
-classifier a long queue would hold nothing but frames past the staleness budget; kept short, overload shows at the
-lanes, where the freshest frame wins. Recordings lose nothing by waiting and have more, see ``PipelineConfig``."""
+"""Items between later stages while cameras are live. Few on purpose: what waits here grows old."""
+SPARE_PLACES = 1
+"""Frames of live cameras between detection and publishing, beside those in the hands of the detection workers. With few,
+frames wait in the lanes, where the freshest one is taken; with none, a detection worker would wait for the classifier."""
 
 
 class Runner(Protocol):
@@ -81,6 +82,7 @@ class PipelineConfig:
         max_wait_s: Longest wait in seconds for a batch to fill.
         summary_interval_s: Seconds between summaries; 0 = none.
         channel_items: Items that may wait between detection, tracking and inference.
+        spare_places: Frames that may be behind detection, beside one per detection worker; None for no limit but ``channel_items``.
         privacy: What may be published about people.
     """
 
@@ -89,4 +91,5 @@ class PipelineConfig:
     max_wait_s: float = 0.005
     summary_interval_s: float = 10.0
     channel_items: int = CHANNEL_ITEMS
+    spare_places: int | None = SPARE_PLACES
     privacy: PrivacyRules = UNRESTRICTED

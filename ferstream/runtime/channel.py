@@ -1,15 +1,14 @@
 """Bounded, closable queues between threads.
 
-``Lanes`` holds one bounded queue per producer and is read by any number of threads. Readers take from
-the lanes in round robin, so that one busy camera cannot starve another. ``Channel`` is a queue with a
-single lane. Reading ends with ``ClosedError`` when everything is closed and empty; there are no
+``Lanes`` holds one bounded queue per producer and is read by any number of threads. Readers share their
+time among the lanes by weight (equal weights: round robin), so that one busy camera cannot starve another.
+``Channel`` is a queue with a single lane. Reading ends with ``ClosedError`` when everything is closed and empty; there are no
 sentinel objects. Any thread may call any method.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Generic, TypeVar
@@ -50,20 +49,33 @@ class Lane(Generic[T]):
             ClosedError: The lane is closed, or was closed while waiting.
         """
         queue = self._queue
-        dropped: list[T] = []
+        dropped: list[T] | None = None
         with self._lock:
-            while not queue.closed and queue.is_full():
-                if queue.drops:
-                    dropped.append(queue.drop_oldest())
-                else:
-                    queue.wait_not_full()
+            while not queue.closed and (dropped := queue.make_room(item)) is None:
+                queue.wait_not_full()
             if queue.closed:
                 raise ClosedError(f"lane {self.key!r} is closed")
-            queue.items.append(item)
+            queue.append(item)
             self._not_empty.notify()
         if self._on_drop is not None:
-            for lost in dropped:
+            for lost in dropped or ():
                 self._on_drop(lost)
+
+    @property
+    def service(self) -> float:
+        """Items taken so far, each divided by the weight at that time; the waiting lane with the lowest is next."""
+        return self._queue.service
+
+    def set_weight(self, weight: float) -> None:
+        """Set the share of the readers' time that the lane gets when they are busy, relative to other lanes; at first 1.
+
+        Raises:
+            ValueError: ``weight`` is not positive.
+        """
+        if not weight > 0:
+            raise ValueError(f"want weight > 0, got {weight}")
+        with self._lock:
+            self._queue.set_weight(weight)
 
     def close(self) -> None:
         """Refuse further items; waiting items can still be taken. May be called again."""
@@ -106,7 +118,6 @@ class Lanes(Generic[T]):
         self._lock, self._not_empty = self._readers.lock, self._readers.not_empty
         self._queues: dict[str, LaneQueue[T]] = {}
         self._taken: dict[str, int] = {}
-        self._round_robin: deque[str] = deque()
         self._sealed = False
 
     def open(
@@ -125,7 +136,7 @@ class Lanes(Generic[T]):
             capacity: Most items that wait.
             overflow: What ``put`` does when the lane is full.
             on_drop: Called with each item dropped by ``DROP_OLDEST``, in the producer's thread and outside the lock.
-            keep: Selects items that are dropped only when there are no others.
+            keep: Selects items that are never dropped for others, and have ``KEPT_ITEMS`` places of their own.
 
         Raises:
             ClosedError: ``close`` or ``seal`` was called.
@@ -141,9 +152,8 @@ class Lanes(Generic[T]):
             if previous is not None:
                 if previous.items or not previous.closed:
                     raise ValueError(f"lane {key!r} is in use")
-                self._remove(previous)
+                del self._queues[key]
             self._queues[key] = queue
-            self._round_robin.append(key)
         return Lane(queue, on_drop)
 
     def take(self, timeout_s: float | None = None) -> tuple[str, int, T]:
@@ -174,27 +184,23 @@ class Lanes(Generic[T]):
                     raise TimeoutError
                 self._readers.wait_not_empty(left_s)
 
+    def refund(self, key: str) -> None:
+        """Take back the charge for the last item taken from a lane: it was dropped at once, and is no service to its producer."""
+        with self._lock:
+            queue = self._queues.get(key)
+            if queue is not None:
+                queue.service -= 1 / queue.weight
+
     def _next_ready(self) -> LaneQueue[T] | None:
-        for key in list(self._round_robin):
-            queue = self._queues[key]
-            if queue.items:
-                return queue
-            if queue.closed:
-                self._remove(queue)
-        return None
+        """Return the waiting lane that got the least service for its weight; forget lanes that are closed and empty."""
+        for queue in [queue for queue in self._queues.values() if queue.closed and not queue.items]:
+            del self._queues[queue.key]
+        return min((queue for queue in self._queues.values() if queue.items), key=lambda queue: queue.service, default=None)
 
     def _pop(self, queue: LaneQueue[T]) -> tuple[str, int, T]:
-        item = queue.items.popleft()
         number = self._taken.get(queue.key, 0)
         self._taken[queue.key] = number + 1
-        queue.not_full.notify()
-        self._round_robin.remove(queue.key)
-        self._round_robin.append(queue.key)
-        return queue.key, number, item
-
-    def _remove(self, queue: LaneQueue[T]) -> None:
-        del self._queues[queue.key]
-        self._round_robin.remove(queue.key)
+        return queue.key, number, queue.pop()
 
     def seal(self) -> None:
         """Refuse further lanes. Readers end when the existing lanes are closed by their producers and empty."""

@@ -20,11 +20,13 @@ class Check:
         name: Name of the check, e.g. ``stage:inference`` or ``cameras``.
         ok: Whether the check passed.
         detail: One line for people; never contains a secret.
+        degraded: Whether it passed with less than full service; the process works, and is not to be restarted.
     """
 
     name: str
     ok: bool
     detail: str = ""
+    degraded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +45,24 @@ class Report:
         """Names of the checks that did not pass."""
         return tuple(check.name for check in self.checks if not check.ok)
 
+    @property
+    def degraded(self) -> tuple[str, ...]:
+        """Names of the checks that passed with less than full service."""
+        return tuple(check.name for check in self.checks if check.ok and check.degraded)
+
+    @property
+    def status(self) -> str:
+        """``ok``, ``degraded`` or ``unavailable``."""
+        if not self.ok:
+            return "unavailable"
+        return "degraded" if self.degraded else "ok"
+
     def as_json(self) -> dict[str, object]:
-        """Return a value for ``json.dumps``: status, names of the failed checks, and every check with its detail."""
+        """Return a value for ``json.dumps``: status, names of the failed and degraded checks, and every check with its detail."""
         return {
-            "status": "ok" if self.ok else "unavailable",
+            "status": self.status,
             "failed": list(self.failed),
+            "degraded": list(self.degraded),
             "checks": {check.name: {"ok": check.ok, "detail": check.detail} for check in self.checks},
         }
 

@@ -15,7 +15,7 @@ from typing import Literal, TypeVar
 
 from ferstream.domain.emotion import LABELS, UNKNOWN
 from ferstream.runtime.counters import DURATION_BUCKETS_S, LATENCY_BUCKETS_S, HistogramValue
-from ferstream.telemetry.readings import OutboxReading, Scrape, SinkReading
+from ferstream.telemetry.readings import CameraLoadReading, OutboxReading, Scrape, SinkReading
 
 STAGES = ("capture", "detection", "tracking", "inference", "publishing")
 """Stages that work on items: the stage label of durations."""
@@ -26,7 +26,7 @@ DROP_REASONS: dict[str, tuple[str, ...]] = {
     "capture": ("overflow", "error", "shutdown"),
     "detection": ("stale", "error", "shutdown"),
     "tracking": ("error", "shutdown"),
-    "inference": ("error", "shutdown"),
+    "inference": ("stale", "error", "shutdown"),
     "publishing": ("error", "shutdown"),
 }
 """Why a frame can be dropped, by stage."""
@@ -138,6 +138,11 @@ def _sink_dropped(scrape: Scrape) -> Values:
     return _over(zeros, {(sink.name, reason): count for sink in readers for reason, count in sink.dropped.items()})
 
 
+def _of_load(read: Callable[[CameraLoadReading], float]) -> Callable[[Scrape], Values]:
+    """Read one number of each camera whose load is measured."""
+    return lambda scrape: {} if scrape.load is None else _by_one({name: read(camera) for name, camera in scrape.load.cameras.items()})
+
+
 _OWN_METRIC = ("mqtt_publish", "outbox_dropped")
 """Names of ``Snapshot.counts`` that have a metric of their own; all others are incidents."""
 
@@ -221,6 +226,27 @@ CATALOGUE: tuple[Metric, ...] = (
         "Unix time of the last frame captured, 0 before the first.",
         ("camera",),
         _of_cameras(lambda scrape, camera: scrape.snapshot.last_frame.get(camera, 0.0)),
+    ),
+    Metric(
+        "ferstream_overloaded",
+        "gauge",
+        "1 while the live cameras ask for more frames than are analysed, else 0.",
+        (),
+        lambda scrape: _single(None if scrape.load is None else scrape.load.overloaded),
+    ),
+    Metric(
+        "ferstream_camera_wanted_fps",
+        "gauge",
+        "Frames per second that the camera asks to be analysed; only live cameras that deliver frames.",
+        ("camera",),
+        _of_load(lambda camera: camera.wanted_fps),
+    ),
+    Metric(
+        "ferstream_camera_served_ratio",
+        "gauge",
+        "Share of the wanted frames that was analysed over the last seconds, 0 to 1; only live cameras that deliver frames.",
+        ("camera",),
+        _of_load(lambda camera: camera.served_ratio),
     ),
     Metric(
         "ferstream_camera_reconnects_total",

@@ -55,6 +55,22 @@ class SinkReading:
 
 
 @dataclass(frozen=True, slots=True)
+class CameraLoadReading:
+    """Frames per second that a live camera asks for, and the share of them that is analysed (0..1)."""
+
+    wanted_fps: float
+    served_ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReading:
+    """Whether the machine is overloaded, and the load of each live camera that delivers frames."""
+
+    overloaded: bool
+    cameras: Mapping[str, CameraLoadReading]
+
+
+@dataclass(frozen=True, slots=True)
 class BuildInfo:
     """Version of ferstream, model as ``name/version``, and backend of inference."""
 
@@ -72,6 +88,7 @@ class Scrape:
     build: BuildInfo
     expected_down: Container[str]
     queues: Mapping[str, QueueReading]
+    load: LoadReading | None
     outbox: OutboxReading | None
     sinks: Sequence[SinkReading]
     mqtt_connected: bool | None
@@ -92,6 +109,7 @@ class Readings:
         build: Version, model and backend.
         expected_down: Names of the cameras that are switched off or whose recording is over.
         queues: Queue in front of each stage.
+        load: What the live cameras ask for and get; None if it is not measured.
         outbox: State of the outbox; None without an outbox.
         sinks: State of each sink.
         mqtt_connected: Whether the broker accepted the connection; None without a broker.
@@ -103,6 +121,7 @@ class Readings:
     build: Callable[[], BuildInfo]
     expected_down: Callable[[], Container[str]] = tuple
     queues: Callable[[], Mapping[str, QueueReading]] = dict
+    load: Callable[[], LoadReading | None] = _nothing
     outbox: Callable[[], OutboxReading | None] = _nothing
     sinks: Callable[[], Sequence[SinkReading]] = tuple
     mqtt_connected: Callable[[], bool | None] = _nothing
@@ -116,6 +135,7 @@ class Readings:
             build=self.build(),
             expected_down=self.expected_down(),
             queues=self.queues(),
+            load=self.load(),
             outbox=self.outbox(),
             sinks=self.sinks(),
             mqtt_connected=self.mqtt_connected(),

@@ -17,6 +17,7 @@ from ferstream.app.status import (
     DEFAULT_STUCK_AFTER_S,
     expected_down,
     heartbeats_of,
+    load_check,
     readiness_of,
     readings_of,
     telemetry_server,
@@ -29,11 +30,12 @@ from ferstream.events.encode import Encoder
 from ferstream.events.schemas import FACE, TRACK
 from ferstream.outbox.outbox import Outbox
 from ferstream.pipeline.models import Models
+from ferstream.pipeline.overload import CameraLoad, Load
 from ferstream.publishing.sink_set import SinkSet
 from ferstream.runtime.counters import Counters
 from ferstream.settings import Settings, diff
 from ferstream.telemetry.collector import build_registry
-from ferstream.telemetry.health import Check, Heartbeats
+from ferstream.telemetry.health import Check, Heartbeats, Report
 from ferstream.telemetry.systemd import Notifier
 from tests.support.builders import face_event, frame
 from tests.support.clock import FakeClock
@@ -200,7 +202,7 @@ def test_a_daemon_is_ready_with_a_camera_a_broker_and_its_outbox(run: Run, encod
     running = run(with_outbox(encoder, outbox_with_reader("mqtt"), mqtt(connected=True)))
     found = checks(running)
     assert readiness_of(running)().ok
-    assert list(found) == ["models", "cameras", "broker", "outbox"]
+    assert list(found) == ["models", "cameras", "load", "broker", "outbox"]
     assert found["models"].detail == "tiny/1.0.0 on openvino:CPU"
     assert found["cameras"].detail == "1 of 1 up"  # neither the recording that is over nor the disabled camera counts
 
@@ -235,6 +237,29 @@ def test_a_daemon_whose_outbox_lost_its_disk_is_not_ready(run: Run, encoder: Enc
     assert (found.ok, found.detail) == (False, outbox.degraded)
     assert metrics(running)["ferstream_outbox_degraded"] == 1
     output.close()
+
+
+LOADS = {"door": CameraLoad(wanted_fps=25.0, served_fps=8.0), "yard": CameraLoad(wanted_fps=10.0, served_fps=3.5)}
+
+
+def test_an_overload_is_degraded_but_ready() -> None:
+    report = Report((load_check(Load(LOADS, overloaded_s=3.0)),))
+    assert report.ok
+    assert report.as_json() == {
+        "status": "degraded",
+        "failed": [],
+        "degraded": ["load"],
+        "checks": {"load": {"ok": True, "detail": "11.5 of 35.0 frames/s analysed"}},
+    }
+
+
+def test_without_an_overload_the_load_is_ok() -> None:
+    assert Report((load_check(Load(LOADS)),)).status == "ok"
+    assert load_check(Load()).detail == ""
+
+
+def test_metrics_of_the_load(run: Run) -> None:
+    assert metrics(run())["ferstream_overloaded"] == 0
 
 
 # -- heartbeats ----------------------------------------------------------------------------------

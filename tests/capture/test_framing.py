@@ -6,6 +6,7 @@ import pytest
 
 from ferstream.capture.framing import Framer
 from ferstream.runtime.counters import Counters
+from tests.support.builders import frame_info
 from tests.support.clips import picture
 from tests.support.clock import FakeClock
 
@@ -37,7 +38,43 @@ def test_a_skipped_frame_is_counted_and_not_converted(framer: Framer, counters: 
     assert frames[2].info.index == 2
     snapshot = counters.snapshot()
     assert snapshot.frames == {("door", "decode"): 3}
-    assert snapshot.durations["capture"].count == 2
+    assert snapshot.durations["capture"].count == 1  # the second one is converted when it is used
+
+
+def conversions(counters: Counters) -> int:
+    """Number of detection images that were made."""
+    snapshot = counters.snapshot()
+    return snapshot.durations["capture"].count if "capture" in snapshot.durations else 0
+
+
+def test_live_pictures_but_the_first_are_converted_when_they_are_used(framer: Framer, counters: Counters) -> None:
+    first, second = (framer.video_frame(picture("yuv420p"), media_ns) for media_ns in (0, 100_000_000))
+    assert conversions(counters) == 1
+    assert first is not None
+    assert second is not None
+    image = second.detection_image
+    assert conversions(counters) == 2
+    assert second.detection_image is image  # made once
+    assert (image == first.detection_image).all()
+    assert conversions(counters) == 2
+
+
+def test_pictures_of_recordings_are_converted_at_once(clock: FakeClock, counters: Counters) -> None:
+    framer = Framer(camera="film", width=64, analysis_fps=0, live=False, observer=counters, clock=clock)
+    for media_ns in (0, 40_000_000, 80_000_000):
+        framer.video_frame(picture("yuv420p"), media_ns)
+    assert conversions(counters) == 3
+
+
+def test_a_frame_with_another_identity_is_converted_once_and_later(framer: Framer, counters: Counters) -> None:
+    framer.video_frame(picture("yuv420p"), 0)
+    frame = framer.video_frame(picture("yuv420p"), 100_000_000)
+    assert frame is not None
+    renumbered = frame.with_info(frame_info(7))
+    assert conversions(counters) == 1
+    assert renumbered.info.index == 7
+    assert renumbered.detection_image.shape == (32, 64, 3)
+    assert conversions(counters) == 2
 
 
 def test_damaged_pictures_are_counted(framer: Framer, counters: Counters) -> None:

@@ -14,7 +14,7 @@ from av.video.reformatter import ColorRange
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ferstream.capture.planes import LAYOUTS, display_size, luma_and_detection_image
+from ferstream.capture.planes import LAYOUTS, display_size, luma_and_image_maker
 from ferstream.domain.frame import Luma, detection_size
 from tests.support import clips
 
@@ -28,6 +28,12 @@ PACKED = ["rgb24", "bgr24", "bgra", "0rgb", "rgb8", "bgr8", "rgb565le", "gbrp", 
 RGB = clips.card()
 GREY_LEVELS = clips.quarters(np.asarray(cv2.cvtColor(RGB, cv2.COLOR_RGB2GRAY)))
 BGR_LEVELS = clips.quarters(RGB[:, :, ::-1])
+
+
+def luma_and_detection_image(frame: av.VideoFrame, size: tuple[int, int], rotation: int = 0) -> tuple[Luma, npt.NDArray[np.uint8]]:
+    """Make both pictures at once."""
+    luma, make_image = luma_and_image_maker(frame, size, rotation)
+    return luma, make_image()
 
 
 def levels(luma: Luma) -> npt.NDArray[np.float64]:

@@ -104,7 +104,7 @@ def pictures(seconds: int, *, moving: bool, rate: int = 5) -> list[Frame]:
     for index in range(seconds * rate):
         plane = np.full((48, 64), index % 250 if moving else 128, np.uint8)
         base = frame(index, live=True, captured_ns=index * 10**9 // rate)
-        made.append(replace(base, luma=Luma(plane, limited=False)))
+        made.append(Frame(base.info, Luma(plane, limited=False), base.detection_image))
     return made
 
 
@@ -125,7 +125,7 @@ def test_moving_pictures_and_a_disabled_check_are_not_a_stall(moving: bool, afte
 
 
 def test_a_still_recording_is_not_frozen() -> None:
-    still = [replace(picture, info=replace(picture.info, live=False)) for picture in pictures(10, moving=False)]
+    still = [picture.with_info(replace(picture.info, live=False)) for picture in pictures(10, moving=False)]
     camera = ScriptedCamera([ScriptedSource(still)], live=False, timings=timings(frozen_after_s=1.0)).start().wait_for_end()
     assert len(camera.frames) == 50
 

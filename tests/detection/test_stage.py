@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import pytest
 
 from ferstream.detection.stage import DetectionHandler, InOrder, NumberedFrame
 from ferstream.domain.face import DetectedFrame
 from ferstream.domain.frame import EndOfStream, Frame
+from ferstream.errors import ClosedError
 from ferstream.runtime.channel import Lanes, Overflow
 from ferstream.runtime.counters import Counters
+from ferstream.runtime.in_flight import UNLIMITED, InFlight
 from ferstream.runtime.stage import Stage
+from ferstream.runtime.staleness import ExpectedTime, StalenessLimit
 from tests.support.builders import frame
 from tests.support.clock import FakeClock
 from tests.support.run_stage import StageRun
@@ -20,16 +24,35 @@ from tests.support.threads import Task, wait_until
 
 pytestmark = pytest.mark.usefixtures("no_new_threads")
 
-Result = DetectedFrame | EndOfStream | None
+Result = DetectedFrame | EndOfStream
 
 
-def handler(finder: ScriptedLooker, *, counters: Counters, clock: FakeClock | None = None) -> DetectionHandler:
-    """One worker with a staleness budget of half a second."""
-    return DetectionHandler(find=finder, staleness_s=0.5, observer=counters, clock=clock or FakeClock())
+def handler(finder: ScriptedLooker, *, counters: Counters) -> DetectionHandler:
+    """One worker."""
+    return DetectionHandler(find=finder, observer=counters)
+
+
+def in_order(
+    lanes: Lanes[Frame | EndOfStream],
+    *,
+    emit: Callable[[DetectedFrame | EndOfStream], None] = lambda item: None,
+    limit: int = UNLIMITED,
+    clock: FakeClock | None = None,
+    counters: Counters | None = None,
+) -> InOrder:
+    """The input and output of the stage, with a staleness budget of half a second."""
+    clock = clock or FakeClock()
+    return InOrder(
+        emit=emit,
+        lanes=lanes,
+        in_flight=InFlight(limit=limit, target_s=0.25, clock=clock),
+        limit=StalenessLimit(budget_s=0.5, rest=ExpectedTime(), deviations=0.0, clock=clock),
+        observer=counters or Counters(),
+    )
 
 
 class TestHandler:
-    """Faces are found in frames that are not too old."""
+    """Faces are found and counted."""
 
     def test_faces_are_found_and_counted(self) -> None:
         counters = Counters()
@@ -39,22 +62,6 @@ class TestHandler:
         snapshot = counters.snapshot()
         assert snapshot.faces == {("door", "found"): 3}
         assert snapshot.frames == {("door", "detection"): 1}
-
-    @pytest.mark.parametrize(("age_s", "is_seen"), [(0.5, True), (0.500001, False), (10.0, False)])
-    def test_a_live_frame_older_than_the_budget_is_dropped_before_detection(self, age_s: float, is_seen: bool) -> None:
-        counters, clock, finder = Counters(), FakeClock(), ScriptedLooker()
-        old = frame(live=True, captured_ns=clock.monotonic_ns())
-        clock.advance(age_s)
-        result = handler(finder, counters=counters, clock=clock)(("door", 0, old))
-        assert (result is not None) == is_seen
-        assert bool(finder.seen) == is_seen
-        assert counters.snapshot().dropped == ({} if is_seen else {("door", "detection", "stale"): 1})
-
-    def test_a_frame_of_a_recording_is_never_stale(self) -> None:
-        clock = FakeClock()
-        waiting = frame(live=False, captured_ns=clock.monotonic_ns())
-        clock.advance(3600)
-        assert handler(ScriptedLooker(), counters=Counters(), clock=clock)(("door", 0, waiting)) is not None
 
     def test_the_end_of_a_source_is_passed_on_without_detection(self) -> None:
         counters, finder, end = Counters(), ScriptedLooker(), EndOfStream("door", final=True)
@@ -76,6 +83,75 @@ def stage_of(handlers: list[DetectionHandler], ordered: InOrder, run: StageRun[N
     return Stage(name="detection", handlers=handlers, hooks=hooks, observer=run.counters)
 
 
+class TestTake:
+    """What a worker takes: the freshest frame, if there is room in flight."""
+
+    @pytest.mark.parametrize(("age_s", "is_taken"), [(0.5, True), (0.500001, False), (10.0, False)])
+    def test_a_live_frame_that_is_too_old_is_dropped_before_detection(self, age_s: float, is_taken: bool) -> None:
+        lanes: Lanes[Frame | EndOfStream] = Lanes()
+        counters, clock = Counters(), FakeClock()
+        lanes.open("door", capacity=1, overflow=Overflow.DROP_OLDEST).put(frame(live=True, captured_ns=clock.monotonic_ns()))
+        clock.advance(age_s)
+        ordered = in_order(lanes, clock=clock, counters=counters)
+        if is_taken:
+            assert ordered.take(0)[:2] == ("door", 0)
+        else:
+            with pytest.raises(TimeoutError):
+                ordered.take(0)
+        assert counters.snapshot().dropped == ({} if is_taken else {("door", "detection", "stale"): 1})
+
+    def test_a_frame_of_a_recording_is_never_too_old(self) -> None:
+        lanes: Lanes[Frame | EndOfStream] = Lanes()
+        clock = FakeClock()
+        lanes.open("film", capacity=1, overflow=Overflow.BLOCK).put(frame(camera="film", captured_ns=clock.monotonic_ns()))
+        clock.advance(3600)
+        assert in_order(lanes, clock=clock).take(0)[0] == "film"
+
+    def test_a_frame_that_was_dropped_is_no_service_to_its_camera(self) -> None:
+        lanes: Lanes[Frame | EndOfStream] = Lanes()
+        clock = FakeClock()
+        door, yard = (lanes.open(name, capacity=1, overflow=Overflow.DROP_OLDEST) for name in ("door", "yard"))
+        door.put(frame(0, live=True, captured_ns=clock.monotonic_ns()))
+        clock.advance(0.6)
+        yard.put(frame(0, camera="yard", live=True, captured_ns=clock.monotonic_ns()))
+        ordered = in_order(lanes, clock=clock)
+        assert ordered.take(0)[0] == "yard"
+        for lane in (yard, door):
+            lane.put(frame(1, camera=lane.key, live=True, captured_ns=clock.monotonic_ns()))
+        assert ordered.take(0)[0] == "door"
+
+    def test_frames_stay_in_their_lanes_while_there_is_no_room_in_flight(self) -> None:
+        lanes: Lanes[Frame | EndOfStream] = Lanes()
+        lane = lanes.open("door", capacity=5, overflow=Overflow.BLOCK)
+        for index in range(3):
+            lane.put(frame(index))
+        ordered = in_order(lanes, limit=1)
+        numbered = ordered.take(0)
+        with pytest.raises(TimeoutError):
+            ordered.take(0)
+        assert len(lanes) == 2
+        ordered.skip(numbered)
+        assert ordered.take(0)[1] == 1
+
+    def test_the_end_of_a_source_takes_no_place(self) -> None:
+        lanes: Lanes[Frame | EndOfStream] = Lanes()
+        lane = lanes.open("door", capacity=5, overflow=Overflow.BLOCK)
+        for _ in range(3):
+            lane.put(EndOfStream("door", final=False))
+        ordered = in_order(lanes, limit=1)
+        assert [ordered.take(0)[1] for _ in range(3)] == [0, 1, 2]
+
+    @pytest.mark.parametrize("ends", [True, False])
+    def test_a_worker_that_finds_nothing_gives_its_place_back(self, ends: bool) -> None:
+        lanes: Lanes[Frame | EndOfStream] = Lanes()
+        ordered = in_order(lanes, limit=1)
+        if ends:
+            lanes.close()
+        for _ in range(3):
+            with pytest.raises(ClosedError if ends else TimeoutError):
+                ordered.take(0)
+
+
 class TestInOrder:
     """Several workers, and the frames of each camera in order."""
 
@@ -91,7 +167,7 @@ class TestInOrder:
         lane = lanes.open("door", capacity=20, overflow=Overflow.BLOCK)
         run: StageRun[NumberedFrame, Result] = StageRun()
         finder = ScriptedLooker(gate=hold_first, fails_at={4})
-        stage = stage_of([handler(finder, counters=run.counters) for _ in range(3)], InOrder(emit=out.append, lanes=lanes), run)
+        stage = stage_of([handler(finder, counters=run.counters) for _ in range(3)], in_order(lanes, emit=out.append), run)
         stage.start()
         for index in range(10):
             lane.put(frame(index))
@@ -112,7 +188,7 @@ class TestInOrder:
         lanes.open("door", capacity=2, overflow=Overflow.DROP_OLDEST)
         run: StageRun[NumberedFrame, Result] = StageRun()
         workers = [handler(ScriptedLooker(), counters=run.counters) for _ in range(2)]
-        stage = stage_of(workers, InOrder(emit=lambda item: None, lanes=lanes), run)
+        stage = stage_of(workers, in_order(lanes), run)
         stage.start()
         wait_until(lambda: lanes.waiting_readers == 2)
         lanes.close()
@@ -122,8 +198,8 @@ class TestInOrder:
 
     def test_results_held_for_a_slower_worker_can_be_abandoned(self) -> None:
         lanes: Lanes[Frame | EndOfStream] = Lanes()
-        ordered = InOrder(emit=lambda item: None, lanes=lanes)
+        ordered = in_order(lanes)
         end = EndOfStream("door", final=True)
         ordered.put(("door", 1, end), end)
-        ordered.put(("door", 2, frame()), None)
+        ordered.skip(("door", 2, frame()))
         assert Task(ordered.abandon).result() == [end]

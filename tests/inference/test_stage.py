@@ -20,6 +20,7 @@ from ferstream.inference.stage import FAILED_BATCHES_IN_A_ROW, InferenceHandler,
 from ferstream.runtime.channel import Channel
 from ferstream.runtime.counters import Counters
 from ferstream.runtime.stage import Stage
+from ferstream.runtime.staleness import ExpectedTime, StalenessLimit
 from tests.support.builders import track, tracked_frame
 from tests.support.classifiers import ScriptedClassifier
 from tests.support.clock import FakeClock
@@ -54,9 +55,8 @@ class Bench:
         self.handler = InferenceHandler(
             classify=classify or BatchClassifier(ScriptedClassifier(), max_batch=8, observer=self.counters),
             new_labeller=self._new_labeller,
-            staleness_s=0.5,
+            limit=StalenessLimit(budget_s=0.5, rest=ExpectedTime(), deviations=0.0, clock=self.clock),
             observer=self.counters,
-            clock=self.clock,
             on_error=self.errors.append,
             on_fatal=lambda name, exc: self.fatal.append((name, exc)),
         )

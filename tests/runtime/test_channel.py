@@ -180,14 +180,14 @@ class TestOverflow:
         Task(produce).result()
         assert seen == [(0, 2), (1, 2), (2, 2)]
 
-    def test_kept_items_are_dropped_only_when_there_are_no_others(self) -> None:
+    def test_kept_items_take_no_room_from_others_and_are_not_dropped_for_them(self) -> None:
         lanes: Lanes[str] = Lanes()
         dropped: list[str] = []
-        lane = lanes.open("a", capacity=2, overflow=DROP, on_drop=dropped.append, keep=lambda item: item == "END")
-        for item in ("f1", "END", "f2", "f3", "END"):
+        lane = lanes.open("a", capacity=1, overflow=DROP, on_drop=dropped.append, keep=lambda item: item.startswith("end"))
+        for item in ("f1", "end 1", "f2", "f3", "end 2", "f4", "end 3"):
             lane.put(item)
-        assert dropped == ["f1", "f2", "f3"]
-        assert len(lanes.abandon()) == 2
+        assert dropped == ["f1", "f2", "f3", "end 2"]
+        assert lanes.abandon() == ["end 1", "f4", "end 3"]
 
 
 class TestFairness:

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from ferstream.errors import ClosedError
 from ferstream.runtime.channel import Lane, Lanes, Overflow
+from ferstream.runtime.lane_queue import KEPT_ITEMS
 
 KEYS = st.sampled_from(["a", "b", "c"])
 
@@ -27,20 +28,32 @@ class ModelLane:
     closed: bool = False
 
     @property
-    def is_full(self) -> bool:
-        """Whether there is no room for another item."""
-        return len(self.items) == self.capacity
+    def blocks(self) -> bool:
+        """Whether a put would wait."""
+        return self.overflow is Overflow.BLOCK and len(self.items) == self.capacity and not self.closed
+
+    def victim_of(self, item: int) -> int | None:
+        """Return the item that is dropped for ``item``: the oldest one, or the newest one of those that are kept."""
+        if self.overflow is Overflow.BLOCK:
+            return None
+        alike = [waiting for waiting in self.items if is_kept(waiting) == is_kept(item)]
+        room = KEPT_ITEMS if is_kept(item) else self.capacity
+        return None if len(alike) < room else alike[-1 if is_kept(item) else 0]
+
+
+def is_kept(item: int) -> bool:
+    """Whether an item is never dropped for others."""
+    return item % 5 == 0
 
 
 class LanesMachine(RuleBasedStateMachine):
-    """Items are numbers that never repeat. Multiples of five are "kept": dropped only when there are no others."""
+    """Items are numbers that never repeat; multiples of five are kept. All lanes have the same weight."""
 
     @initialize()
     def begin(self) -> None:
         """Start without lanes."""
         self.lanes: Lanes[int] = Lanes()
         self.model: dict[str, ModelLane] = {}
-        self.round_robin: list[str] = []
         self.numbers: dict[str, int] = {}
         self.dropped: list[int] = []
         self.expected_drops: list[int] = []
@@ -55,24 +68,21 @@ class LanesMachine(RuleBasedStateMachine):
             with pytest.raises(ClosedError if self.sealed else ValueError):
                 self.lanes.open(key, capacity=capacity, overflow=overflow)
             return
-        lane = self.lanes.open(key, capacity=capacity, overflow=overflow, on_drop=self.dropped.append, keep=lambda number: number % 5 == 0)
+        lane = self.lanes.open(key, capacity=capacity, overflow=overflow, on_drop=self.dropped.append, keep=is_kept)
         self.model[key] = ModelLane(lane, capacity, overflow)
-        if key in self.round_robin:
-            self.round_robin.remove(key)
-        self.round_robin.append(key)
 
     @rule(key=KEYS)
     def put(self, key: str) -> None:
         """An item is appended, replaces the right one, or is refused."""
         mine = self.model.get(key)
-        if mine is None or (mine.is_full and mine.overflow is Overflow.BLOCK and not mine.closed):
+        if mine is None or mine.blocks:
             return  # put would wait for ever
         if mine.closed:
             with pytest.raises(ClosedError):
                 mine.lane.put(-1)
             return
-        if mine.is_full:
-            victim = next((item for item in mine.items if item % 5), mine.items[0])
+        victim = mine.victim_of(self.given)
+        if victim is not None:
             mine.items.remove(victim)
             self.expected_drops.append(victim)
         mine.lane.put(self.given)
@@ -81,16 +91,15 @@ class LanesMachine(RuleBasedStateMachine):
 
     @rule()
     def take(self) -> None:
-        """The next lane of the round robin gives its oldest item, with its number."""
-        for key in self.round_robin:
-            mine = self.model[key]
-            if mine.items:
-                number = self.numbers.get(key, 0)
-                self.numbers[key] = number + 1
-                assert self.lanes.take(0) == (key, number, mine.items.popleft())
-                self.round_robin.remove(key)
-                self.round_robin.append(key)
-                return
+        """A waiting lane with the least service gives its oldest item, with its number."""
+        waiting = [mine for mine in self.model.values() if mine.items]
+        if waiting:
+            least = min(mine.lane.service for mine in waiting)
+            key, number, item = self.lanes.take(0)
+            assert self.model[key].lane.service == least + 1
+            assert (number, item) == (self.numbers.get(key, 0), self.model[key].items.popleft())
+            self.numbers[key] = number + 1
+            return
         ended = self.sealed and all(mine.closed for mine in self.model.values())
         with pytest.raises(ClosedError if ended else TimeoutError):
             self.lanes.take(0)
@@ -151,7 +160,9 @@ class LanesMachine(RuleBasedStateMachine):
             return
         assert len(self.lanes) == sum(len(mine.items) for mine in self.model.values())
         assert self.dropped == self.expected_drops
-        assert all(len(mine.lane) == len(mine.items) <= mine.capacity for mine in self.model.values())
+        for mine in self.model.values():
+            assert len(mine.lane) == len(mine.items)
+            assert sum(not is_kept(item) or mine.overflow is Overflow.BLOCK for item in mine.items) <= mine.capacity
 
 
 TestLanesMachine = LanesMachine.TestCase

@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from ferstream.domain.face import DetectedFrame
 from ferstream.domain.frame import Frame
 from ferstream.inference.batch_classifier import BatchClassifier
-from ferstream.pipeline.components import CameraCallbacks, Components, PipelineConfig, Runner
+from ferstream.pipeline.components import SPARE_PLACES, CameraCallbacks, Components, PipelineConfig, Runner
 from ferstream.pipeline.pipeline import Pipeline
 from ferstream.runtime.counters import Counters, Snapshot
 from tests.support.builders import frame
@@ -30,6 +30,7 @@ class Rig:
         max_batch: int = 8,
         max_wait_s: float = 0.0,
         summary_interval_s: float = 0.0,
+        spare_places: int | None = SPARE_PLACES,
     ) -> None:
         self.clock, self.counters = FakeClock(), Counters()
         self.sink = sink or ScriptedSink()
@@ -45,7 +46,13 @@ class Rig:
             publish=self.sink.write,
             allow=lambda event: True,
         )
-        config = PipelineConfig(staleness_s=0.5, max_batch=max_batch, max_wait_s=max_wait_s, summary_interval_s=summary_interval_s)
+        config = PipelineConfig(
+            staleness_s=0.5,
+            max_batch=max_batch,
+            max_wait_s=max_wait_s,
+            summary_interval_s=summary_interval_s,
+            spare_places=spare_places,
+        )
         self.pipeline = Pipeline(
             components=components,
             config=config,
@@ -92,6 +99,7 @@ class Rig:
         assert not [thread.name for thread in self.pipeline.threads if thread.is_alive()]
         for runner in (*self.cameras.values(), *self.left_behind):
             assert runner.join(PATIENCE_S)
+        assert self.pipeline.places_in_use == 0
         snapshot = self.counters.snapshot()
         in_flight = {camera: snapshot.in_flight(camera) for camera in self.names}
         assert not any(in_flight.values()), f"in flight {in_flight}, frames {snapshot.frames}, dropped {snapshot.dropped}"

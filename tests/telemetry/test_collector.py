@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ferstream.runtime.counters import Counters, HistogramValue, Snapshot
 from ferstream.telemetry import metrics
 from ferstream.telemetry.collector import PipelineCollector, build_registry, cumulative
-from ferstream.telemetry.readings import BuildInfo, OutboxReading, QueueReading, Readings
+from ferstream.telemetry.readings import BuildInfo, CameraLoadReading, LoadReading, OutboxReading, QueueReading, Readings
 
 BUILD = BuildInfo("1.2.3", "emotion-edge/1.0.0", "openvino")
 CAMERAS = ["door", "yard"]
@@ -29,6 +29,7 @@ def full(counters: Counters) -> CollectorRegistry:
             build=lambda: BUILD,
             expected_down=lambda: {"yard"},
             queues=lambda: {"detection": QueueReading(2, 4)},
+            load=lambda: LoadReading(True, {"door": CameraLoadReading(25.0, 0.4)}),
             outbox=lambda: OutboxReading(3, 900, 100_000, 1 << 26),
             mqtt_connected=lambda: True,
             gpu_memory_bytes=lambda: 0,
@@ -61,6 +62,9 @@ def bare(counters: Counters) -> CollectorRegistry:
         ("ferstream_camera_enabled", {"camera": "door"}, 1),
         ("ferstream_camera_enabled", {"camera": "yard"}, 0),
         ("ferstream_camera_last_frame_timestamp_seconds", {"camera": "door"}, 1_764_000_000),
+        ("ferstream_overloaded", {}, 1),
+        ("ferstream_camera_wanted_fps", {"camera": "door"}, 25),
+        ("ferstream_camera_served_ratio", {"camera": "door"}, 0.4),
         ("ferstream_camera_reconnects_total", {"camera": "door", "reason": "timeout"}, 1),
         ("ferstream_stage_heartbeat_timestamp_seconds", {"stage": "detection-0"}, 1_764_000_000),
         ("ferstream_events_total", {"camera": "door", "emotion": "happy"}, 1),
@@ -99,7 +103,13 @@ def test_series_of_a_known_camera_exist_at_zero() -> None:
 
 def test_a_metric_without_a_subject_has_no_series(counters: Counters) -> None:
     registry = bare(counters)
-    for name in ("ferstream_mqtt_connected", "ferstream_outbox_events", "ferstream_outbox_degraded", "ferstream_gpu_memory_bytes"):
+    for name in (
+        "ferstream_overloaded",
+        "ferstream_mqtt_connected",
+        "ferstream_outbox_events",
+        "ferstream_outbox_degraded",
+        "ferstream_gpu_memory_bytes",
+    ):
         assert registry.get_sample_value(name) is None
 
 

@@ -79,6 +79,18 @@ def test_a_report_is_ok_only_if_every_check_is(answers: dict[str, bool]) -> None
     assert json.loads(json.dumps(report.as_json()))["status"] == ("ok" if report.ok else "unavailable")
 
 
+def test_a_degraded_check_is_named_and_does_not_make_the_report_fail() -> None:
+    report = Report((Check("models", True), Check("load", True, "10.0 of 40.0 frames/s analysed", degraded=True)))
+    assert report.ok
+    assert report.as_json()["status"] == "degraded"
+    assert report.as_json()["degraded"] == ["load"]
+
+
+def test_a_report_that_fails_is_unavailable_even_if_a_check_is_degraded() -> None:
+    report = Report((Check("broker", False), Check("load", True, degraded=True)))
+    assert report.status == "unavailable"
+
+
 def test_checks_run_at_each_request() -> None:
     answers = iter([False, True])
     ready = readiness([lambda: Check("broker", next(answers))])
@@ -90,5 +102,6 @@ def test_json_holds_each_check_with_its_reason() -> None:
     assert report.as_json() == {
         "status": "unavailable",
         "failed": ["broker"],
+        "degraded": [],
         "checks": {"models": {"ok": True, "detail": "emotion-edge"}, "broker": {"ok": False, "detail": "connection refused"}},
     }
