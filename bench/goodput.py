@@ -18,7 +18,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -149,6 +149,11 @@ def watch(point: Point, running: Server, http: int, options: argparse.Namespace)
     def rate(name: str, **labels: str) -> float:
         return (total(after, name, **labels) - total(before, name, **labels)) / wall_s
 
+    return report(point, rate, cpu=cpu, latency=latencies(before, after), overloaded=after.get("ferstream_overloaded"))
+
+
+def report(point: Point, rate: Callable[..., float], *, cpu: float, latency: dict[str, float], overloaded: float | None) -> dict[str, Any]:
+    """Return the figures of one point from its rates per second."""
     wanted = point.rates()
     served = {name: rate("ferstream_frames_total", camera=name, stage="publishing") / fps for name, fps in wanted.items()}
     detected = rate("ferstream_frames_total", stage="detection")
@@ -174,10 +179,10 @@ def watch(point: Point, running: Server, http: int, options: argparse.Namespace)
             for stage in ("capture", "detection", "inference")
             if (frames := rate("ferstream_stage_duration_seconds_count", stage=stage))
         },
-        "latency_s": latencies(before, after),
+        "latency_s": latency,
         "unfairness": round(max(served.values()) / min(served.values()), 3) if min(served.values()) else None,
         "served": {name: round(share, 3) for name, share in served.items()},
-        "overloaded": after.get("ferstream_overloaded"),
+        "overloaded": overloaded,
     }
 
 

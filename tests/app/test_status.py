@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,8 +20,6 @@ from ferstream.app.status import (
     readiness_of,
     readings_of,
     telemetry_server,
-    watchdog_interval_s,
-    watchdog_of,
 )
 from ferstream.domain.event import CameraStatus
 from ferstream.errors import ConfigError
@@ -35,8 +32,7 @@ from ferstream.publishing.sink_set import SinkSet
 from ferstream.runtime.counters import Counters
 from ferstream.settings import Settings, diff
 from ferstream.telemetry.collector import build_registry
-from ferstream.telemetry.health import Check, Heartbeats, Report
-from ferstream.telemetry.systemd import Notifier
+from ferstream.telemetry.health import Check, Report
 from tests.support.builders import face_event, frame
 from tests.support.clock import FakeClock
 from tests.support.outboxes import make_outbox
@@ -285,57 +281,6 @@ def test_a_heartbeat_is_stale_after_the_time_of_the_settings(
     clock.advance(0.2)
     assert set(heartbeats.stale()) == {"inference"}
     assert heartbeats.report().failed == ("stage:inference",)
-
-
-# -- the watchdog --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("stuck_after_s", "systemd_s", "interval_s"),
-    [(30.0, None, 7.5), (2.0, None, 0.5), (200.0, None, 20.0), (30.0, 9.0, 3.0), (2.0, 9.0, 0.5), (0.0, 9.0, 3.0), (0.0, 90.0, 7.5)],
-)
-def test_the_watchdog_checks_often_enough_for_both_limits(stuck_after_s: float, systemd_s: float | None, interval_s: float) -> None:
-    assert watchdog_interval_s(stuck_after_s=stuck_after_s, systemd_s=systemd_s) == interval_s
-
-
-def make_watchdog(settings: Settings, stuck: list[str]) -> object:
-    heartbeats = Heartbeats(beats=lambda: {"inference": 0}, stale_after_s=0.001)
-    return watchdog_of(settings, heartbeats=heartbeats, notifier=Notifier(address=None), on_stuck=stuck.append)
-
-
-def test_without_a_limit_there_is_no_watchdog_unless_systemd_wants_one(
-    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings = make_settings(watchdog={"stuck_after_s": 0.0})
-    assert watchdog_interval_s(stuck_after_s=0.0, systemd_s=None) is None
-    assert make_watchdog(settings, []) is None
-    monkeypatch.setenv("WATCHDOG_USEC", "9000000")
-    assert make_watchdog(settings, []) is not None
-
-
-def test_the_watchdog_reports_a_stuck_stage(make_settings: MakeSettings) -> None:
-    stuck: list[str] = []
-    heartbeats = Heartbeats(beats=lambda: {"inference": 0}, stale_after_s=0.001)
-    watchdog = watchdog_of(make_settings(), heartbeats=heartbeats, notifier=Notifier(address=None), on_stuck=stuck.append)
-    assert watchdog is not None
-    assert not watchdog.check()
-    assert stuck == ["inference"]
-
-
-def test_the_watchdog_resets_that_of_systemd_while_all_stages_progress(make_settings: MakeSettings, tmp_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        systemd.bind(str(tmp_path / "notify"))
-        systemd.settimeout(PATIENCE_S)
-        notifier = Notifier(address=str(tmp_path / "notify"))
-        watchdog = watchdog_of(
-            make_settings(),
-            heartbeats=Heartbeats(beats=dict, stale_after_s=30.0),
-            notifier=notifier,
-            on_stuck=lambda stage: pytest.fail(stage),
-        )
-        assert watchdog is not None
-        assert watchdog.check()
-        assert systemd.recv(100) == b"WATCHDOG=1"
 
 
 # -- the server ----------------------------------------------------------------------------------

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Sequence
+from typing import Any
 
 from ferstream.domain.face import DetectedFrame
 from ferstream.domain.frame import Frame
 from ferstream.inference.batch_classifier import BatchClassifier
-from ferstream.pipeline.components import SPARE_PLACES, CameraCallbacks, Components, PipelineConfig, Runner
+from ferstream.pipeline.components import CameraCallbacks, Components, PipelineConfig, Runner
 from ferstream.pipeline.pipeline import Pipeline
 from ferstream.runtime.counters import Counters, Snapshot
 from tests.support.builders import frame
@@ -27,11 +28,10 @@ class Rig:
         classifier: ScriptedClassifier | None = None,
         labels_fail_at: Container[int] = (),
         sink: ScriptedSink | None = None,
-        max_batch: int = 8,
-        max_wait_s: float = 0.0,
-        summary_interval_s: float = 0.0,
-        spare_places: int | None = SPARE_PLACES,
+        **config: Any,
     ) -> None:
+        """``config`` are fields of ``PipelineConfig``; batches are of 8 faces at most and wait for nothing by default."""
+        chosen = PipelineConfig(**({"max_batch": 8, "max_wait_s": 0.0, "summary_interval_s": 0.0} | config))
         self.clock, self.counters = FakeClock(), Counters()
         self.sink = sink or ScriptedSink()
         self.errors: list[tuple[str, BaseException]] = []
@@ -41,21 +41,14 @@ class Rig:
         components = Components(
             finders=finders or [ScriptedLooker()],
             new_tracker=new_tracker,
-            classify=BatchClassifier(classifier or ScriptedClassifier(), max_batch=max_batch, observer=self.counters),
+            classify=BatchClassifier(classifier or ScriptedClassifier(), max_batch=chosen.max_batch, observer=self.counters),
             new_labeller=lambda camera: ScriptedLabeller(fails_at=labels_fail_at),
             publish=self.sink.write,
             allow=lambda event: True,
         )
-        config = PipelineConfig(
-            staleness_s=0.5,
-            max_batch=max_batch,
-            max_wait_s=max_wait_s,
-            summary_interval_s=summary_interval_s,
-            spare_places=spare_places,
-        )
         self.pipeline = Pipeline(
             components=components,
-            config=config,
+            config=chosen,
             counters=self.counters,
             clock=self.clock,
             on_error=lambda stage, exc: self.errors.append((stage, exc)),
