@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
@@ -41,11 +42,11 @@ class HttpBody:
         Args:
             session: Makes the requests.
             address: Address to request.
-            on_closed: Called after ``close``.
+            on_closed: Method that is called after ``close``; its object is not kept alive.
             start: First byte that is wanted.
             end: The byte after the last that is wanted; 0 = to the end.
         """
-        self._session, self._address, self._on_closed = session, address, on_closed
+        self._session, self._address, self._on_closed = session, address, weakref.WeakMethod(on_closed)
         self._position, self._end = start, end
         self._reply: Reply | None = None
         self._is_first_read = True
@@ -123,7 +124,9 @@ class HttpBody:
     def close(self) -> None:
         """Close the connection for good; the reading thread only."""
         self._disconnect()
-        self._on_closed(self)
+        on_closed = self._on_closed()
+        if on_closed is not None:
+            on_closed(self)
 
     def _disconnect(self) -> None:
         reply, self._reply = self._reply, None

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
+from typing import TypeVar
 
 import av
 
@@ -23,6 +24,7 @@ from ferstream.errors import ConfigError, SourceError, SourceFormatError
 from ferstream.runtime.clock import Clock, SystemClock
 from ferstream.runtime.observer import Observer
 
+T = TypeVar("T", int, float)
 # These demuxers make up timestamps at 25 frames/s.
 _WITHOUT_PTS = frozenset({"mpjpeg", "mjpeg", "jpeg_pipe", "h264", "hevc"})
 
@@ -85,7 +87,11 @@ class StreamSource:
         video = self._video = self._input.open()
         if self._stop.is_set():
             video.close()
-        pictures = video.frames(on_decoded=self._record_packet, on_damaged=self._count_damaged, strict=True)
+        pictures = video.frames(
+            on_decoded=_both(self._input.packet_received, self._framer.record_decode_time),
+            on_damaged=_both(self._input.packet_received, self._framer.count_damaged),
+            strict=True,
+        )
         first = self._next_picture(pictures)
         if first is None:
             raise SourceFormatError(f"{self._name}: ended before its first picture")
@@ -119,14 +125,6 @@ class StreamSource:
         if self._video is not None:
             self._video.close()
 
-    def _record_packet(self, seconds: float) -> None:
-        self._input.packet_received()
-        self._framer.record_decode_time(seconds)
-
-    def _count_damaged(self, count: int) -> None:
-        self._input.packet_received()
-        self._framer.count_damaged(count)
-
     def _next_picture(self, pictures: Iterator[av.VideoFrame]) -> av.VideoFrame | None:
         """Return the next picture, None at the end of the stream."""
         started_ns = self._clock.monotonic_ns()
@@ -146,3 +144,13 @@ class StreamSource:
         """Wait until a picture over HTTP is due, since segments arrive in bursts; return True when the source was closed."""
         paced = self._url.lower().startswith("http") and early_ns > 0
         return self._stop.wait(early_ns / 1e9) if paced else self._stop.is_set()
+
+
+def _both(received: Callable[[], None], report: Callable[[T], None]) -> Callable[[T], None]:
+    """Return a function that calls both. It has no reference to the source, which is freed with its last reference."""
+
+    def call(value: T) -> None:
+        received()
+        report(value)
+
+    return call
