@@ -20,6 +20,9 @@ gauge     ferstream_queue_capacity_items                  stage
 gauge     ferstream_camera_up                             camera
 gauge     ferstream_camera_enabled                        camera
 gauge     ferstream_camera_last_frame_timestamp_seconds   camera
+gauge     ferstream_overloaded
+gauge     ferstream_camera_wanted_fps                     camera
+gauge     ferstream_camera_served_ratio                   camera
 counter   ferstream_camera_reconnects_total               camera reason
 gauge     ferstream_stage_heartbeat_timestamp_seconds     stage
 counter   ferstream_events_total                          camera emotion
