@@ -60,7 +60,7 @@ class Point:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cameras", type=int, nargs="+", default=[1, 2, 4, 8, 16])
-    parser.add_argument("--mixed", type=int, nargs="*", default=[8, 16], help="cameras of the mixed points")
+    parser.add_argument("--mixed", type=int, nargs="*", default=[8], help="cameras of the mixed points")
     parser.add_argument("--cores", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--seconds", type=float, default=8.0, help="measured seconds of a point")
     parser.add_argument("--warm-up", type=float, default=3.0, help="seconds between the first published frame and the measurement")
