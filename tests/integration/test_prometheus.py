@@ -14,7 +14,7 @@ from ferstream.runtime.counters import Counters, Snapshot
 from ferstream.telemetry.collector import build_registry
 from ferstream.telemetry.health import Heartbeats, readiness
 from ferstream.telemetry.metrics import CATALOGUE, EMOTIONS, FRAME_STAGES, STAGES
-from ferstream.telemetry.readings import BuildInfo, OutboxReading, QueueReading, Readings, SinkReading
+from ferstream.telemetry.readings import BuildInfo, CameraLoadReading, LoadReading, OutboxReading, QueueReading, Readings, SinkReading
 from ferstream.telemetry.server import TelemetryServer
 from tests.support.prometheus import DEPLOY, PanelQuery, Prometheus, panel_queries, until
 
@@ -72,6 +72,7 @@ def target() -> Iterator[TelemetryServer]:
             queues=lambda: {stage: QueueReading(1, 4) for stage in STAGES[1:]},
             outbox=lambda: OutboxReading(30, 9000, 100_000, 1 << 26),
             sinks=lambda: [SinkReading("mqtt", connected=True, events=30, acknowledged=7)],
+            load=lambda: LoadReading(False, {camera: CameraLoadReading(10.0, 0.97) for camera in CAMERAS}),
             mqtt_connected=lambda: True,
             gpu_memory_bytes=lambda: 0,
         )

@@ -12,7 +12,7 @@ import ferstream
 from ferstream.runtime.redaction import redact
 
 ROOM = Path(ferstream.__file__).parent
-NOT_SHOWN = ("https://json-schema.org/draft/2020-12/schema",)
+NOT_SHOWN = ("https://json-schema.org/draft/2020-12/schema", "Authorization: 1")
 """Texts that are data, never part of a message."""
 
 
