@@ -4,7 +4,10 @@
 
 Busy processes take all cores. Each round starts a publisher without a broker (the real sink and outbox), kills it after some seconds and
 compares the file with what the publisher had made. The loss is the age of the oldest lost event at the moment of the kill: the promise is
-that no event older than one second is lost.
+that no event older than one second is lost. Busy threads in the publisher stand for the stages of a daemon, which want the interpreter lock too.
+
+Results (results/kills.json, results/kills_before.json; 2 cores shared with other work at load 15 to 25; 8 busy processes, 2 busy threads, 20 kills):
+the oldest lost event was at most 0.85 s old, 0.07 s in the middle; before, 1.54 s and 0.67 s, and four kills of twenty lost more than one second.
 """
 
 from __future__ import annotations
