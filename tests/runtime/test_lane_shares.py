@@ -35,7 +35,8 @@ def test_busy_lanes_are_read_in_proportion_to_their_weights(weights: list[float]
         by_key[key].put(number)
     rounds = 600 / sum(weights)
     for key, weight in zip(by_key, weights, strict=True):
-        assert abs(taken[key] - rounds * weight) <= 2 + weight / min(weights) * 0.01
+        # Waldspurger and Weihl 1995: the absolute error of stride scheduling grows with the number of clients only.
+        assert abs(taken[key] - rounds * weight) <= len(weights) + 1
 
 
 @given(WEIGHTS, st.floats(0.1, 0.8))
@@ -52,9 +53,8 @@ def test_producers_with_their_own_rhythm_get_the_same_share_of_it(weights: list[
         elif len(lanes):
             served[lanes.take(0)[0]] += 1
     for key, weight in zip(by_key, weights, strict=True):
-        wanted = seconds * weight
-        if share * wanted >= 20:  # fewer items say little about a share
-            assert served[key] / wanted == pytest.approx(share, rel=0.15)
+        fair = share * seconds * weight
+        assert abs(served[key] - fair) <= len(weights) + 1 + 0.15 * fair
 
 
 def test_a_lane_that_was_empty_for_long_gets_no_more_than_its_share_later() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import ferstream
-from ferstream.runtime.redaction import redact
+from ferstream.runtime.redaction import forget_secrets, redact
 
 ROOM = Path(ferstream.__file__).parent
 NOT_SHOWN = ("https://json-schema.org/draft/2020-12/schema", "Authorization: 1")
@@ -29,6 +29,7 @@ def own_texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 @pytest.mark.parametrize("module", sorted(path.relative_to(ROOM).as_posix() for path in ROOM.rglob("*.py")))
 def test_the_texts_of_a_module_are_not_changed(module: str) -> None:
+    forget_secrets()  # another test of this process may have registered a word of these texts
     texts = own_texts(ast.parse((ROOM / module).read_text()))
     changed = {line: (text, redact(text)) for line, text in texts if redact(text) != text and text not in NOT_SHOWN}
     assert not changed
