@@ -74,6 +74,7 @@ class LiveStream:
 class TestLive:
     """A live camera never waits: what cannot be analysed in time is dropped, counted, and the oldest goes first."""
 
+    @pytest.mark.slow  # needs the stages to keep up with a live stream: run by `make faults`
     def test_a_classifier_that_hangs_for_a_while_drops_frames_before_detection(self) -> None:
         gate = Gate()
         rig = Rig(classifier=ScriptedClassifier(delay=gate))
