@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,64 +13,7 @@ from ferstream.outbox.entry import Delivery
 from ferstream.outbox.store import FILE_NAME
 from ferstream.outbox.timings import OutboxTimings
 from ferstream.runtime.counters import Counters
-from tests.support.outboxes import OneReader, message
-
-WAIT_S = 20.0
-
-
-class Ready:
-    """Counts ``on_ready`` and lets a test wait for something."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-
-    def __call__(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
-
-    def until(self, done: Callable[[], bool], timeout_s: float = WAIT_S) -> None:
-        """Look again whenever the outbox has something new, and a few times a second."""
-        with self._changed:
-            for _ in range(int(timeout_s * 500)):
-                if done():
-                    return
-                self._changed.wait(0.002)
-        raise AssertionError("it did not come about")
-
-
-@pytest.fixture
-def ready() -> Ready:
-    return Ready()
-
-
-@pytest.fixture
-def make(observer: Counters, ready: Ready) -> Callable[..., OneReader]:
-    def build(directory: Path | None, **options: Any) -> OneReader:
-        return OneReader(directory, observer=observer, on_ready=ready, **options)
-
-    return build
-
-
-def drain(outbox: OneReader, ready: Ready, count: int) -> list[Delivery]:
-    """Take and acknowledge ``count`` events."""
-    got: list[Delivery] = []
-
-    def step() -> bool:
-        items = outbox.take(64)
-        got.extend(items)
-        outbox.acknowledge(items)
-        return len(got) >= count
-
-    ready.until(step)
-    return got
-
-
-def rows(directory: Path) -> list[int]:
-    """Numbers of the events in the file, which must be closed."""
-    with sqlite3.connect(directory / FILE_NAME) as db:
-        found = [row[0] for row in db.execute("SELECT seq FROM events ORDER BY id")]
-    db.close()
-    return found
+from tests.support.outboxes import WAIT_S, OneReader, Ready, drain, message, rows
 
 
 class TestWithoutDisk:

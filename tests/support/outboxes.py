@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,10 +13,12 @@ from ferstream.events.schemas import FACE, SCHEMAS
 from ferstream.outbox.entry import Delivery, OutboxCounts
 from ferstream.outbox.outbox import Outbox
 from ferstream.outbox.reader import OutboxReader
+from ferstream.outbox.store import FILE_NAME
 from ferstream.outbox.timings import OutboxTimings
 from ferstream.runtime.counters import Counters
 from ferstream.runtime.observer import Observer
 
+WAIT_S = 20.0
 QUICK = OutboxTimings(spill_after_s=0.05, retry_s=0.05)
 
 
@@ -82,3 +85,45 @@ class OneReader:
     @property
     def thread(self) -> threading.Thread | None:
         return self.outbox.thread
+
+
+class Ready:
+    """Counts ``on_ready`` and lets a test wait for something."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+
+    def __call__(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def until(self, done: Callable[[], bool], timeout_s: float = WAIT_S) -> None:
+        """Look again whenever the outbox has something new, and a few times a second."""
+        with self._changed:
+            for _ in range(int(timeout_s * 500)):
+                if done():
+                    return
+                self._changed.wait(0.002)
+        raise AssertionError("it did not come about")
+
+
+def drain(outbox: OneReader, ready: Ready, count: int) -> list[Delivery]:
+    """Take and acknowledge ``count`` events."""
+    got: list[Delivery] = []
+
+    def step() -> bool:
+        items = outbox.take(64)
+        got.extend(items)
+        outbox.acknowledge(items)
+        return len(got) >= count
+
+    ready.until(step)
+    return got
+
+
+def rows(directory: Path) -> list[int]:
+    """Numbers of the events in the file, which must be closed."""
+    with sqlite3.connect(directory / FILE_NAME) as db:
+        found = [row[0] for row in db.execute("SELECT seq FROM events ORDER BY id")]
+    db.close()
+    return found
