@@ -272,6 +272,11 @@ class Pipeline:
         return tuple(thread for stage in self._stages for thread in stage.threads)
 
     @property
+    def places(self) -> int:
+        """Frames that may be between the start of detection and the end of publishing at present; 0 for no limit."""
+        return self._in_flight.limit
+
+    @property
     def places_in_use(self) -> int:
         """Frames between the start of detection and the end of publishing."""
         return self._in_flight.places_in_use

@@ -74,14 +74,15 @@ class LiveStream:
 class TestLive:
     """A live camera never waits: what cannot be analysed in time is dropped, counted, and the oldest goes first."""
 
-    @pytest.mark.slow  # needs the stages to keep up with a live stream: run by `make faults`
     def test_a_classifier_that_hangs_for_a_while_drops_frames_before_detection(self) -> None:
         gate = Gate()
         rig = Rig(classifier=ScriptedClassifier(delay=gate))
         rig.pipeline.start()
         stream = LiveStream(rig, "door")
         camera = rig.add("door", stream, live=True, linger=True)
-        wait_until(lambda: rig.pipeline.places_in_use == 1 + SPARE_PLACES and rig.pipeline.queues()["detection"][0] == LIVE_LANE_FRAMES)
+        assert gate.reached.wait(PATIENCE_S)  # one frame is with the classifier, and all others wait behind it
+        wait_until(lambda: rig.counters.snapshot().frames.get(("door", "detection"), 0) == 1 + SPARE_PLACES)
+        wait_until(lambda: rig.pipeline.queues()["detection"][0] == LIVE_LANE_FRAMES)
         overflow = rig.dropped().get(("door", "capture", "overflow"), 0)
         wait_until(lambda: rig.dropped().get(("door", "capture", "overflow"), 0) > overflow)  # it goes on, all the same
         stream.enough.set()
