@@ -13,6 +13,8 @@ from pathlib import Path
 
 BYTES_PER_PIXEL = 2.25
 """Of the largest block for a picture: a plane of 16 bits with its padding. Packed formats (GIF, RGB) reach it at fewer pixels."""
+SMALLEST_LIMIT_BYTES = 32_000_000
+"""Lowest limit: libav's buffers and the tables of a decoder have sizes of their own, however small the pictures are."""
 _LIBRARY = re.compile(r"\S*/libavutil\S*\.so\S*$")
 
 _lock = threading.Lock()
@@ -30,7 +32,7 @@ def limit_libav_memory(max_pixels: int) -> int:
     """
     global _limit
     with _lock:
-        wanted = max(_limit, int(max_pixels * BYTES_PER_PIXEL))
+        wanted = max(_limit, SMALLEST_LIMIT_BYTES, int(max_pixels * BYTES_PER_PIXEL))
         if wanted != _limit:
             library = _loaded_library()
             if library is None:

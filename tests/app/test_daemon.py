@@ -79,6 +79,13 @@ def test_a_program_that_embeds_the_daemon_can_stop_it(settings: Settings, logs: 
     assert named(logs, "stopping")[0]["reason"] == "asked to stop"
 
 
+def test_a_daemon_measures_the_load_of_its_cameras(settings: Settings) -> None:
+    def steps(running: Running, signals: Signals) -> None:
+        wait_until(lambda: "door" in running.load.load.cameras)
+
+    assert DaemonRun(settings).run(steps) is ExitCode.OK
+
+
 def test_the_embedded_broker_runs_as_long_as_the_daemon(make_settings: MakeSettings, portrait: dict[str, Any]) -> None:
     run = DaemonRun(make_settings(cameras=[portrait], mqtt={"url": "embedded"}))
 

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from ferstream.app.factories import MOST_WORKERS, CameraPlan, camera_plan, cores, credentials, detection_plan, inference_plan
-from ferstream.errors import ConfigError, SourceAuthError
+from ferstream.errors import ConfigError, SourceAuthError, SourceError, SourceFormatError
 from ferstream.runtime.clock import SystemClock
 from ferstream.runtime.counters import Counters
 from ferstream.settings import CameraSettings, Settings
 from tests.support.clips import write_clip
 from tests.support.http_stub import Transcript, serving
 from tests.support.sources import frames_of
+from tests.support.tls import Authority
 
 pytestmark = pytest.mark.usefixtures("no_new_threads")
 MakeSettings = Callable[..., Settings]
@@ -118,6 +119,36 @@ def test_the_credentials_of_a_camera_reach_it(observer: Counters, tmp_path: Path
             source.open()
         source.close()
     assert f"Authorization: Basic {b64encode(b'joe:zirkel').decode()}" in asked.text
+
+
+@pytest.mark.parametrize(
+    ("keys", "error", "is_asked"),
+    [
+        ((), "the certificate is not trusted", False),
+        (("ca_file",), "authentication failed", True),
+        (("tls_verify",), "authentication failed", True),
+    ],
+)
+def test_the_certificate_of_a_camera_is_verified_unless_the_settings_say_otherwise(
+    observer: Counters, tmp_path: Path, keys: tuple[str, ...], error: str, is_asked: bool
+) -> None:
+    authority = Authority(tmp_path, "127.0.0.1")
+    values: dict[str, Any] = {"ca_file": authority.ca_file, "tls_verify": False}
+    asked = refusal()
+    with serving(asked, tls=authority.context) as port:
+        source = plan_of(observer, source=f"https://joe:zirkel@127.0.0.1:{port}/door", **{key: values[key] for key in keys}).connect()
+        with pytest.raises(SourceError, match=error):
+            source.open()
+        source.close()
+    assert ("Authorization" in asked.text) is is_asked
+
+
+def test_a_picture_over_the_max_pixels_of_the_settings_is_refused(observer: Counters, tmp_path: Path) -> None:
+    small, large = (write_clip(tmp_path / f"{height}.mp4", size=(320, height), frames=2) for height in (200, 240))
+    keys = {"max_pixels": 65_536, "analysis_fps": 0.0}
+    assert len(frames_of(plan_of(observer, source=str(small), **keys).connect())) == 2
+    with pytest.raises(SourceFormatError, match="max_pixels allows 65,536"):
+        frames_of(plan_of(observer, source=str(large), **keys).connect())
 
 
 def test_a_camera_without_a_user_name_has_no_credentials() -> None:

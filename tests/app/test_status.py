@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from ferstream import __version__
+from ferstream.app.load import LoadMonitor
 from ferstream.app.running import Running
 from ferstream.app.status import (
     DEFAULT_STUCK_AFTER_S,
@@ -238,6 +239,15 @@ def test_a_daemon_whose_outbox_lost_its_disk_is_not_ready(run: Run, encoder: Enc
 LOADS = {"door": CameraLoad(wanted_fps=25.0, served_fps=8.0), "yard": CameraLoad(wanted_fps=10.0, served_fps=3.5)}
 
 
+class FixedLoad(LoadMonitor):
+    """Reports an overload."""
+
+    @property
+    def load(self) -> Load:
+        """An overload of two cameras."""
+        return Load(LOADS, overloaded_s=3.0)
+
+
 def test_an_overload_is_degraded_but_ready() -> None:
     report = Report((load_check(Load(LOADS, overloaded_s=3.0)),))
     assert report.ok
@@ -255,7 +265,20 @@ def test_without_an_overload_the_load_is_ok() -> None:
 
 
 def test_metrics_of_the_load(run: Run) -> None:
-    assert metrics(run())["ferstream_overloaded"] == 0
+    running = run()
+    assert metrics(running)["ferstream_overloaded"] == 0
+    running.load = FixedLoad(pipeline=running.pipeline, clock=running.engine.clock)
+    samples = metrics(running)
+    assert samples["ferstream_overloaded"] == 1
+    assert samples['ferstream_camera_wanted_fps{camera="door"}'] == 25.0
+    assert samples['ferstream_camera_served_ratio{camera="door"}'] == 0.32
+
+
+def test_a_daemon_that_is_overloaded_is_ready_and_degraded(run: Run, encoder: Encoder) -> None:
+    running = run(with_outbox(encoder, outbox_with_reader("mqtt"), mqtt(connected=True)))
+    assert readiness_of(running)().status == "ok"
+    running.load = FixedLoad(pipeline=running.pipeline, clock=running.engine.clock)
+    assert (readiness_of(running)().ok, readiness_of(running)().status) == (True, "degraded")
 
 
 # -- heartbeats ----------------------------------------------------------------------------------

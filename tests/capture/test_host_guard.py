@@ -136,6 +136,19 @@ def test_only_the_configured_host_gets_the_password(configured: str, location: s
 
 
 @pytest.mark.parametrize(
+    ("configured", "address", "gets_it"),
+    [
+        ("https://cam/a", "http://cam/a", False),
+        ("rtsps://cam/a", "rtsp://cam/a", False),
+        ("https://cam/a", "https://cam:8443/b", True),
+        ("http://cam/a", "http://cam/b", True),
+    ],
+)
+def test_the_password_for_a_connection_with_tls_is_not_sent_without_it(configured: str, address: str, gets_it: bool) -> None:
+    assert (guard(configured).credentials(parse_address(address)) is JOE) is gets_it
+
+
+@pytest.mark.parametrize(
     ("configured", "location", "words"),
     [
         ("https://cam/a", "http://cam/b", "not encrypted"),

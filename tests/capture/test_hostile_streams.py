@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.support import http_stub
+from tests.support.clips import write_clip
 from tests.support.peak_memory import Measured, measure
 
 MOST_MB = 400.0
@@ -91,6 +92,12 @@ def test_a_picture_under_max_pixels_is_read() -> None:
     done = read(http_stub.says(MULTIPART + part(jpeg(8_000, 7_900)) * 3))
     assert "the server ended the stream" in done.error
     assert done.peak_mb < MOST_MB
+
+
+def test_a_picture_is_read_with_the_smallest_max_pixels(tmp_path: Path) -> None:
+    """In a process of its own: libav's limit of memory is that of the camera with the largest pictures."""
+    clip = write_clip(tmp_path / "a.mp4", size=(320, 200), frames=3)
+    assert measure(READ.replace("options = SourceOptions(", "options = SourceOptions(max_pixels=65_536, "), clip, 20).error == ""
 
 
 def test_an_endless_playlist_is_an_error() -> None:

@@ -56,6 +56,16 @@ def error_of(answer: http_stub.Answer, make: Make, scheme: str, kind: type[Sourc
     return str(caught.value)
 
 
+def with_password(site: http_stub.Site) -> http_stub.Answer:
+    """Answer like the site if a request has the password of joe, and ask for it otherwise."""
+
+    def answer(connection: socket.socket, stop: threading.Event) -> None:
+        is_allowed = JOE.encode() in connection.recv(65536, socket.MSG_PEEK)
+        (site if is_allowed else http_stub.challenge())(connection, stop)
+
+    return answer
+
+
 class AuthenticatedRedirect:
     """An RTSP server that asks for the password and redirects one method, after it has got the password."""
 
@@ -111,8 +121,9 @@ def test_a_playlist_on_the_camera_does_not_take_the_password_to_the_host_of_its_
     with http_stub.serving(cdn) as port:
         lines = f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:1.2,\nhttp://joe@localhost:{port}/1.ts\n#EXT-X-ENDLIST\n"
         camera = http_stub.Site({"/live.m3u8": ("application/vnd.apple.mpegurl", lines.encode())})
-        with http_stub.serving(camera) as own:
+        with http_stub.serving(with_password(camera)) as own:
             assert opened(make(f"http://joe:hunter2@127.0.0.1:{own}/live.m3u8")) == 96
+    assert JOE in camera.requests[0]
     assert cdn.paths == ["/1.ts"]
     assert "Authorization" not in cdn.requests[0]
 
