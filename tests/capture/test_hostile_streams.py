@@ -6,12 +6,17 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from ferstream.capture.options import Decoding
+from ferstream.capture.recording import FileSource
+from ferstream.errors import SourceFormatError
+from ferstream.runtime.counters import Counters
 from tests.support import http_stub
 from tests.support.clips import write_clip
 from tests.support.peak_memory import Measured, measure
@@ -164,6 +169,18 @@ def test_a_recording_with_a_picture_over_max_pixels_is_an_error(huge: bytes, tmp
     done = measure(READ, path, 20)
     assert "a picture is 16000 x 16000 pixels; max_pixels allows 64,000,000" in done.error
     assert done.peak_mb < MOST_MB
+
+
+@pytest.mark.parametrize("before", [0, 3])
+def test_a_picture_over_max_pixels_is_refused_where_memory_suffices_for_it(tmp_path: Path, before: int) -> None:
+    """The container does not tell its size, and a limit of memory would allow it: the decoder refuses it."""
+    path = tmp_path / "grows.mjpeg"
+    path.write_bytes(jpeg(200, 160) * before + jpeg(640, 480) * 2)
+    source = FileSource(path=path, camera="door", observer=Counters(), decoding=Decoding(max_pixels=65_536))
+    with closing(source), pytest.raises(SourceFormatError, match="a picture is .*; max_pixels allows 65,536"):
+        source.open()
+        for _ in source.frames():
+            pass
 
 
 def test_a_recording_with_one_endless_picture_is_an_error(tmp_path: Path) -> None:
