@@ -177,7 +177,7 @@ def test_a_picture_over_max_pixels_is_refused_where_memory_suffices_for_it(tmp_p
     path = tmp_path / "grows.mjpeg"
     path.write_bytes(jpeg(200, 160) * before + jpeg(640, 480) * 2)
     source = FileSource(path=path, camera="door", observer=Counters(), decoding=Decoding(max_pixels=65_536))
-    with closing(source), pytest.raises(SourceFormatError, match="a picture is .*; max_pixels allows 65,536"):
+    with closing(source), pytest.raises(SourceFormatError, match=r"a picture is .*; max_pixels allows 65,536"):
         source.open()
         for _ in source.frames():
             pass

@@ -30,7 +30,9 @@ def make_audit(folder: Path, *, status: int) -> tuple[int, list[str], str]:
     (tools / "uvx").write_text(record)
     (tools / "uvx").chmod(0o755)
     command = ["make", "-C", str(ROOT), "--old-file", ".venv/.ferstream-set-up", "audit"]
-    done = subprocess.run(command, env={**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}, capture_output=True, timeout=120, check=False)
+    done = subprocess.run(
+        command, env={**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}, capture_output=True, timeout=120, check=False
+    )
     return done.returncode, (folder / "words").read_text().split(), (folder / "packages").read_text()
 
 
