@@ -145,7 +145,7 @@ def test_the_certificate_of_a_camera_is_verified_unless_the_settings_say_otherwi
 
 def test_a_picture_over_the_max_pixels_of_the_settings_is_refused(observer: Counters, tmp_path: Path) -> None:
     small, large = (write_clip(tmp_path / f"{height}.mp4", size=(320, height), frames=2) for height in (200, 240))
-    keys = {"max_pixels": 65_536, "analysis_fps": 0.0}
+    keys: dict[str, Any] = {"max_pixels": 65_536, "analysis_fps": 0.0}
     assert len(frames_of(plan_of(observer, source=str(small), **keys).connect())) == 2
     with pytest.raises(SourceFormatError, match="max_pixels allows 65,536"):
         frames_of(plan_of(observer, source=str(large), **keys).connect())
