@@ -64,7 +64,7 @@ class Server:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(number)
 
-    def end(self, number: signal.Signals = signal.SIGKILL, seconds: float = 30.0) -> int | None:
+    def end(self, number: signal.Signals = signal.SIGKILL, seconds: float = 120.0) -> int | None:
         """Signal it and wait; its exit code."""
         if self.process is None:
             return None
