@@ -1,0 +1,151 @@
+"""How many pictures of a recording are missing: what its container promises against what came.
+
+What a container promises is, in this order: the number of pictures in its index or header, the length of the video, and
+the length in bytes. Times count from the first picture or from 0, whichever leaves less missing: formats differ, and a
+recording that begins at 5 s (a piece of a longer one) is whole.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from ferstream.capture.container_end import ContainerEnd
+from ferstream.capture.formats import declares_length
+
+_TIME = re.compile(r"(\d{1,4}):(\d{2}):(\d{2})(?:\.(\d+))?", re.ASCII)
+_TOLERANCE_NS = 1_000_000_000
+_BYTES_OF_A_PICTURE = 8
+"""No format needs less for a picture; a header that promises more pictures than fit into the file is not believed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """What a container promises of its video.
+
+    Attributes:
+        video_ns: Length of the video in nanoseconds; 0 when unknown.
+        container_ns: Length of the longest stream in nanoseconds; 0 when unknown.
+        indexed: Whether libav knows every picture of the file, also of the missing part, when it has read to the end.
+        open_ended: Whether the index covers only the fragments that are in the file.
+        numbered: Whether decoding times number the pictures, as in AVI.
+    """
+
+    video_ns: int = 0
+    container_ns: int = 0
+    indexed: bool = False
+    open_ended: bool = False
+    numbered: bool = False
+
+
+class Arrivals:
+    """Counts the packets of a video, whether they can be decoded or not."""
+
+    def __init__(self, *, tick_ns: int, ticks: int, by_dts: bool) -> None:
+        """Start with none.
+
+        Args:
+            tick_ns: Nanoseconds of ``ticks`` ticks of the stream's clock.
+            ticks: See ``tick_ns``.
+            by_dts: Whether decoding times are used instead of presentation times.
+        """
+        self._tick_ns, self._ticks, self._by_dts = tick_ns, ticks, by_dts
+        self._first: int | None = None
+        self._end = 0
+        self.packets = 0
+        """Number of packets."""
+        self.errors = 0
+        """Number of read errors that were reported as damaged pictures."""
+        self.errors_at_end = 0
+        """Those after the last packet."""
+        self.is_last_torn = False
+        """Whether the file ended within the last packet."""
+        self.last_packet = (-1, 0)
+        """Place and size in bytes of the last packet."""
+
+    def add(self, packet: av.Packet[VideoStream]) -> None:
+        """Count a packet."""
+        if not packet.size:  # the end of the input
+            return
+        self.packets += 1
+        self.errors_at_end, self.is_last_torn = 0, packet.is_corrupt
+        self.last_packet = (-1 if packet.pos is None else packet.pos, packet.size)
+        pts = packet.dts if self._by_dts or packet.pts is None else packet.pts
+        if pts is not None:
+            self._first = pts if self._first is None else min(self._first, pts)
+            self._end = max(self._end, pts + max(packet.duration or 0, 0))
+
+    def add_error(self) -> None:
+        """Count a read error."""
+        self.errors += 1
+        self.errors_at_end += 1
+
+    def mean_step_ns(self) -> int:
+        """Return the mean time from packet to packet in nanoseconds; 0 when unknown."""
+        return (self._end - (self._first or 0)) * self._tick_ns // self._ticks // max(1, self.packets)
+
+    def end_ns(self) -> int:
+        """Return where the video ended, in nanoseconds since its first picture or since 0, whichever is more."""
+        first = 0 if self._first is None else min(self._first, 0)
+        return (self._end - first) * self._tick_ns // self._ticks
+
+
+def promise_of(container: InputContainer, stream: VideoStream) -> Promise:
+    """Read what a container promises of one of its video streams, before the first packet is read."""
+    name = container.format.name
+    if name.startswith("mov"):
+        return Promise(indexed=True, open_ended=not stream.frames)
+    base = stream.time_base
+    if base is None or not declares_length(name):
+        return Promise()
+    ticks = (stream.frames or 0) if name == "avi" else (stream.duration or 0)
+    if name == "avi" and ticks * _BYTES_OF_A_PICTURE > container.size > 0:
+        ticks = 0
+    whole_ns = (container.duration or 0) * (1_000_000_000 // av.time_base)
+    video_ns = ticks * base.numerator * 1_000_000_000 // base.denominator
+    if not video_ns:
+        video_ns = _tagged_ns(stream.metadata.get("DURATION", ""))
+        if len(container.streams) == 1:
+            video_ns = min(video_ns, whole_ns) if video_ns and whole_ns else whole_ns
+    return Promise(video_ns=video_ns, container_ns=whole_ns, numbered=name == "avi")
+
+
+def missing_pictures(promise: Promise, came: Arrivals, *, indexed: int, end: ContainerEnd, step_ns: int) -> int:
+    """Return how many pictures are missing; exact where the container numbers them, else an estimate.
+
+    Where the bytes end before the container does, every promised picture counts, and one at least if the container does
+    not say. Otherwise a length is wrong more often than pictures are missing: then only a gap of more than a second
+    and 5 % counts.
+
+    Args:
+        promise: What the container promises.
+        came: What came.
+        indexed: Number of pictures in libav's index after reading.
+        end: Where the container says that its bytes end.
+        step_ns: Nominal time from picture to picture in nanoseconds.
+    """
+    if promise.indexed or end.frames:
+        missing = max(end.frames, indexed if promise.indexed else 0) - came.packets - came.errors
+        return max(missing, int(end.torn and promise.open_ended), 0)
+    torn = end.torn or came.is_last_torn
+    step_ns = max(step_ns, came.mean_step_ns())
+    length_ns = promise.video_ns or end.length_ns or (promise.container_ns if torn else 0)
+    gap_ns = length_ns - came.end_ns()
+    if not torn:
+        is_gap = gap_ns > max(_TOLERANCE_NS, length_ns // 20)
+        return max(0, gap_ns // step_ns - came.errors_at_end) if is_gap else 0
+    estimate = (gap_ns + step_ns // 2) // step_ns if length_ns else max(1, round(came.packets * end.absent))
+    return max(0, estimate - came.errors_at_end)
+
+
+def _tagged_ns(text: str) -> int:
+    """Return the time of a tag such as ``00:01:02.500000000`` in nanoseconds; 0 without a valid one."""
+    match = _TIME.fullmatch(text.strip("\0 "))
+    if match is None:
+        return 0
+    hours, minutes, seconds, fraction = match.groups(default="0")
+    return (int(hours) * 3600 + int(minutes) * 60 + int(seconds)) * 1_000_000_000 + int(fraction[:9].ljust(9, "0"))
