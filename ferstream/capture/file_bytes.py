@@ -93,10 +93,8 @@ class PipeReader:
 
     def read_at(self, offset: int, count: int) -> bytes:
         """Return bytes that were kept: the first and the last ones that were read."""
-        if offset < len(self._head):
-            return self._head[offset : offset + count]
         start = offset - (self.size - len(self._tail))
-        return self._tail[start : start + count] if start >= 0 else b""
+        return self._tail[start : start + count] if start >= 0 else self._head[offset : offset + count]
 
     def close(self) -> None:
         """End a waiting ``read``, and all later ones."""
