@@ -19,6 +19,12 @@ from ferstream.capture.formats import declares_length
 
 _TIME = re.compile(r"(\d{1,4}):(\d{2}):(\d{2})(?:\.(\d+))?", re.ASCII)
 _TOLERANCE_NS = 1_000_000_000
+_IRREGULAR = 1.5
+"""If the mean time between pictures is so many times the nominal one, the latter means nothing."""
+_MAX_REORDERED = 16
+"""Most pictures that a codec stores after a later one."""
+_ROUNDING_NS = 2_000_000
+"""How exact times of containers are: Matroska and FLV round them to milliseconds."""
 _BYTES_OF_A_PICTURE = 8
 """No format needs less for a picture; a header that promises more pictures than fit into the file is not believed."""
 
@@ -62,8 +68,7 @@ class Arrivals:
         """Number of read errors that were reported as damaged pictures."""
         self.errors_at_end = 0
         """Those after the last packet."""
-        self.is_last_torn = False
-        """Whether the file ended within the last packet."""
+        self._is_last_torn = False
         self.last_packet = (-1, 0)
         """Place and size in bytes of the last packet."""
 
@@ -72,7 +77,7 @@ class Arrivals:
         if not packet.size:  # the end of the input
             return
         self.packets += 1
-        self.errors_at_end, self.is_last_torn = 0, packet.is_corrupt
+        self.errors_at_end, self._is_last_torn = 0, packet.is_corrupt
         self.last_packet = (-1 if packet.pos is None else packet.pos, packet.size)
         pts = packet.dts if self._by_dts or packet.pts is None else packet.pts
         if pts is not None:
@@ -84,14 +89,28 @@ class Arrivals:
         self.errors += 1
         self.errors_at_end += 1
 
-    def mean_step_ns(self) -> int:
-        """Return the mean time from packet to packet in nanoseconds; 0 when unknown."""
-        return (self._end - (self._first or 0)) * self._tick_ns // self._ticks // max(1, self.packets)
+    @property
+    def ended_early(self) -> bool:
+        """Whether the file ended within the last packet, or with a read error."""
+        return self._is_last_torn or self.errors_at_end > 0
+
+    def step_ns(self, nominal_ns: int) -> int:
+        """Return the time from picture to picture in nanoseconds: the nominal one, if it agrees with what came."""
+        mean_ns = self._span_ns() // max(1, self.packets)
+        return nominal_ns if mean_ns <= nominal_ns * _IRREGULAR else mean_ns
+
+    def holes(self, step_ns: int) -> int:
+        """Return how many pictures before the last one are missing because they are stored after it (B-frames)."""
+        holes = self._span_ns() // step_ns - self.packets
+        return holes if 0 < holes <= _MAX_REORDERED else 0
+
+    def _span_ns(self) -> int:
+        return (self._end - (self._first or 0)) * self._tick_ns // self._ticks + _ROUNDING_NS
 
     def end_ns(self) -> int:
         """Return where the video ended, in nanoseconds since its first picture or since 0, whichever is more."""
         first = 0 if self._first is None else min(self._first, 0)
-        return (self._end - first) * self._tick_ns // self._ticks
+        return (self._end - first) * self._tick_ns // self._ticks - _ROUNDING_NS
 
 
 def promise_of(container: InputContainer, stream: VideoStream) -> Promise:
@@ -102,16 +121,16 @@ def promise_of(container: InputContainer, stream: VideoStream) -> Promise:
     base = stream.time_base
     if base is None or not declares_length(name):
         return Promise()
-    ticks = (stream.frames or 0) if name == "avi" else (stream.duration or 0)
-    if name == "avi" and ticks * _BYTES_OF_A_PICTURE > container.size > 0:
-        ticks = 0
+    tick_ns = base.numerator * 1_000_000_000 / base.denominator
+    if name == "avi":  # its header counts pictures, also those that are left out because nothing moved
+        frames = stream.frames or 0
+        is_believed = container.size <= 0 or frames * _BYTES_OF_A_PICTURE <= container.size  # the size of a pipe is unknown
+        return Promise(video_ns=round(frames * tick_ns) if is_believed else 0, numbered=True)
     whole_ns = (container.duration or 0) * (1_000_000_000 // av.time_base)
-    video_ns = ticks * base.numerator * 1_000_000_000 // base.denominator
-    if not video_ns:
-        video_ns = _tagged_ns(stream.metadata.get("DURATION", ""))
-        if len(container.streams) == 1:
-            video_ns = min(video_ns, whole_ns) if video_ns and whole_ns else whole_ns
-    return Promise(video_ns=video_ns, container_ns=whole_ns, numbered=name == "avi")
+    video_ns = round((stream.duration or 0) * tick_ns) or _tagged_ns(stream.metadata.get("DURATION", ""))
+    if len(container.streams) == 1 and not stream.duration:
+        video_ns = min(video_ns, whole_ns) if video_ns and whole_ns else whole_ns
+    return Promise(video_ns=video_ns, container_ns=whole_ns)
 
 
 def missing_pictures(promise: Promise, came: Arrivals, *, indexed: int, end: ContainerEnd, step_ns: int) -> int:
@@ -131,14 +150,14 @@ def missing_pictures(promise: Promise, came: Arrivals, *, indexed: int, end: Con
     if promise.indexed or end.frames:
         missing = max(end.frames, indexed if promise.indexed else 0) - came.packets - came.errors
         return max(missing, int(end.torn and promise.open_ended), 0)
-    torn = end.torn or came.is_last_torn
-    step_ns = max(step_ns, came.mean_step_ns())
+    torn = end.torn or came.ended_early
     length_ns = promise.video_ns or end.length_ns or (promise.container_ns if torn else 0)
     gap_ns = length_ns - came.end_ns()
+    step_ns = came.step_ns(step_ns)
     if not torn:
         is_gap = gap_ns > max(_TOLERANCE_NS, length_ns // 20)
-        return max(0, gap_ns // step_ns - came.errors_at_end) if is_gap else 0
-    estimate = (gap_ns + step_ns // 2) // step_ns if length_ns else max(1, round(came.packets * end.absent))
+        return max(0, gap_ns // step_ns) if is_gap else 0
+    estimate = gap_ns // step_ns + came.holes(step_ns) if length_ns else max(1, round(came.packets * end.absent))
     return max(0, estimate - came.errors_at_end)
 
 

@@ -153,6 +153,13 @@ def _asf(data: FileBytes, _last: tuple[int, int]) -> ContainerEnd:
     return _of_declared(data, size, length_ns=max(0, length * 100 - preroll_ms * _MS_NS))
 
 
+def _flv(data: FileBytes, _last: tuple[int, int]) -> ContainerEnd:
+    """Look whether the last four bytes are the length of the tag before them."""
+    length = int.from_bytes(data.read_at(data.size - 4, 4), "big")
+    tag = data.read_at(data.size - 4 - length, 4)
+    return ContainerEnd(torn=length != 0 and int.from_bytes(tag[1:], "big") + 11 != length)
+
+
 def _gif(data: FileBytes, _last: tuple[int, int]) -> ContainerEnd:
     """Look for the trailer; zeros may follow it."""
     return ContainerEnd(torn=not data.read_at(max(0, data.size - _TAIL), _TAIL).rstrip(b"\0").endswith(b";"))
@@ -214,6 +221,7 @@ _FINDERS: dict[str, Callable[[FileBytes, tuple[int, int]], ContainerEnd]] = {
     "mov": _mov,
     "matroska": _matroska,
     "asf": _asf,
+    "flv": _flv,
     "gif": _gif,
     "apng": _apng,
     "mpegts": _mpegts,

@@ -75,6 +75,9 @@ class WrappedStreams(Wrapped):
     def __len__(self) -> int:
         return len(self.wrapped)
 
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.wrapped)
+
     @property
     def video(self) -> list[Wrapped]:
         return [Wrapped(stream, self.closed) for stream in self.wrapped.video]
@@ -89,7 +92,7 @@ def test_nothing_of_a_closed_container_is_used(clip: Path) -> None:
     video.close()
     assert closed.is_set()
     assert video.info(first) == before
-    assert video.missing_at_end(0, first) == 0
+    assert video.missing_at_end() == 0
     assert (video.step_ns, video.format_name) == (40 * MS, "mov,mp4,m4a,3gp,3g2,mj2")
     assert video.metadata
 
