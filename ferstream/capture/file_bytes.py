@@ -75,6 +75,7 @@ class PipeReader:
         """
         self._fd = os.dup(sys.stdin.fileno()) if path == STDIN else os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         self._wake_fd = os.eventfd(0, os.EFD_CLOEXEC)
+        self._fds: tuple[int, ...] = (self._fd, self._wake_fd)
         self._lock = threading.Lock()
         self._closed = False
         self._head, self._tail = b"", b""
@@ -103,11 +104,18 @@ class PipeReader:
                 self._closed = True
                 os.eventfd_write(self._wake_fd, 1)
 
+    def release(self) -> None:
+        """Close the pipe for good, when no thread is in ``read`` any more; more than once."""
+        with self._lock:
+            self._closed = True
+            fds, self._fds = self._fds, ()
+        for fd in fds:
+            os.close(fd)
+
     def __del__(self) -> None:
-        """Close the pipe, when libav no longer has it."""
-        for fd in (getattr(self, "_fd", -1), getattr(self, "_wake_fd", -1)):
-            if fd >= 0:
-                os.close(fd)
+        """Close the pipe if nobody did."""
+        if hasattr(self, "_fds"):
+            self.release()
 
     def _wait(self) -> bool:
         """Wait until there is data or the writers have gone; return False after ``close``.

@@ -117,7 +117,8 @@ class FileSource:
         file = self._file = RecordingFile(self._path, name=self._name, max_pixels=self._decoding.max_pixels)
         if self._stop.is_set():
             file.close()
-        video = self._video = VideoInput(container=file.open_container(), decoding=self._decoding, name=self._name)
+        container = file.open_container()
+        video = self._video = VideoInput(container=container, decoding=self._decoding, name=self._name, on_closed=file.release)
         pictures = video.frames(on_decoded=self._framer.record_decode_time, on_damaged=self._framer.count_damaged, strict=False)
         first = next(pictures, None)
         if first is None:

@@ -65,6 +65,7 @@ class RecordingFile:
             return self._open(options)
         except av.FFmpegError as exc:
             reason = self._why_unreadable()
+            self.release()
             if self._pipe is None and reason is _CUT_OFF:
                 return self._open_fragments(options, exc)
             raise SourceFormatError(f"{self._name}: {reason}") from exc
@@ -86,6 +87,11 @@ class RecordingFile:
         """End a wait for data; any thread, more than once."""
         if self._pipe is not None:
             self._pipe.close()
+
+    def release(self) -> None:
+        """Close a pipe for good, after libav has closed the recording."""
+        if self._pipe is not None:
+            self._pipe.release()
 
     def _open(self, options: dict[str, str]) -> InputContainer:
         file = os.fspath(self._path.absolute()) if self._pipe is None else self._pipe

@@ -17,7 +17,8 @@ class MediaTimeline:
 
     A missing or repeated PTS continues by the nominal step. A PTS that goes back by more than a second, or forward by more
     than ``longest_gap_ns``, is a jump (a wrapped counter, joined recordings, a camera whose clock was set): it starts a new
-    segment, which continues by the nominal step. A smaller step back is jitter and continues by the nominal step too.
+    segment, which continues by the nominal step, or by the last one if that was shorter. A smaller step back is jitter and
+    continues by the nominal step too.
 
     Args:
         step_ns: Nominal time from frame to frame in nanoseconds.
@@ -31,6 +32,7 @@ class MediaTimeline:
         self._step_ns, self._start_ns, self._longest_gap_ns = step_ns, start_ns, longest_gap_ns
         self._origin_ns: int | None = None
         self._last_ns: int | None = None
+        self._last_step_ns = 0
 
     @property
     def next_ns(self) -> int:
@@ -47,6 +49,7 @@ class MediaTimeline:
             Nanoseconds, greater than all before.
         """
         now_ns = self._since_start(pts_ns)
+        self._last_step_ns = 0 if self._last_ns is None else now_ns - self._last_ns
         self._last_ns = now_ns
         return now_ns
 
@@ -57,9 +60,11 @@ class MediaTimeline:
             self._origin_ns = pts_ns - self.next_ns
         now_ns = pts_ns - self._origin_ns
         gap_ns = 0 if self._last_ns is None else now_ns - self._last_ns
-        if gap_ns > max(self._longest_gap_ns, self._step_ns) or gap_ns < -_JUMP_BACK_NS:
-            self._origin_ns = pts_ns - self.next_ns
-            return self.next_ns
+        if self._last_ns is not None and (gap_ns > max(self._longest_gap_ns, self._step_ns) or gap_ns < -_JUMP_BACK_NS):
+            # The mean rate of the container, which is the nominal one, may come from the jump.
+            next_ns = self._last_ns + min(self._step_ns, self._last_step_ns or self._step_ns)
+            self._origin_ns = pts_ns - next_ns
+            return next_ns
         return now_ns if self._last_ns is None or gap_ns > 0 else self.next_ns
 
 

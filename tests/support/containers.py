@@ -21,16 +21,33 @@ _DHAV_KEY, _DHAV_INTER, _DHAV_H264 = 0xFD, 0xFC, 0x02
 
 
 def joined(path: Path, *starts_ms: int, frames: int = 10, codec: str = "libx264") -> Path:
-    """Write pieces of one recording that begin at the given times, one after the other, as ``cat`` joins them; 25 frames/s."""
+    """Write a recording of pieces that begin at the given times, 25 frames/s.
+
+    FLV files cannot be joined by appending one to the other: their pieces are written into one file, as a server does whose
+    camera connects again.
+    """
+    piece = write_clip(path.with_name("piece.mkv"), codec=codec, frames=frames, options={"bf": "0"} if codec == "libx264" else {})
+    parts = [starts_ms] if path.suffix == ".flv" else [(start,) for start in starts_ms]
     content = b""
-    for number, start in enumerate(starts_ms):
-        piece = path.with_name(f"piece-{number}{path.suffix}")
-        times = [start + 40 * n for n in range(frames)]
-        muxing = {"mpegts_copyts": "1"} if path.suffix == ".ts" else {}
-        write_clip(piece, codec=codec, pts_ms=times, muxing=muxing, options={"bf": "0"} if codec == "libx264" else {})
-        content += piece.read_bytes()
+    for starts in parts:
+        part = path.with_name(f"part{path.suffix}")
+        _copy(piece, part, starts)
+        content += part.read_bytes()
     path.write_bytes(content)
     return path
+
+
+def _copy(piece: Path, path: Path, starts_ms: Iterable[int]) -> None:
+    """Write the packets of a piece once for each time at which it begins."""
+    with av.open(str(path), "w", options={"mpegts_copyts": "1"} if path.suffix == ".ts" else {}) as out:
+        stream = None
+        for start in starts_ms:
+            with av.open(str(piece)) as container:
+                stream = stream or out.add_stream_from_template(container.streams.video[0])
+                for packet in container.demux(video=0):
+                    if packet.dts is not None and packet.pts is not None:
+                        packet.dts, packet.pts, packet.stream = packet.dts + start, packet.pts + start, stream
+                        out.mux(packet)
 
 
 def several_videos(path: Path, streams: Sequence[tuple[tuple[int, int], Disposition]], *, frames: int = 10) -> Path:
