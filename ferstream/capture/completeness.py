@@ -26,7 +26,9 @@ _MAX_REORDERED = 16
 _ROUNDING_NS = 2_000_000
 """How exact times of containers are: Matroska and FLV round them to milliseconds."""
 _BYTES_OF_A_PICTURE = 8
-"""No format needs less for a picture; a header that promises more pictures than fit into the file is not believed."""
+"""No format needs less for a picture."""
+_MAX_MISSING = 100_000_000
+"""More missing pictures than these, 46 days of video, are a damaged header."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,9 +125,7 @@ def promise_of(container: InputContainer, stream: VideoStream) -> Promise:
         return Promise()
     tick_ns = base.numerator * 1_000_000_000 / base.denominator
     if name == "avi":  # its header counts pictures, also those that are left out because nothing moved
-        frames = stream.frames or 0
-        is_believed = container.size <= 0 or frames * _BYTES_OF_A_PICTURE <= container.size  # the size of a pipe is unknown
-        return Promise(video_ns=round(frames * tick_ns) if is_believed else 0, numbered=True)
+        return Promise(video_ns=round((stream.frames or 0) * tick_ns), numbered=True)
     whole_ns = (container.duration or 0) * (1_000_000_000 // av.time_base)
     video_ns = round((stream.duration or 0) * tick_ns) or _tagged_ns(stream.metadata.get("DURATION", ""))
     if len(container.streams) == 1 and not stream.duration:
@@ -138,7 +138,7 @@ def missing_pictures(promise: Promise, came: Arrivals, *, indexed: int, end: Con
 
     Where the bytes end before the container does, every promised picture counts, and one at least if the container does
     not say. Otherwise a length is wrong more often than pictures are missing: then only a gap of more than a second
-    and 5 % counts.
+    and 5 % counts. A promise of more pictures than can be is not believed.
 
     Args:
         promise: What the container promises.
@@ -149,16 +149,23 @@ def missing_pictures(promise: Promise, came: Arrivals, *, indexed: int, end: Con
     """
     if promise.indexed or end.frames:
         missing = max(end.frames, indexed if promise.indexed else 0) - came.packets - came.errors
-        return max(missing, int(end.torn and promise.open_ended), 0)
+        least = int(end.torn and promise.open_ended)
+    else:
+        missing, least = _missing_by_time(promise, came, end, step_ns)
+    most = _MAX_MISSING if end.torn or came.ended_early or not end.size else end.size // _BYTES_OF_A_PICTURE
+    return max(missing if missing <= most else 0, least)
+
+
+def _missing_by_time(promise: Promise, came: Arrivals, end: ContainerEnd, nominal_ns: int) -> tuple[int, int]:
+    """Return the number of missing pictures by the length of the video, and how many there are at least."""
     torn = end.torn or came.ended_early
     length_ns = promise.video_ns or end.length_ns or (promise.container_ns if torn else 0)
-    gap_ns = length_ns - came.end_ns()
-    step_ns = came.step_ns(step_ns)
+    gap_ns, step_ns = length_ns - came.end_ns(), came.step_ns(nominal_ns)
     if not torn:
-        is_gap = gap_ns > max(_TOLERANCE_NS, length_ns // 20)
-        return max(0, gap_ns // step_ns) if is_gap else 0
-    estimate = gap_ns // step_ns + came.holes(step_ns) if length_ns else max(1, round(came.packets * end.absent))
-    return max(0, estimate - came.errors_at_end)
+        return (gap_ns // step_ns if gap_ns > max(_TOLERANCE_NS, length_ns // 20) else 0), 0
+    if not length_ns:
+        return round(came.packets * end.absent) - came.errors_at_end, 1 - came.errors_at_end
+    return gap_ns // step_ns + came.holes(step_ns) - came.errors_at_end, 0
 
 
 def _tagged_ns(text: str) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ferstream.capture.file_bytes import FileBytes
 
@@ -25,12 +25,14 @@ class ContainerEnd:
         torn: Whether the container goes on behind the last byte.
         absent: Bytes that are missing as a multiple of those that are there; 0 when unknown.
         length_ns: Length of the whole recording in nanoseconds where libav does not read it from the header; 0 when unknown.
+        size: Number of bytes that are there; 0 when unknown.
         frames: Number of pictures where libav does not read it from the header; 0 when unknown.
     """
 
     torn: bool = False
     absent: float = 0.0
     length_ns: int = 0
+    size: int = 0
     frames: int = 0
 
 
@@ -45,8 +47,8 @@ def find_end(data: FileBytes, format_name: str, last_packet: tuple[int, int]) ->
     names = format_name.split(",")
     for name, find in _FINDERS.items():
         if name in names:
-            return find(data, last_packet)
-    return ContainerEnd()
+            return replace(find(data, last_packet), size=data.size)
+    return ContainerEnd(size=data.size)
 
 
 def _of_declared(data: FileBytes, declared: int, *, torn: bool = False, length_ns: int = 0) -> ContainerEnd:
