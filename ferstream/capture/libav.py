@@ -177,6 +177,8 @@ class VideoInput:
                     self._arrivals.add(packet)
                     yield packet
                 return
+            except IndexError:  # PyAV's own, behind the last packet, if a stream began in the middle of the file
+                return
             except av.FFmpegError:
                 if strict:
                     raise

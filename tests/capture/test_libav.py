@@ -8,6 +8,7 @@ from threading import Event
 from typing import Any
 
 import av
+import pytest
 
 from ferstream.capture.libav import VideoInput
 from ferstream.capture.options import Decoding
@@ -123,4 +124,28 @@ def test_a_read_error_that_persists_counts_once_and_the_decoded_pictures_arrive(
     pictures = list(video.frames(on_decoded=lambda _: None, on_damaged=damaged.append, strict=False))
     assert len(pictures) == 20
     assert damaged == [1]
+    video.close()
+
+
+class WithLateStream:
+    """A container in which a stream begins after it was opened: PyAV fails behind the last packet."""
+
+    def __init__(self, container: Any) -> None:
+        self.container = container
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.container, name)
+
+    def demux(self, stream: Any) -> Iterator[Any]:
+        yield from self.container.demux(stream)
+        raise IndexError("list index out of range")
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_stream_that_begins_later_costs_no_picture(strict: bool, clip: Path) -> None:
+    container: Any = WithLateStream(av.open(str(clip)))
+    video = VideoInput(container=container, decoding=Decoding())
+    damaged: list[int] = []
+    assert len(list(video.frames(on_decoded=lambda _: None, on_damaged=damaged.append, strict=strict))) == 10
+    assert damaged == []
     video.close()
