@@ -23,10 +23,39 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+START_S = 60.0
 sys.path.insert(0, str(ROOT))
 
 
 Damage = Callable[[random.Random, bytes], bytes]
+
+
+VP9 = {"cpu-used": "8", "deadline": "realtime"}
+PLAIN: list[tuple[str, str, str, tuple[int, int], dict[str, str], dict[str, str]]] = [
+    ("a.mp4", "libx264", "yuv420p", (96, 64), {}, {"movflags": "faststart"}),
+    ("fragments.mp4", "libx264", "yuv420p", (96, 64), {"g": "3"}, {"movflags": "frag_keyframe+empty_moov"}),
+    ("a.mkv", "libx265", "yuv420p", (96, 64), {"x265-params": "log-level=none"}, {}),
+    ("live.mkv", "mjpeg", "yuvj420p", (96, 64), {}, {"live": "1"}),
+    ("a.webm", "libvpx-vp9", "yuv420p", (96, 64), VP9, {}),
+    ("a.avi", "mjpeg", "yuvj420p", (96, 64), {}, {}),
+    ("a.gif", "gif", "rgb8", (96, 64), {}, {}),
+    ("a.apng", "apng", "rgb24", (96, 64), {}, {}),
+    ("a.ts", "libx264", "yuv420p", (96, 64), {}, {}),
+    ("a.mpg", "mpeg2video", "yuv420p", (96, 64), {}, {}),
+    ("a.flv", "libx264", "yuv420p", (96, 64), {}, {}),
+    ("a.wmv", "wmv2", "yuv420p", (96, 64), {}, {}),
+    ("a.mxf", "mpeg2video", "yuv420p", (96, 64), {}, {}),
+    ("a.rm", "rv10", "yuv420p", (96, 64), {}, {}),
+    ("a.ivf", "libvpx-vp9", "yuv420p", (96, 64), VP9, {}),
+    ("a.obu", "libsvtav1", "yuv420p", (96, 64), {"preset": "12"}, {}),
+    ("a.h261", "h261", "yuv420p", (176, 144), {}, {}),
+    ("a.h263", "h263", "yuv420p", (176, 144), {}, {}),
+    ("a.mjpeg", "mjpeg", "yuvj420p", (96, 64), {}, {}),
+    ("a.nut", "mpeg4", "yuv420p", (96, 64), {}, {}),
+    ("a.y4m", "wrapped_avframe", "yuv420p", (32, 32), {}, {}),
+    ("a.roq", "roqvideo", "yuvj444p", (96, 64), {}, {}),
+]
+"""Name, codec, pixel format, (width, height), options of the codec and of the container of recordings of the usual make."""
 
 
 def seeds(folder: Path) -> dict[str, bytes]:
@@ -35,32 +64,7 @@ def seeds(folder: Path) -> dict[str, bytes]:
 
     from tests.support import clips, containers
 
-    vp9, x265, mjpeg = {"cpu-used": "8", "deadline": "realtime"}, {"x265-params": "log-level=none"}, ("mjpeg", "yuvj420p")
-    plain = [
-        ("a.mp4", "libx264", "yuv420p", (96, 64), {}, {"movflags": "faststart"}),
-        ("fragments.mp4", "libx264", "yuv420p", (96, 64), {"g": "3"}, {"movflags": "frag_keyframe+empty_moov"}),
-        ("a.mkv", "libx265", "yuv420p", (96, 64), x265, {}),
-        ("live.mkv", *mjpeg, (96, 64), {}, {"live": "1"}),
-        ("a.webm", "libvpx-vp9", "yuv420p", (96, 64), vp9, {}),
-        ("a.avi", *mjpeg, (96, 64), {}, {}),
-        ("a.gif", "gif", "rgb8", (96, 64), {}, {}),
-        ("a.apng", "apng", "rgb24", (96, 64), {}, {}),
-        ("a.ts", "libx264", "yuv420p", (96, 64), {}, {}),
-        ("a.mpg", "mpeg2video", "yuv420p", (96, 64), {}, {}),
-        ("a.flv", "libx264", "yuv420p", (96, 64), {}, {}),
-        ("a.wmv", "wmv2", "yuv420p", (96, 64), {}, {}),
-        ("a.mxf", "mpeg2video", "yuv420p", (96, 64), {}, {}),
-        ("a.rm", "rv10", "yuv420p", (96, 64), {}, {}),
-        ("a.ivf", "libvpx-vp9", "yuv420p", (96, 64), vp9, {}),
-        ("a.obu", "libsvtav1", "yuv420p", (96, 64), {"preset": "12"}, {}),
-        ("a.h261", "h261", "yuv420p", (176, 144), {}, {}),
-        ("a.h263", "h263", "yuv420p", (176, 144), {}, {}),
-        ("a.mjpeg", *mjpeg, (96, 64), {}, {}),
-        ("a.nut", "mpeg4", "yuv420p", (96, 64), {}, {}),
-        ("a.y4m", "wrapped_avframe", "yuv420p", (32, 32), {}, {}),
-        ("a.roq", "roqvideo", "yuvj444p", (96, 64), {}, {}),
-    ]
-    for name, codec, pixel_format, size, options, muxing in plain:
+    for name, codec, pixel_format, size, options, muxing in PLAIN:
         clips.write_clip(folder / name, codec=codec, pixel_format=pixel_format, size=size, options=options, muxing=muxing, frames=8)
     containers.dahua(folder / "a.dav", frames=12)
     containers.amv(folder / "a.amv", frames=8)
@@ -70,7 +74,7 @@ def seeds(folder: Path) -> dict[str, bytes]:
     clips.write_clip(folder / "segment.mkv", pts_ms=[5000 + 40 * n for n in range(8)], options={"bf": "0"})
     containers.several_videos(folder / "cover.mp4", [((96, 64), Disposition.default), ((64, 64), Disposition.attached_pic)], frames=5)
     containers.sound_with_cover(folder / "cover.mp3", codec="libmp3lame")
-    names = [name for name, *_ in plain] + [
+    names = [name for name, *_ in PLAIN] + [
         "a.dav",
         "a.amv",
         "joined.ts",
@@ -222,59 +226,67 @@ class Reader:
         return status
 
 
-def watch(folder: Path, args: argparse.Namespace) -> dict[str, object]:
-    """Read all files; return the numbers."""
-    results: Counter[str] = Counter()
-    by_kind: Counter[str] = Counter()
-    bad: list[str] = []
-    frames = lost = 0
-    number, begun = args.first, time.monotonic()
-    while number < args.files:
-        reader = Reader(folder, args.seed, number, args.files)
-        name, result = "", ""
+class Watch:
+    """Counts what comes of the files."""
+
+    def __init__(self, folder: Path, args: argparse.Namespace) -> None:
+        self._folder, self._args, self._next = folder, args, args.first
+        self._results: Counter[str] = Counter()
+        self._kinds: Counter[str] = Counter()
+        self._bad: list[str] = []
+        self._frames = self._lost = 0
+
+    def run(self) -> dict[str, object]:
+        """Read all files; return the numbers."""
+        begun = time.monotonic()
+        while self._next < self._args.files:
+            self._run_reader(Reader(self._folder, self._args.seed, self._next, self._args.files))
+        return {
+            "files": sum(self._results.values()),
+            "results": dict(self._results),
+            "bad": self._bad,
+            "frames": self._frames,
+            "lost": self._lost,
+            "kinds": dict(sorted(self._kinds.items())),
+            "seed": self._args.seed,
+            "seconds": round(time.monotonic() - begun),
+        }
+
+    def _run_reader(self, reader: Reader) -> None:
+        """Follow one reading process to its end."""
+        name = ""
         try:
-            while (line := reader.line(args.limit if name else 60.0)) is not None:
+            while (line := reader.line(self._args.limit if name else START_S)) is not None:
                 if "name" in line:
-                    name, number = str(line["name"]), int(str(line["number"])) + 1
-                    by_kind[name.partition("-")[2]] += 1
-                    continue
-                result = str(line["result"])
-                results[result if result in {"frames", "error"} else "bad"] += 1
-                frames, lost = frames + int(str(line["frames"])), lost + int(str(line["lost"]))
-                if result not in {"frames", "error"}:
-                    bad.append(f"{name}: {result}")
-                    _keep(args, name)
-                name = ""
-                if sum(results.values()) % 500 == 0:
-                    print(f"{sum(results.values())} files, {len(bad)} bad", file=sys.stderr, flush=True)
-            status = reader.end()
-            if name:
-                results["bad"] += 1
-                bad.append(f"{name}: the process ended with {status}")
-                _keep(args, name)
+                    name, self._next = str(line["name"]), int(str(line["number"])) + 1
+                    self._kinds[name.partition("-")[2]] += 1
+                else:
+                    self._count(name, str(line["result"]), int(str(line["frames"])), int(str(line["lost"])))
+                    name = ""
+            problem = f"the process ended with {reader.end()}"
         except TimeoutError:
             reader.end()
-            results["bad"] += 1
-            bad.append(f"{name or 'start'}: longer than {args.limit:g} s")
-            _keep(args, name)
-    return {
-        "files": sum(results.values()),
-        "results": dict(results),
-        "bad": bad,
-        "frames": frames,
-        "lost": lost,
-        "kinds": dict(sorted(by_kind.items())),
-        "seed": args.seed,
-        "seconds": round(time.monotonic() - begun),
-    }
+            problem = f"longer than {self._args.limit:g} s"
+        if name:
+            self._count(name, problem)
+        elif self._next < self._args.files:
+            raise SystemExit(f"the reading process does not start: {problem}")
 
+    def _count(self, name: str, result: str, frames: int = 0, lost: int = 0) -> None:
+        is_good = result in {"frames", "error"}
+        self._results[result if is_good else "bad"] += 1
+        self._frames, self._lost = self._frames + frames, self._lost + lost
+        if not is_good:
+            self._bad.append(f"{name}: {result}")
+            self._keep(name)
+        if sum(self._results.values()) % 1000 == 0:
+            print(f"{sum(self._results.values())} files, {len(self._bad)} bad", file=sys.stderr, flush=True)
 
-def _keep(args: argparse.Namespace, name: str) -> None:
-    if args.keep is None or not name:
-        return
-    args.keep.mkdir(parents=True, exist_ok=True)
-    number = int(name.partition("-")[0])
-    (args.keep / name).write_bytes(damaged(args.seed, number, args.sound)[1])
+    def _keep(self, name: str) -> None:
+        if self._args.keep is not None:
+            self._args.keep.mkdir(parents=True, exist_ok=True)
+            number = int(name.partition("-")[0])
+            (self._args.keep / name).write_bytes(damaged(self._args.seed, number, self._args.sound)[1])
 
 
 def main() -> int:
@@ -298,7 +310,7 @@ def main() -> int:
         args.sound = seeds(made)
         for file, content in args.sound.items():
             (folder / "seeds" / file).write_bytes(content)
-        found = watch(folder, args)
+        found = Watch(folder, args).run()
     print(json.dumps(found, indent=2))
     if args.json is not None:
         args.json.parent.mkdir(parents=True, exist_ok=True)
