@@ -23,6 +23,8 @@ _IRREGULAR = 1.5
 """If the mean time between pictures is so many times the nominal one, the latter means nothing."""
 _MAX_REORDERED = 16
 """Most pictures that a codec stores after a later one."""
+_UNEVEN = 4
+"""So many times more pictures than the mean may be in the missing bytes."""
 _ROUNDING_NS = 2_000_000
 """How exact times of containers are: Matroska and FLV round them to milliseconds."""
 _BYTES_OF_A_PICTURE = 8
@@ -76,7 +78,7 @@ class Arrivals:
 
     def add(self, packet: av.Packet[VideoStream]) -> None:
         """Count a packet."""
-        if not packet.size:  # the end of the input
+        if not packet.size and packet.pts is None:  # the end of the input
             return
         self.packets += 1
         self.errors_at_end, self._is_last_torn = 0, packet.is_corrupt
@@ -101,10 +103,10 @@ class Arrivals:
         mean_ns = self._span_ns() // max(1, self.packets)
         return nominal_ns if mean_ns <= nominal_ns * _IRREGULAR else mean_ns
 
-    def holes(self, step_ns: int) -> int:
-        """Return how many pictures before the last one are missing because they are stored after it (B-frames)."""
+    def holes(self, step_ns: int, most: int) -> int:
+        """Return how many pictures are missing between the first and the last one; 0 if more than ``most``: then times are irregular."""
         holes = self._span_ns() // step_ns - self.packets
-        return holes if 0 < holes <= _MAX_REORDERED else 0
+        return holes if 0 < holes <= most else 0
 
     def _span_ns(self) -> int:
         return (self._end - (self._first or 0)) * self._tick_ns // self._ticks + _ROUNDING_NS
@@ -165,7 +167,9 @@ def _missing_by_time(promise: Promise, came: Arrivals, end: ContainerEnd, nomina
         return (gap_ns // step_ns if gap_ns > max(_TOLERANCE_NS, length_ns // 20) else 0), 0
     if not length_ns:
         return round(came.packets * end.absent) - came.errors_at_end, 1 - came.errors_at_end
-    return gap_ns // step_ns + came.holes(step_ns) - came.errors_at_end, 0
+    if gap_ns < step_ns and end.absent:  # the end came, although bytes are missing: they are missing in the middle
+        return came.holes(nominal_ns, round(came.packets * end.absent * _UNEVEN)) - came.errors, 0
+    return max(0, gap_ns // step_ns) + came.holes(step_ns, _MAX_REORDERED) - came.errors_at_end, 0
 
 
 def _tagged_ns(text: str) -> int:

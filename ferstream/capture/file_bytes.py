@@ -6,6 +6,7 @@ about its bytes (the first and last of them, their number) is known without read
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import stat
@@ -73,7 +74,7 @@ class PipeReader:
         Raises:
             OSError: It cannot be opened.
         """
-        self._fd = os.dup(sys.stdin.fileno()) if path == STDIN else os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._fd = os.dup(stdin_fd()) if path == STDIN else os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         self._wake_fd = os.eventfd(0, os.EFD_CLOEXEC)
         self._fds: tuple[int, ...] = (self._fd, self._wake_fd)
         self._lock = threading.Lock()
@@ -131,10 +132,21 @@ class PipeReader:
         return not self._closed
 
 
+def stdin_fd() -> int:
+    """Return the file descriptor of the standard input.
+
+    Raises:
+        OSError: The process has none.
+    """
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, "there is no standard input")
+    return sys.stdin.fileno()
+
+
 def is_pipe(path: Path) -> bool:
     """Return whether the path can be read only once: a FIFO, the output of a process, a socket, or ``-`` for such an input."""
     try:
-        mode = os.fstat(sys.stdin.fileno()).st_mode if path == STDIN else path.stat().st_mode
+        mode = os.fstat(stdin_fd()).st_mode if path == STDIN else path.stat().st_mode
     except (OSError, ValueError):
         return False
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)

@@ -5,20 +5,21 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import sys
 from contextlib import nullcontext
 from pathlib import Path
 
 import av
 from av.container import InputContainer
 
-from ferstream.capture.file_bytes import STDIN, FileBytes, PipeReader, RegularFile, is_pipe
+from ferstream.capture.file_bytes import STDIN, FileBytes, PipeReader, RegularFile, is_pipe, stdin_fd
 from ferstream.capture.formats import allowed_formats
 from ferstream.capture.libav_memory import limit_libav_memory
 from ferstream.errors import SourceError, SourceFormatError
 
 _STDIN_FILE = Path("/dev/stdin")
 _FOR_ERRORS = 4096
+_EMPTY = "is empty; record or copy it again"
+_CUT_OFF = "was cut off before its index was written; record or copy it again, or repair it"
 _MP4_IN_A_PIPE = (
     "is an MP4 whose index is at its end, which cannot be read from a pipe; make it with -movflags faststart or frag_keyframe, or as mkv"
 )
@@ -120,10 +121,6 @@ class RecordingFile:
         return "is not a video that can be decoded, or is damaged at its beginning; convert it to mp4 or mkv"
 
 
-_EMPTY = "is empty; record or copy it again"
-_CUT_OFF = "was cut off before its index was written; record or copy it again, or repair it"
-
-
 def _open_pipe(path: Path, name: str) -> PipeReader:
     try:
         return PipeReader(path)
@@ -134,7 +131,7 @@ def _open_pipe(path: Path, name: str) -> PipeReader:
 def _check_file(path: Path, name: str) -> None:
     """Raise a SourceError that names the cause."""
     try:
-        found = os.fstat(sys.stdin.fileno()) if path == STDIN else path.stat()
+        found = os.fstat(stdin_fd()) if path == STDIN else path.stat()
     except PermissionError:
         raise SourceError(f"{name}: no permission to read its directory; allow this user to read it") from None
     except (FileNotFoundError, NotADirectoryError):

@@ -147,6 +147,16 @@ def test_a_file_that_was_filled_with_zeros_beforehand_is_not_whole(counted: Coun
     assert abs(got + lost - 100) <= 3
 
 
+@pytest.mark.parametrize("name", ["a.mkv", "a.avi"])
+def test_a_file_that_lacks_its_middle_is_not_whole(name: str, counted: Counted, tmp_path: Path) -> None:
+    path = clips.write_clip(tmp_path / name, codec="mjpeg", pixel_format="yuvj420p", frames=100)
+    content = path.read_bytes()
+    path.write_bytes(content[: within_packet(path, 30)] + content[within_packet(path, 60) :])
+    got, lost = counted(path)
+    assert 60 <= got <= 71
+    assert abs(got + lost - 100) <= 2
+
+
 def test_a_header_that_promises_more_pictures_than_fit_is_not_believed(counted: Counted, tmp_path: Path) -> None:
     path = clips.write_clip(tmp_path / "placeholder.avi", codec="mjpeg", pixel_format="yuvj420p", frames=30)
     content = bytearray(path.read_bytes())
