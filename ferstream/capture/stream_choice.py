@@ -51,9 +51,12 @@ def describe_choice(container: InputContainer, chosen: VideoStream) -> str:
         return ""
     context = chosen.codec_context
     covers = sum(is_cover(stream) for stream in others)
-    kinds = [f"{len(others) - covers} other video stream(s)"] if len(others) > covers else []
-    kinds += [f"{covers} cover picture(s)"] if covers else []
-    return f"reads stream {chosen.index} ({context.name}, {context.width} x {context.height}), not {' and '.join(kinds)}"
+    ignored = [_number_of(len(others) - covers, "video stream"), _number_of(covers, "cover picture")]
+    return f"reads stream {chosen.index}: {context.name} {context.width} x {context.height}; ignores {' and '.join(filter(None, ignored))}"
+
+
+def _number_of(count: int, what: str) -> str:
+    return f"{count} {what}{'s' if count > 1 else ''}" if count else ""
 
 
 def _score(stream: VideoStream) -> int:

@@ -230,7 +230,7 @@ def test_the_standard_input_has_a_name_of_its_own() -> None:
 def test_a_cover_is_not_the_video(make_replayer: Callable[..., Replayer], tmp_path: Path) -> None:
     streams = [((96, 64), Disposition.default), ((320, 240), Disposition.attached_pic)]
     outcome = make_replayer(RecordingSink()).replay(containers.several_videos(tmp_path / "a.mp4", streams))
-    assert (outcome.frames, outcome.lost, outcome.info.choice) == (10, 0, "reads stream 0 (mpeg4, 96 x 64), not 1 cover picture(s)")
+    assert (outcome.frames, outcome.lost, outcome.info.choice) == (10, 0, "reads stream 0: mpeg4 96 x 64; ignores 1 cover picture")
 
 
 def test_a_face_keeps_its_track_when_the_picture_changes_its_size(make_replayer: Callable[..., Replayer], tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_the_choice_is_told_only_where_there_is_one(read: Read, clip: Path, tmp_
     several = read(containers.several_videos(tmp_path / "a.mp4", [(SMALL, DEFAULT), (LARGE, COVER), (LARGE, NONE)]))
     choice = several.open().choice
     several.close()
-    assert choice == "reads stream 0 (mpeg4, 96 x 64), not 1 other video stream(s) and 1 cover picture(s)"
+    assert choice == "reads stream 0: mpeg4 96 x 64; ignores 1 video stream and 1 cover picture"
     single = read(clip)
     assert not single.open().choice
     single.close()
@@ -80,5 +80,5 @@ def test_the_shared_case_with_its_cover_first(shared_dir: Path, read: Read) -> N
     source = read(shared_dir / "cases" / "cover_first.mp4")
     info = source.open()
     source.close()
-    assert info.choice == "reads stream 1 (h264, 480 x 270), not 1 cover picture(s)"
+    assert info.choice == "reads stream 1: h264 480 x 270; ignores 1 cover picture"
     assert (info.frames, round(info.fps, 3)) == (48, 23.976)

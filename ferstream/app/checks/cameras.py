@@ -37,7 +37,7 @@ def check_camera(camera: CameraSettings, *, width: int) -> Iterator[Finding]:
     if camera.encrypted and not camera.tls_verify:
         yield _unverified(part)
     if reads_once(camera.source):
-        yield skipped(part, f"{display_name(camera.source)} is a pipe: what check read, run could not read again")
+        yield skipped(part, f"{display_name(camera.source)} is a pipe: what check reads of it would be lost for run")
         return
     try:
         clock = SystemClock()
@@ -71,7 +71,7 @@ def _unverified(part: str) -> Finding:
 def described(info: SourceInfo) -> str:
     """Return size, frame rate and codec as text, and which of several video streams is read."""
     rate = f"{round(info.fps, 2):.10g} fps" if info.fps else "unknown rate"
-    choice = f" ({info.choice})" if info.choice else ""
+    choice = f", {info.choice}" if info.choice else ""
     return f"{info.width} x {info.height}, {rate}, {info.codec}{choice}"
 
 
