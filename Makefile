@@ -62,7 +62,7 @@ clean: ## Remove what was built.
 
 # -- slow, run by hand ------------------------------------------------------------------------------
 
-.PHONY: bench soak faults train sbom audit
+.PHONY: bench soak faults fuzz train sbom audit
 CLIPS ?= ../shared/videos
 
 bench: $(STAMP) ## Speed against the bare kernels, live latency, start-up, outbox; on recordings in CLIPS.
@@ -84,6 +84,11 @@ faults: $(STAMP) debian ## Fault injection in full: outages, 200 cuts, random se
 	$(BIN)/python bench/outage.py --signal TERM --json bench/results/outage_term.json
 	$(BIN)/python bench/outage_daemon.py --json bench/results/outage_daemon.json
 	$(BIN)/python bench/cuts.py --cuts 200 --json bench/results/cuts.json
+
+FILES ?= 10000
+fuzz: $(STAMP) ## Damage FILES recordings of every kind and read them, one process at nice 19; writes the numbers.
+	mkdir -p bench/results
+	nice -n 19 $(BIN)/python bench/damaged_files.py --files $(FILES) --json bench/results/damaged_files.json
 
 sbom: $(STAMP) ## List every dependency with version and hash, CycloneDX.
 	$$(command -v uv || echo .tools/bin/uv) export --locked --all-extras --no-dev --format cyclonedx1.5 --output-file sbom.cdx.json

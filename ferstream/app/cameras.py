@@ -8,6 +8,7 @@ import structlog
 
 from ferstream.app.factories import CameraPlan
 from ferstream.capture.limits import Timings
+from ferstream.capture.opened import ReportedSource
 from ferstream.capture.stage import CameraRunner, RunnerCallbacks
 from ferstream.detection.mask import Polygon
 from ferstream.domain.event import CameraState, CameraStatus
@@ -51,6 +52,7 @@ class Cameras:
         self._pipeline, self._make_plan, self._set_masks, self._clock = pipeline, make_plan, set_masks, clock
         self._remove_timeout_s = remove_timeout_s
         self._wanted: dict[str, CameraSettings] = {}
+        self._choices: dict[str, str] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -106,7 +108,7 @@ class Cameras:
     def _runner(self, plan: CameraPlan, camera: CameraSettings, callbacks: CameraCallbacks) -> CameraRunner:
         return CameraRunner(
             camera=plan.name,
-            connect=plan.connect,
+            connect=lambda: ReportedSource(plan.connect(), on_open=lambda info: self._log_choice(plan.name, info.choice)),
             live=plan.live,
             callbacks=RunnerCallbacks(
                 emit=callbacks.emit,
@@ -119,6 +121,12 @@ class Cameras:
             backoff=Backoff(floor_s=camera.reconnect_min_s, cap_s=camera.reconnect_max_s),
             timings=Timings(stall_after_s=camera.stall_after_s, frozen_after_s=camera.frozen_after_s),
         )
+
+    def _log_choice(self, name: str, choice: str) -> None:
+        """Log which of several video streams is read, once until it changes. Called in the reading thread of the camera."""
+        if choice and choice != self._choices.get(name):
+            self._choices[name] = choice
+            _LOG.info("a camera has several video streams", camera=name, choice=choice)
 
     def _log_and_set_state(self, state: CameraState, callbacks: CameraCallbacks) -> None:
         before = self._pipeline.cameras.states().get(state.camera)

@@ -20,11 +20,13 @@ from ferstream.app.broker import broker_for
 from ferstream.app.privacy import Masks, masks_of_recording, refuse_single_faces
 from ferstream.app.signals import stopping
 from ferstream.app.sinks import mqtt_sink, network_sinks
+from ferstream.capture.file_bytes import STDIN, is_pipe
+from ferstream.capture.opened import ReportedSource
 from ferstream.capture.options import Playback
 from ferstream.capture.recording import FileSource
 from ferstream.capture.source import SourceInfo
 from ferstream.capture.stage import CameraRunner, RunnerCallbacks
-from ferstream.errors import BrokerError, FerstreamError, FramesLostError
+from ferstream.errors import BrokerError, FerstreamError, FramesLostError, SourceError
 from ferstream.pipeline.components import CameraCallbacks
 from ferstream.pipeline.models import Models
 from ferstream.pipeline.pipeline import Pipeline
@@ -38,12 +40,15 @@ from ferstream.sinks.jsonl import JsonlSink
 NODE_CHARS = 57
 """Length to which a node's name is cut before ``-replay`` is added; the longest name has 64 characters."""
 NO_FILE = Path(os.devnull)
+UNKNOWN = SourceInfo(width=0, height=0, fps=0.0, frames=None, duration_s=None, codec="unknown")
+"""The format of a pipe before it is opened."""
 PROGRESS_S = 0.1
 """Seconds between two reports of the progress."""
 
 
 def camera_name(path: Path) -> str:
     """Return the name of the camera of a recording, made from the file's name: a-z, 0-9, _ and -, at most 32 characters."""
+    path = Path("stdin") if path == STDIN else path
     return re.sub(r"[^a-z0-9_-]+", "-", path.stem.lower()).strip("-")[:32] or "video"
 
 
@@ -104,7 +109,7 @@ class Replayer:
 
         Args:
             path: The recording.
-            info: The result of ``probe``; None calls it.
+            info: The result of ``probe``; None for a pipe, which is opened once.
 
         Raises:
             SourceError: It cannot be read, or reading failed before the end.
@@ -112,30 +117,30 @@ class Replayer:
             FramesLostError: It was stopped before its end.
         """
         camera, counters = camera_name(path), Counters()
-        info = info or probe(path)
+        opened = [info or UNKNOWN]
         self.engine.models.set_masks(camera, self.masks)
         pipeline = self.engine.new_pipeline(counters)
         pipeline.start()
         runners: list[CameraRunner] = []
 
         def make_runner(callbacks: CameraCallbacks) -> CameraRunner:
-            runners.append(self._runner(path, camera, counters, callbacks))
+            runners.append(self._runner(path, camera, counters, callbacks, opened.append))
             return runners[0]
 
         pipeline.cameras.add(camera, live=False, make_runner=make_runner)
         pipeline.seal()
         try:
-            self._watch(pipeline, camera, info)
+            self._watch(pipeline, camera, opened)
         finally:
             pipeline.stop(timeout_s=self.engine.settings.runtime.shutdown_timeout_s)
         if runners[0].failure is not None:
             raise runners[0].failure
-        return self._outcome(pipeline, Outcome(path, info, counters.snapshot(), camera))
+        return self._outcome(pipeline, Outcome(path, opened[-1], counters.snapshot(), camera))
 
-    def _watch(self, pipeline: Pipeline, camera: str, info: SourceInfo) -> None:
+    def _watch(self, pipeline: Pipeline, camera: str, opened: Sequence[SourceInfo]) -> None:
         while not pipeline.join(PROGRESS_S):
             done = pipeline.counters.snapshot().frames.get((camera, "publishing"), 0)
-            self.on_progress(camera, done, info.frames)
+            self.on_progress(camera, done, opened[-1].frames)
             if self.stop.is_set() or pipeline.fatal.is_set():
                 return
 
@@ -145,12 +150,14 @@ class Replayer:
             where, error = pipeline.fatal.first
             raise error if isinstance(error, FerstreamError) else FerstreamError(f"{where} failed: {error}") from error
         if self.stop.is_set():
-            raise FramesLostError(f"{outcome.path}: stopped after {outcome.frames} frames")
+            raise FramesLostError(f"{'stdin' if outcome.path == STDIN else outcome.path}: stopped after {outcome.frames} frames")
         return outcome
 
-    def _runner(self, path: Path, camera: str, counters: Counters, callbacks: CameraCallbacks) -> CameraRunner:
-        def connect() -> FileSource:
-            return FileSource(
+    def _runner(
+        self, path: Path, camera: str, counters: Counters, callbacks: CameraCallbacks, on_open: Callable[[SourceInfo], None]
+    ) -> CameraRunner:
+        def connect() -> ReportedSource:
+            source = FileSource(
                 path=path,
                 camera=camera,
                 observer=counters,
@@ -158,6 +165,7 @@ class Replayer:
                 analysis_fps=self.analysis_fps,
                 playback=Playback(speed=self.speed),
             )
+            return ReportedSource(source, on_open=on_open)
 
         return CameraRunner(
             camera=camera,
@@ -193,7 +201,8 @@ def replay_all(options: ReplayOptions, *, on_progress: Callable[[str, int, int |
     masks = masks_of_recording(settings, options.camera)
     if options.events is not None or options.mqtt:
         refuse_single_faces(settings, "--mqtt" if options.events is None else "--events")
-    infos = [probe(path) for path in options.videos]  # reports an unreadable file before models are loaded and other files replayed
+    # Reports an unreadable file before models are loaded and other files replayed. A pipe cannot be read twice.
+    infos = [None if is_pipe(path) else probe(path) for path in options.videos]
     with ExitStack() as stack:
         fatal = Fatal()
         made = stack.enter_context(
@@ -217,8 +226,10 @@ def probe(path: Path) -> SourceInfo:
     """Open a recording and close it again.
 
     Raises:
-        SourceError: It cannot be read.
+        SourceError: It cannot be read, or only once.
     """
+    if is_pipe(path):
+        raise SourceError(f"{path}: is a pipe, which can be read only once; write it to a file first")
     source = FileSource(path=path, camera=camera_name(path), observer=Counters())
     try:
         return source.open()

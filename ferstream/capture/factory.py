@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 from ferstream.capture.credentials import Credentials
 from ferstream.capture.demo import DemoSource
 from ferstream.capture.display_name import display_name
+from ferstream.capture.file_bytes import is_pipe
 from ferstream.capture.options import MAX_PIXELS, Connecting, Decoding, Playback
 from ferstream.capture.recording import FileSource
 from ferstream.capture.source import Source
@@ -68,7 +69,7 @@ def open_source(
     """Make a source; nothing is opened yet.
 
     Args:
-        source: ``rtsp(s)://``, ``http(s)://``, a path, ``file:path``, ``webcam:N`` or ``demo:``.
+        source: ``rtsp(s)://``, ``http(s)://``, a path, ``file:path``, ``-`` (stdin), ``webcam:N`` or ``demo:``.
         camera: Name of the camera.
         observer: Receives counts and durations.
         options: The camera's other settings.
@@ -84,6 +85,11 @@ def open_source(
 def is_live(source: str, *, realtime: bool = False) -> bool:
     """Return True for sources that do not wait for the pipeline: cameras, streams, the demo, recordings in real time."""
     return realtime or _maker(source) is not _file
+
+
+def reads_once(source: str) -> bool:
+    """Return True for a pipe or the standard input: what one process has read of it, no other can read."""
+    return _maker(source) is _file and is_pipe(_path(source))
 
 
 _Maker = Callable[[str, str, Observer, SourceOptions, Clock], Source]

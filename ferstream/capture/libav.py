@@ -18,22 +18,29 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from ferstream.capture.completeness import Arrivals, missing_pictures, promise_of
+from ferstream.capture.container_end import ContainerEnd, find_end
+from ferstream.capture.file_bytes import FileBytes
+from ferstream.capture.formats import longest_gap_ns
 from ferstream.capture.options import Decoding
 from ferstream.capture.planes import display_size
 from ferstream.capture.source import SourceInfo
 from ferstream.capture.source_errors import too_large
-from ferstream.errors import SourceFormatError
+from ferstream.capture.stream_choice import choose_video, describe_choice
 
 _MAX_DAMAGED_PACKETS = 256
 """So many damaged packets in a row end a recording."""
 _MAX_READ_ERRORS = 16
 """So many read errors in a row end a recording."""
 _DEFAULT_STEP_NS = 40_000_000
-_END_TOLERANCE_NS = 1_000_000_000
+_MAX_STEP_NS = 10_000_000_000
+_MAX_RATE = 1000
+"""A higher rate is that of the clock, not of the pictures."""
+_DURATION_FROM_ZERO = ("matroska,webm", "flv")
 
 
 class VideoInput:
-    """An opened container and its first video stream that can be decoded.
+    """An opened container and one video stream of it; packets of the other streams are discarded.
 
     Args:
         container: The opened container; owned and closed by this object.
@@ -48,7 +55,7 @@ class VideoInput:
     def __init__(
         self, *, container: InputContainer, decoding: Decoding, name: str = "video", on_closed: Callable[[], None] | None = None
     ) -> None:
-        self._container, self._stream, self._on_closed = container, _video_of(container, name), on_closed
+        self._container, self._stream, self._on_closed = container, choose_video(container, name), on_closed
         self._name, self._max_pixels = name, decoding.max_pixels
         self._limit_pictures()
         self._stream.codec_context.thread_count = decoding.threads
@@ -57,24 +64,29 @@ class VideoInput:
         self._tick_ns, self._ticks = base.numerator * 1_000_000_000, base.denominator
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._rate = self._stream.average_rate or self._stream.guessed_rate or self._stream.base_rate
-        self._duration_s = container.duration / av.time_base if container.duration else None
-        self._length_ns = self._read_length_ns()
+        rates = (self._stream.average_rate, self._stream.guessed_rate, self._stream.base_rate)
+        self._rate = next((rate for rate in rates if rate and rate <= _MAX_RATE), None)
+        self._duration_s = self._read_duration_s()
+        self._promise, self._indexed = promise_of(container, self._stream), 0
+        self._arrivals = Arrivals(tick_ns=self._tick_ns, ticks=self._ticks, by_dts=self._promise.numbered)
+        self._choice = describe_choice(container, self._stream)
         self._frames = self._stream.frames
         self._codec = self._stream.codec_context.name
         self.metadata: dict[str, str] = dict(container.metadata)
         """Tags of the container."""
         self.format_name: str = container.format.name
         """Name of the demuxer."""
-        self.step_ns: int = round(1_000_000_000 / self._rate) if self._rate else _DEFAULT_STEP_NS
+        self.longest_gap_ns: int = longest_gap_ns(container.format)
+        """Longest time between two pictures that is not a jump of the clock, in nanoseconds."""
+        self.step_ns: int = min(max(1, round(1_000_000_000 / self._rate)), _MAX_STEP_NS) if self._rate else _DEFAULT_STEP_NS
         """Nominal time from frame to frame in nanoseconds."""
 
-    def _read_length_ns(self) -> int:
-        """Return the length of the video in nanoseconds, 0 when unknown; the container's counts only if it has no other stream."""
-        if self._stream.duration:
-            return self._stream.duration * self._tick_ns // self._ticks
-        single = len(self._container.streams) == 1
-        return self._container.duration * (1_000_000_000 // av.time_base) if single and self._container.duration else 0
+    def _read_duration_s(self) -> float | None:
+        """Return the duration in seconds; that of Matroska and FLV counts from 0, not from the first picture."""
+        duration, start = self._container.duration or 0, self._container.start_time or 0
+        if self._container.format.name in _DURATION_FROM_ZERO and 0 < start < duration:
+            duration -= start
+        return duration / av.time_base if duration else None
 
     def _limit_pictures(self) -> None:
         """Refuse a stream whose container announces larger pictures, and let the decoder refuse those that come later."""
@@ -90,18 +102,14 @@ class VideoInput:
         pts = decoded.pts
         return None if pts is None else pts * self._tick_ns // self._ticks
 
-    def missing_at_end(self, last_media_ns: int, last: av.VideoFrame) -> int:
-        """Estimate how many pictures are missing at the end of a recording.
-
-        A video that ends more than one second and 5 % before the length in its container was cut off.
+    def missing_at_end(self, data: FileBytes | None = None) -> int:
+        """Return how many pictures are missing at the end of a recording that was read to its end.
 
         Args:
-            last_media_ns: Media time of the last picture in nanoseconds since the first.
-            last: The last picture.
+            data: The bytes of the recording; None if only what libav says is compared.
         """
-        last_duration_ns = max(self.step_ns, (last.duration or 0) * self._tick_ns // self._ticks)
-        gap_ns = self._length_ns - last_media_ns - last_duration_ns
-        return gap_ns // self.step_ns if gap_ns > max(_END_TOLERANCE_NS, self._length_ns // 20) else 0
+        end = ContainerEnd() if data is None else find_end(data, self.format_name, self._arrivals.last_packet)
+        return missing_pictures(self._promise, self._arrivals, indexed=self._indexed, end=end, step_ns=self.step_ns)
 
     def info(self, first: av.VideoFrame) -> SourceInfo:
         """Return the format of the video, from the container and its first picture."""
@@ -109,7 +117,9 @@ class VideoInput:
         rate = float(self._rate or 0)
         frames = self._frames or (round(self._duration_s * rate) if self._duration_s and rate else None)
         codec = f"{self._codec} ({first.format.name})"
-        return SourceInfo(width=width, height=height, fps=rate, frames=frames, duration_s=self._duration_s, codec=codec)
+        return SourceInfo(
+            width=width, height=height, fps=rate, frames=frames, duration_s=self._duration_s, codec=codec, choice=self._choice
+        )
 
     def frames(self, *, on_decoded: Callable[[float], None], on_damaged: Callable[[int], None], strict: bool) -> Iterator[av.VideoFrame]:
         """Decode until the end of the input or ``close``.
@@ -164,13 +174,17 @@ class VideoInput:
             try:
                 for packet in self._container.demux(self._stream):
                     errors = 0
+                    self._arrivals.add(packet)
                     yield packet
+                return
+            except IndexError:  # PyAV's own, behind the last packet, if a stream began in the middle of the file
                 return
             except av.FFmpegError:
                 if strict:
                     raise
                 errors += 1
             if errors == 1:
+                self._arrivals.add_error()
                 yield None
 
     def _flush(self) -> list[av.VideoFrame]:
@@ -178,6 +192,7 @@ class VideoInput:
         with self._lock:
             if self._closing.is_set():
                 return []
+            self._indexed = len(self._stream.index_entries)
             try:
                 return list(self._stream.codec_context.decode(None))
             except av.FFmpegError:
@@ -211,13 +226,3 @@ class VideoInput:
                     self._on_closed()
             finally:
                 self._lock.release()
-
-
-def _video_of(container: InputContainer, name: str) -> VideoStream:
-    """Return the first video stream that can be decoded; without one, close the container and raise."""
-    streams = container.streams.video
-    for stream in streams:
-        if getattr(stream, "codec_context", None) is not None:  # PyAV returns None for codecs unknown to libav, though its types exclude it
-            return stream
-    container.close()
-    raise SourceFormatError(f"{name}: " + ("holds no video that can be decoded" if streams else "holds no video, only audio or data"))

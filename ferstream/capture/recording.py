@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import threading
 from collections.abc import Iterator
 from datetime import datetime
@@ -13,24 +11,16 @@ from pathlib import Path
 import av
 
 from ferstream.capture.display_name import display_name
+from ferstream.capture.file_bytes import STDIN
 from ferstream.capture.framing import Framer
 from ferstream.capture.libav import VideoInput
-from ferstream.capture.libav_memory import limit_libav_memory
 from ferstream.capture.options import Decoding, Playback
+from ferstream.capture.recording_file import RecordingFile
 from ferstream.capture.source import SourceInfo
 from ferstream.capture.timing import MediaTimeline
 from ferstream.domain.frame import Frame
-from ferstream.errors import SourceError, SourceFormatError
 from ferstream.runtime.clock import Clock, SystemClock
 from ferstream.runtime.observer import Observer
-
-# Containers that are opened. Playlists are excluded, because they name other files and hosts, and so are demuxers that
-# would read a text file as a picture.
-FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpegts,mpeg,flv,ogg,asf,ivf,nut,mxf,h264,hevc,mjpeg,"
-    "m4v,mpegvideo,apng,png_pipe,jpeg_pipe,webp_pipe,yuv4mpegpipe,wtv,dv"
-)
-_OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
 
 
 class FileSource:
@@ -51,7 +41,7 @@ class FileSource:
         """Set up; the file is not opened yet.
 
         Args:
-            path: The recording.
+            path: The recording; ``-`` is the standard input. A pipe is read once, and is not played again in a loop.
             camera: Name of the camera in its frames.
             observer: Receives counts and durations.
             width: Wanted longer side of the detection image in pixels.
@@ -60,10 +50,11 @@ class FileSource:
             decoding: Threads of the decoder.
             clock: The machine's clocks.
         """
-        self._path, self._name = path, display_name(str(path))
+        self._path, self._name = path, "stdin" if path == STDIN else display_name(str(path))
         self._playback, self._decoding = playback or Playback(), decoding or Decoding()
         self._clock = clock or SystemClock()
         self._stop = threading.Event()
+        self._file: RecordingFile | None = None
         self._video: VideoInput | None = None
         self._first: av.VideoFrame | None = None
         self._rest: Iterator[av.VideoFrame] = iter(())
@@ -73,7 +64,9 @@ class FileSource:
 
     @property
     def last_activity_ns(self) -> int:
-        """Monotonic time of the last decoded picture, or of the one waited for; 0 before the first."""
+        """Monotonic time of the last decoded picture, or of the one waited for; the present time while a pipe has no data."""
+        if self._file is not None and self._file.is_waiting:
+            return self._clock.monotonic_ns()
         return self._framer.last_activity_ns
 
     def open(self) -> SourceInfo:
@@ -87,14 +80,14 @@ class FileSource:
         return video.info(self._first)
 
     def frames(self) -> Iterator[Frame]:
-        """Yield the frames to analyse; damaged ones are skipped and counted.
+        """Yield the frames to analyse; damaged and missing ones are counted.
 
         Raises:
             SourceError: The file of a loop cannot be opened again.
         """
         started_ns, start_ns = self._clock.monotonic_ns(), 0
         while self._video is not None and self._first is not None and not self._stop.is_set():
-            timeline = MediaTimeline(step_ns=self._video.step_ns, start_ns=start_ns)
+            timeline = MediaTimeline(step_ns=self._video.step_ns, start_ns=start_ns, longest_gap_ns=self._video.longest_gap_ns)
             for decoded in chain((self._first,), self._rest):
                 media_time_ns = timeline.at(self._video.pts_ns(decoded))
                 if self._wait_until_due(started_ns, media_time_ns):
@@ -104,11 +97,9 @@ class FileSource:
                     yield frame
             if self._stop.is_set():
                 return  # closed before the end: the pictures that were not read are not missing
-            missing = self._video.missing_at_end(media_time_ns - start_ns, decoded)
-            if missing:
-                self._framer.count_damaged(missing)
+            self._count_missing(self._video)
             self._video.close()
-            if not self._playback.loop:
+            if not self._playback.loop or self._file is None or not self._file.can_be_read_again:
                 return
             start_ns = timeline.next_ns
             _, self._first, self._rest = self._open_video()
@@ -116,27 +107,33 @@ class FileSource:
     def close(self) -> None:
         """Release everything; any thread, more than once, also while ``frames`` waits."""
         self._stop.set()
+        if self._file is not None:
+            self._file.close()
         if self._video is not None:
             self._video.close()
 
     def _open_video(self) -> tuple[VideoInput, av.VideoFrame, Iterator[av.VideoFrame]]:
         """Open the file and decode its first picture; return the input, that picture, and the pictures after it."""
-        video = self._video = self._open_container()
+        file = self._file = RecordingFile(self._path, name=self._name, max_pixels=self._decoding.max_pixels)
+        if self._stop.is_set():
+            file.close()
+        container = file.open_container()
+        video = self._video = VideoInput(container=container, decoding=self._decoding, name=self._name, on_closed=file.release)
         pictures = video.frames(on_decoded=self._framer.record_decode_time, on_damaged=self._framer.count_damaged, strict=False)
         first = next(pictures, None)
         if first is None:
             video.close()
-            raise SourceFormatError(f"{self._name}: no picture in it can be decoded; record or copy it again")
+            raise file.no_picture()
         return video, first, pictures
 
-    def _open_container(self) -> VideoInput:
-        _check_file(self._path)
-        try:
-            limit_libav_memory(self._decoding.max_pixels)
-            container = av.open(os.fspath(self._path.absolute()), options=_OPTIONS, metadata_errors="replace")
-        except av.FFmpegError as exc:
-            raise SourceFormatError(f"{self._name}: {_why_unreadable(self._path)}") from exc
-        return VideoInput(container=container, decoding=self._decoding, name=self._name)
+    def _count_missing(self, video: VideoInput) -> None:
+        """Count the pictures that the container promises and that did not come."""
+        if self._file is None:
+            return
+        with self._file.content() as data:
+            missing = video.missing_at_end(data)
+        if missing:
+            self._framer.count_damaged(missing)
 
     def _wait_until_due(self, started_ns: int, media_time_ns: int) -> bool:
         """Wait until the frame is due, if the recording is played at a speed; return True when the source was closed."""
@@ -147,36 +144,6 @@ class FileSource:
         self._framer.last_activity_ns = due_ns
         wait_ns = due_ns - self._clock.monotonic_ns()
         return self._stop.wait(wait_ns / 1e9) if wait_ns > 0 else self._stop.is_set()
-
-
-def _check_file(path: Path) -> None:
-    """Raise a SourceError that names the cause, where libav would only report invalid data."""
-    name = display_name(str(path))
-    try:
-        found = path.stat()
-    except PermissionError:
-        raise SourceError(f"{name}: no permission to read its directory; allow this user to read it") from None
-    except (FileNotFoundError, NotADirectoryError):
-        raise SourceError(f"{name}: no such file; check the path") from None
-    except (OSError, ValueError) as exc:
-        raise SourceError(f"{name}: is not a valid file name ({type(exc).__name__}); check the path") from None
-    if stat.S_ISDIR(found.st_mode):
-        raise SourceError(f"{name}: is a directory; name a video file in it")
-    if not os.access(path, os.R_OK):
-        raise SourceError(f"{name}: no permission to read it; make it readable for this user")
-    if stat.S_ISREG(found.st_mode) and found.st_size == 0:
-        raise SourceFormatError(f"{name}: is empty; record or copy it again")
-
-
-def _why_unreadable(path: Path) -> str:
-    """Return why libav cannot open the file, from its first bytes."""
-    with path.open("rb") as file:
-        head = file.read(4096)
-    if head[4:8] == b"ftyp":
-        return "was cut off before its index was written; record or copy it again, or repair it"
-    if b"\0" not in head and head.isascii():
-        return "is text, not a video; name a recording (mp4, mov, mkv, avi, webm, gif)"
-    return "is not a video that can be decoded, or is damaged at its beginning; convert it to mp4 or mkv"
 
 
 def _creation_ns(metadata: dict[str, str]) -> int:

@@ -20,6 +20,7 @@ class SourceInfo:
         frames: Number of frames, as the container states or as estimated from its duration; None when unknown.
         duration_s: Duration in seconds; None when unknown.
         codec: Codec and pixel format for people, e.g. ``h264 (yuv420p)``.
+        choice: Which of several video streams is read, for people; empty if there is only one.
     """
 
     width: int
@@ -28,6 +29,7 @@ class SourceInfo:
     frames: int | None
     duration_s: float | None
     codec: str
+    choice: str = ""
 
 
 class Source(Protocol):

@@ -6,27 +6,33 @@ Integer arithmetic only, so that a recording gives the same times on every machi
 from __future__ import annotations
 
 _SECOND_NS = 1_000_000_000
-_JUMP_NS = _SECOND_NS
+LONGEST_GAP_NS = 600 * _SECOND_NS
+"""Longest gap in a recording by default: a longer one is a jump."""
+_JUMP_BACK_NS = _SECOND_NS
 _TOLERANCE_NS = 2 * _SECOND_NS
 
 
 class MediaTimeline:
     """Converts presentation timestamps (PTS) to nanoseconds since the first frame, strictly increasing.
 
-    A missing or repeated PTS continues by the nominal step. A PTS that goes back by more than a second (a wrapped
-    counter, joined recordings) starts a new origin; a smaller step back is jitter and continues by the nominal step.
+    A missing or repeated PTS continues by the nominal step. A PTS that goes back by more than a second, or forward by more
+    than ``longest_gap_ns``, is a jump (a wrapped counter, joined recordings, a camera whose clock was set): it starts a new
+    segment, which continues by the nominal step, or by the last one if that was shorter. A smaller step back is jitter and
+    continues by the nominal step too.
 
     Args:
         step_ns: Nominal time from frame to frame in nanoseconds.
         start_ns: Media time of the first frame in nanoseconds.
+        longest_gap_ns: Longest time between two frames in nanoseconds that is not a jump.
     """
 
-    def __init__(self, *, step_ns: int, start_ns: int = 0) -> None:
-        if step_ns < 1 or start_ns < 0:
-            raise ValueError(f"want step_ns >= 1 and start_ns >= 0, got {step_ns}, {start_ns}")
-        self._step_ns, self._start_ns = step_ns, start_ns
+    def __init__(self, *, step_ns: int, start_ns: int = 0, longest_gap_ns: int = LONGEST_GAP_NS) -> None:
+        if step_ns < 1 or start_ns < 0 or longest_gap_ns < 0:
+            raise ValueError(f"want step_ns >= 1, start_ns >= 0 and longest_gap_ns >= 0, got {step_ns}, {start_ns}, {longest_gap_ns}")
+        self._step_ns, self._start_ns, self._longest_gap_ns = step_ns, start_ns, longest_gap_ns
         self._origin_ns: int | None = None
         self._last_ns: int | None = None
+        self._last_step_ns = 0
 
     @property
     def next_ns(self) -> int:
@@ -43,6 +49,7 @@ class MediaTimeline:
             Nanoseconds, greater than all before.
         """
         now_ns = self._since_start(pts_ns)
+        self._last_step_ns = 0 if self._last_ns is None else now_ns - self._last_ns
         self._last_ns = now_ns
         return now_ns
 
@@ -52,11 +59,13 @@ class MediaTimeline:
         if self._origin_ns is None:
             self._origin_ns = pts_ns - self.next_ns
         now_ns = pts_ns - self._origin_ns
-        if self._last_ns is None or now_ns > self._last_ns:
-            return now_ns
-        if self._last_ns - now_ns > _JUMP_NS:
-            self._origin_ns = pts_ns - self.next_ns
-        return self.next_ns
+        gap_ns = 0 if self._last_ns is None else now_ns - self._last_ns
+        if self._last_ns is not None and (gap_ns > max(self._longest_gap_ns, self._step_ns) or gap_ns < -_JUMP_BACK_NS):
+            # The mean rate of the container, which is the nominal one, may come from the jump.
+            next_ns = self._last_ns + min(self._step_ns, self._last_step_ns or self._step_ns)
+            self._origin_ns = pts_ns - next_ns
+            return next_ns
+        return now_ns if self._last_ns is None or gap_ns > 0 else self.next_ns
 
 
 class LiveTimeline:

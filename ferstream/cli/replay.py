@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def replay(  # noqa: PLR0913, PLR0917 (the options of the command)
-    videos: list[Path] = typer.Argument(help="Recordings: mp4, mov, mkv, avi, webm, gif ..."),
+    videos: list[Path] = typer.Argument(help="Recordings: mp4, mov, mkv, avi, webm, ts, dav ...; - is stdin."),
     events: str | None = typer.Option(None, "--events", metavar="FILE", help="Write one JSON event on each line; - is stdout."),
     config: Path | None = typer.Option(None, "-c", "--config", metavar="FILE", help="Settings file."),
     model: str | None = typer.Option(None, "--model", help="Name, name/version or folder of a model bundle."),
@@ -87,6 +87,9 @@ def _summary(outcome: Outcome, quiet: bool) -> None:
     shown = ", ".join(f"{label} {n}" for n, label in labels)
     lost = f", {outcome.lost} LOST" if outcome.lost else ""
     events = f"; {sum(n for n, _ in labels)} events: {shown}" if shown else ""
-    print(f"{outcome.path.name}: {outcome.frames} frames{lost}, {outcome.faces} faces{events}", file=sys.stderr)
+    name = "stdin" if str(outcome.path) == "-" else outcome.path.name
+    print(f"{name}: {outcome.frames} frames{lost}, {outcome.faces} faces{events}", file=sys.stderr)
+    if outcome.info.choice:
+        print(f"  {outcome.info.choice}", file=sys.stderr)
     for (_, stage, reason), count in outcome.snapshot.dropped.items():
         print(f"  {count} frames lost in {stage}: {reason}", file=sys.stderr)

@@ -30,7 +30,7 @@ class CameraSettings(f.Section):
     name: f.CameraName
     """Name in topics, metrics and events: a-z 0-9 _ -, at most 32, unique."""
     source: f.SourceText
-    """rtsp(s)://, http(s)://, a file, webcam:N or demo:."""
+    """rtsp(s)://, http(s)://, a file, - (stdin), webcam:N or demo:."""
     username: f.Text | None = None
     """User name of the camera; taken from the URL if it is there."""
     password_file: f.FilePath | None = None

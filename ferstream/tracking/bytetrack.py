@@ -4,8 +4,8 @@ The library identifies tracks by random UUIDs, and returns None for boxes below 
 gets a track in its first frame (``high_conf`` is 0; the detector has its own limit), ids are numbers in the order of
 the faces, and this module decides by media time when tracks start and end, so that results depend neither on
 the random UUIDs nor on the time of day. Boxes are widened before matching, because at a few frames per second a
-walking person's face leaves its previous box (buffered IoU; Yang et al., WACV 2023). The measurements behind the
-defaults are in docs/adr/0021.
+walking person's face leaves its previous box (buffered IoU; Yang et al., WACV 2023). Boxes are compared in pixels of the
+first frame, so a change of the resolution ends no track. The measurements behind the defaults are in docs/adr/0021.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ class ByteTracker:
         self._records: dict[str, _TrackRecord] = {}
         self._created = 0
         self._last: FrameInfo | None = None
+        self._first_size: tuple[int, int] | None = None
 
     @property
     def tracks(self) -> int:
@@ -88,7 +89,7 @@ class ByteTracker:
         if self._last is not None and now_ns - self._last.media_time_ns > self._lifespan_ns:
             # The library matches before it removes old tracks: after a gap it would continue tracks that have ended.
             self._matcher = self._new_matcher()
-        boxes = [item.face.box for item in frame.faces]
+        boxes = [self._in_first_size(item.face.box, frame.info) for item in frame.faces]
         keys = self._match(frame.faces, boxes, now_ns)
         self._recover(keys, boxes)
         tracks = [self._observe(key, box, now_ns) for key, box in zip(keys, boxes, strict=True)]
@@ -102,6 +103,15 @@ class ByteTracker:
             return None
         ended = self._end(list(self._records))
         return TrackedFrame(info=self._last, faces=(), ended=ended)
+
+    def _in_first_size(self, box: Box, info: FrameInfo) -> Box:
+        """Return the box in pixels of the first frame, so that tracks go on when the camera changes its resolution."""
+        if self._first_size is None:
+            self._first_size = info.width, info.height
+        if self._first_size == (info.width, info.height):
+            return box
+        x_scale, y_scale = self._first_size[0] / info.width, self._first_size[1] / info.height
+        return Box(box.x * x_scale, box.y * y_scale, box.w * x_scale, box.h * y_scale)
 
     def _match(self, faces: Sequence[FaceCrop], boxes: Sequence[Box], now_ns: int) -> list[str]:
         scores = np.array([item.face.score for item in faces], np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from ferstream.app.running import Running
 from ferstream.capture.recording import FileSource
+from ferstream.capture.source import SourceInfo
 from ferstream.detection.mask import Polygon
 from ferstream.domain.event import CameraState, CameraStatus
 from ferstream.errors import ConfigError, SourceTimeoutError
@@ -102,6 +104,21 @@ def test_a_camera_that_cannot_be_set_up_is_offline_and_the_others_run(run: Calla
     wait_until(lambda: status(running, "hall") is CameraStatus.ONLINE)
     assert running.cameras.names == ("door", "hall")
     assert of_camera(logs, "door") == [("error", "a camera cannot be started", "names no host")]
+
+
+class WithSeveralVideos(ScriptedSource):
+    """A source with more than one video stream."""
+
+    def open(self) -> SourceInfo:
+        return replace(super().open(), choice="reads stream 1 of 2")
+
+
+def test_the_log_says_once_which_of_several_video_streams_is_read(run: Callable[..., Running], logs: Logs) -> None:
+    lost = WithSeveralVideos([frame(camera="door"), SourceTimeoutError("gone")])
+    plans = ScriptedPlans({"door": [lost, WithSeveralVideos([frame(camera="door")], linger=True)]})
+    running = run([camera("door")], plans)
+    wait_until(lambda: running.pipeline.counters.snapshot().frames.get(("door", "publishing"), 0) == 2)
+    assert [entry["choice"] for entry in logs if entry["event"] == "a camera has several video streams"] == ["reads stream 1 of 2"]
 
 
 @pytest.mark.parametrize("source", ["rtsps://cam/1", "https://cam/1"])

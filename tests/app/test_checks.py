@@ -15,7 +15,7 @@ import pytest
 
 from ferstream.app.checks import Finding, Verdict, read_settings
 from ferstream.app.checks.broker import check_encryption
-from ferstream.app.checks.cameras import described
+from ferstream.app.checks.cameras import check_camera, described
 from ferstream.app.checks.finding import failed, passed
 from ferstream.app.checks.places import check_http
 from ferstream.app.checks.plan import Check, checks_of, run_checks
@@ -93,6 +93,19 @@ def test_an_open_port_without_a_token_is_reported_in_full() -> None:
 def test_a_frame_rate_is_written_without_an_exponent(fps: float, text: str) -> None:
     info = SourceInfo(width=96, height=64, fps=fps, frames=None, duration_s=None, codec="h264")
     assert described(info) == f"96 x 64, {text}, h264"
+
+
+def test_the_choice_among_several_video_streams_is_shown() -> None:
+    info = SourceInfo(width=96, height=64, fps=25, frames=None, duration_s=None, codec="h264", choice="reads stream 1")
+    assert described(info) == "96 x 64, 25 fps, h264, reads stream 1"
+
+
+def test_a_pipe_is_left_to_the_daemon(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    (finding,) = check_camera(CameraSettings(name="door", source=str(fifo)), width=640)
+    assert finding.verdict is Verdict.SKIP
+    assert "is a pipe" in finding.detail
 
 
 def test_a_connection_to_the_broker_without_encryption_is_a_warning() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from av.stream import Disposition
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +23,7 @@ from ferstream.publishing.sink_set import SinkSet
 from ferstream.runtime.counters import Counters
 from ferstream.runtime.supervisor import Fatal
 from ferstream.settings import CameraSettings, Settings
+from tests.support import containers
 from tests.support.clips import write_clip, write_sound
 from tests.support.recording_sink import RecordingSink
 from tests.support.runners import Scripted
@@ -173,3 +177,77 @@ def test_any_other_error_is_named_with_the_part_that_failed(make_replayer: Calla
     with pytest.raises(FerstreamError, match="recording failed: went away") as caught:
         make_replayer(sink, fatal=Fatal()).replay(portrait_clip)
     assert isinstance(caught.value.__cause__, Scripted)
+
+
+# -- pipes, several videos, changes of the size ------------------------------------------------------
+
+
+@pytest.fixture
+def fifo(tmp_path: Path) -> Iterator[Callable[[Path], Path]]:
+    """Makes a FIFO into which a thread writes a recording once."""
+    threads: list[threading.Thread] = []
+
+    def start(recording: Path) -> Path:
+        path = tmp_path / "front-door"
+        os.mkfifo(path)
+        content = recording.read_bytes()
+        threads.append(threading.Thread(target=lambda: path.write_bytes(content), daemon=True))
+        threads[0].start()
+        return path
+
+    yield start
+    for thread in threads:
+        thread.join(20)
+
+
+def test_a_pipe_is_replayed_in_one_pass(make_replayer: Callable[..., Replayer], fifo: Callable[[Path], Path], tmp_path: Path) -> None:
+    path = fifo(containers.portrait_of_sizes(tmp_path / "portrait.ts", [256]))
+    outcome = make_replayer(RecordingSink()).replay(path)
+    assert (outcome.frames, outcome.faces, outcome.lost, outcome.camera) == (10, 10, 0, "front-door")
+    assert (outcome.info.width, outcome.info.codec) == (256, "h264 (yuv420p)")
+
+
+def test_a_pipe_is_not_probed(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(SourceError, match="can be read only once"):
+        probe(path)
+
+
+def test_a_replay_that_waits_for_a_pipe_can_be_stopped(make_replayer: Callable[..., Replayer], tmp_path: Path) -> None:
+    path = tmp_path / "silent"
+    os.mkfifo(path)
+    replayer = make_replayer(RecordingSink())
+    replayer.on_progress = lambda camera, done, total: replayer.stop.set()
+    with pytest.raises(FramesLostError, match="stopped after 0 frames"):
+        replayer.replay(path)
+
+
+def test_the_standard_input_has_a_name_of_its_own() -> None:
+    assert camera_name(Path("-")) == "stdin"
+
+
+def test_a_cover_is_not_the_video(make_replayer: Callable[..., Replayer], tmp_path: Path) -> None:
+    streams = [((96, 64), Disposition.default), ((320, 240), Disposition.attached_pic)]
+    outcome = make_replayer(RecordingSink()).replay(containers.several_videos(tmp_path / "a.mp4", streams))
+    assert (outcome.frames, outcome.lost, outcome.info.choice) == (10, 0, "reads stream 0: mpeg4 96 x 64; ignores 1 cover picture")
+
+
+def test_a_face_keeps_its_track_when_the_picture_changes_its_size(make_replayer: Callable[..., Replayer], tmp_path: Path) -> None:
+    sink = RecordingSink()
+    outcome = make_replayer(sink).replay(containers.portrait_of_sizes(tmp_path / "portrait.ts", [480, 240, 640]))
+    assert (outcome.frames, outcome.faces, outcome.lost) == (30, 30, 0)
+    found = faces(sink)
+    assert {event["track"]["id"] for event in found} == {"portrait-replay-1"}
+    assert [event["track"]["state"] for event in found].count("appeared") == 1
+
+
+@pytest.mark.parametrize(
+    ("case", "frames", "lost"),
+    [("segment_1.mkv", 24, 0), ("cover_first.mp4", 48, 0), ("truncated.avi", 24, 24), ("joined_forward.ts", 52, 0), ("cctv.dav", 22, 0)],
+)
+def test_the_shared_cases(case: str, frames: int, lost: int, make_replayer: Callable[..., Replayer], shared_dir: Path) -> None:
+    sink = RecordingSink()
+    outcome = make_replayer(sink).replay(shared_dir / "cases" / case)
+    assert (outcome.frames, outcome.lost) == (frames, lost)
+    assert max(event["frame"]["media_time_s"] for event in faces(sink)) < 3

@@ -8,6 +8,7 @@ from threading import Event
 from typing import Any
 
 import av
+import pytest
 
 from ferstream.capture.libav import VideoInput
 from ferstream.capture.options import Decoding
@@ -75,6 +76,9 @@ class WrappedStreams(Wrapped):
     def __len__(self) -> int:
         return len(self.wrapped)
 
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.wrapped)
+
     @property
     def video(self) -> list[Wrapped]:
         return [Wrapped(stream, self.closed) for stream in self.wrapped.video]
@@ -89,7 +93,7 @@ def test_nothing_of_a_closed_container_is_used(clip: Path) -> None:
     video.close()
     assert closed.is_set()
     assert video.info(first) == before
-    assert video.missing_at_end(0, first) == 0
+    assert video.missing_at_end() == 0
     assert (video.step_ns, video.format_name) == (40 * MS, "mov,mp4,m4a,3gp,3g2,mj2")
     assert video.metadata
 
@@ -120,4 +124,28 @@ def test_a_read_error_that_persists_counts_once_and_the_decoded_pictures_arrive(
     pictures = list(video.frames(on_decoded=lambda _: None, on_damaged=damaged.append, strict=False))
     assert len(pictures) == 20
     assert damaged == [1]
+    video.close()
+
+
+class WithLateStream:
+    """A container in which a stream begins after it was opened: PyAV fails behind the last packet."""
+
+    def __init__(self, container: Any) -> None:
+        self.container = container
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.container, name)
+
+    def demux(self, stream: Any) -> Iterator[Any]:
+        yield from self.container.demux(stream)
+        raise IndexError("list index out of range")
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_stream_that_begins_later_costs_no_picture(strict: bool, clip: Path) -> None:
+    container: Any = WithLateStream(av.open(str(clip)))
+    video = VideoInput(container=container, decoding=Decoding())
+    damaged: list[int] = []
+    assert len(list(video.frames(on_decoded=lambda _: None, on_damaged=damaged.append, strict=strict))) == 10
+    assert damaged == []
     video.close()

@@ -16,7 +16,7 @@ PTS = st.lists(st.one_of(st.none(), st.integers(-(10**15), 10**15)), max_size=60
 
 
 def times_of(pts_ms: list[int | None]) -> list[int]:
-    timeline = MediaTimeline(step_ns=STEP)
+    timeline = MediaTimeline(step_ns=STEP, longest_gap_ns=10_000 * MS)
     return [timeline.at(None if pts is None else pts * MS) // MS for pts in pts_ms]
 
 
@@ -33,6 +33,13 @@ def times_of(pts_ms: list[int | None]) -> list[int]:
         ([0, 0, 0], [0, 40, 80]),
         ([0, 80, 40, 120, 160], [0, 80, 120, 160, 200]),
         ([0, 40, 5000, 10, 50], [0, 40, 5000, 5040, 5080]),
+        ([0, 40, 10_040, 10_080], [0, 40, 10_040, 10_080]),  # the longest gap
+        ([0, 40, 10_041, 10_081], [0, 40, 80, 120]),
+        ([0, 40, 3_600_000, 3_600_040], [0, 40, 80, 120]),
+        ([3_600_000, 3_600_040, 0, 40], [0, 40, 80, 120]),
+        ([0, 40, 95_443_717, 80, 120], [0, 40, 80, 120, 160]),  # one wrong PTS
+        ([95_443_680, 0, 40], [0, 40, 80]),  # 2^33 ticks of 90 kHz
+        ([0, 3_600_000, None, 3_600_080, 0], [0, 40, 80, 120, 160]),
     ],
 )
 def test_pts_become_times(pts: list[int | None], expected: list[int]) -> None:
@@ -45,6 +52,18 @@ def test_a_second_pass_goes_on() -> None:
         first.at(pts)
     second = MediaTimeline(step_ns=STEP, start_ns=first.next_ns)
     assert [second.at(pts) for pts in (0, STEP)] == [2 * STEP, 3 * STEP]
+
+
+@given(PTS)
+def test_no_gap_is_longer_than_the_longest(pts: list[int | None]) -> None:
+    timeline = MediaTimeline(step_ns=STEP, longest_gap_ns=10_000 * MS)
+    times = [timeline.at(value) for value in pts]
+    assert all(later - earlier <= 10_000 * MS for earlier, later in itertools.pairwise(times))
+
+
+def test_frames_that_are_farther_apart_than_the_longest_gap_keep_their_distance() -> None:
+    timeline = MediaTimeline(step_ns=60_000 * MS, longest_gap_ns=10_000 * MS)
+    assert [timeline.at(pts * 60_000 * MS) // MS for pts in range(3)] == [0, 60_000, 120_000]
 
 
 @given(PTS)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from ferstream.domain.face import Box, DetectedFrame, Face, FaceCrop
 from ferstream.domain.frame import FrameInfo
@@ -143,3 +144,31 @@ def test_ended_tracks_are_forgotten() -> None:
     for n in range(300):
         following.update(seen(1000 * n, (100 + n, 100, 60)))
     assert following.tracks == 1
+
+
+def resized(frame: DetectedFrame, width: int, height: int) -> DetectedFrame:
+    """The same faces in a picture of another size."""
+    x, y = width / frame.info.width, height / frame.info.height
+    boxes = [item.face.box for item in frame.faces]
+    scaled = [Box(box.x * x, box.y * y, box.w * x, box.h * y) for box in boxes]
+    faces = [FaceCrop(replace(item.face, box=box), None) for item, box in zip(frame.faces, scaled, strict=True)]
+    return DetectedFrame(replace(frame.info, width=width, height=height), tuple(faces))
+
+
+@pytest.mark.parametrize("size", [(640, 360), (3840, 2160), (720, 576)])
+def test_a_change_of_the_resolution_ends_no_track(size: tuple[int, int]) -> None:
+    faces = ((100.0, 100.0, 60.0), (900.0, 700.0, 80.0))
+    frames = [seen(40 * n, *faces) for n in range(15)]
+    frames[5:10] = [resized(frame, *size) for frame in frames[5:10]]
+    tracked = play(tracker(), frames)
+    assert {tuple(ids(frame)) for frame in tracked} == {("door-1f3c-1", "door-1f3c-2")}
+    assert all(not frame.ended for frame in tracked)
+    assert [item.face for item in tracked[7].faces] == list(frames[7].faces)  # reported in pixels of its own picture
+
+
+def test_a_lost_track_is_recovered_in_a_picture_of_another_size() -> None:
+    before = [seen(40 * n, (100, 100, 60)) for n in range(5)]
+    after = [resized(seen(40 * n, (110, 100, 60)), 640, 360) for n in range(15, 20)]
+    gone = [seen(40 * n) for n in range(5, 15)]
+    tracked = play(tracker(), [*before, *gone, *after])
+    assert {tuple(ids(frame)) for frame in tracked if frame.faces} == {("door-1f3c-1",)}

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ferstream.app.checks.finding import Finding, failed, failed_with, passed, skipped, warned
 from ferstream.app.factories import camera_plan
 from ferstream.capture.display_name import display_name
+from ferstream.capture.factory import reads_once
 from ferstream.capture.source import SourceInfo
 from ferstream.errors import ConfigError, ExitCode, FerstreamError, SourceAuthError, SourceFormatError, SourceTimeoutError
 from ferstream.runtime.clock import SystemClock
@@ -35,6 +36,9 @@ def check_camera(camera: CameraSettings, *, width: int) -> Iterator[Finding]:
         return
     if camera.encrypted and not camera.tls_verify:
         yield _unverified(part)
+    if reads_once(camera.source):
+        yield skipped(part, f"{display_name(camera.source)} is a pipe: what check reads of it would be lost for run")
+        return
     try:
         clock = SystemClock()
         began_ns = clock.monotonic_ns()
@@ -65,9 +69,10 @@ def _unverified(part: str) -> Finding:
 
 
 def described(info: SourceInfo) -> str:
-    """Return size, frame rate and codec as text."""
+    """Return size, frame rate and codec as text, and which of several video streams is read."""
     rate = f"{round(info.fps, 2):.10g} fps" if info.fps else "unknown rate"
-    return f"{info.width} x {info.height}, {rate}, {info.codec}"
+    choice = f", {info.choice}" if info.choice else ""
+    return f"{info.width} x {info.height}, {rate}, {info.codec}{choice}"
 
 
 def advice(camera: CameraSettings, error: FerstreamError) -> str:
