@@ -62,10 +62,19 @@ class ConfigError(FerstreamError):
 
 
 class SourceError(FerstreamError):
-    """A camera or recording cannot be read."""
+    """A camera or recording cannot be read.
+
+    Args:
+        problem: What is wrong.
+        remedy: What the user can do about it; empty if that depends on more than the source knows. It ends the message.
+    """
 
     exit_code = ExitCode.SOURCE
     reason = "error"
+
+    def __init__(self, problem: str = "", remedy: str = "") -> None:
+        super().__init__(f"{problem}; {remedy}" if remedy else problem)
+        self.problem, self.remedy = problem, remedy
 
 
 class SourceAuthError(SourceError):

@@ -25,6 +25,9 @@ REMOVE_TIMEOUT_S = 10.0
 ENDED = ("stopped", "end of the recording")
 """Reasons of an offline camera that are not a failure."""
 
+_SLACK_S = 5.0
+"""Time after the camera's own limit for a first picture, so that the source itself says what was missing."""
+
 _LOG = structlog.get_logger(__name__)
 
 
@@ -119,7 +122,11 @@ class Cameras:
             observer=self._pipeline.counters,
             clock=self._clock,
             backoff=Backoff(floor_s=camera.reconnect_min_s, cap_s=camera.reconnect_max_s),
-            timings=Timings(stall_after_s=camera.stall_after_s, frozen_after_s=camera.frozen_after_s),
+            timings=Timings(
+                stall_after_s=camera.stall_after_s,
+                frozen_after_s=camera.frozen_after_s,
+                connect_within_s=camera.first_picture_within_s + _SLACK_S,
+            ),
         )
 
     def _log_choice(self, name: str, choice: str) -> None:

@@ -89,6 +89,8 @@ def camera_plan(camera: CameraSettings, *, width: int, observer: Observer, clock
         transport=camera.transport,
         connect_timeout_s=camera.connect_timeout_s,
         read_timeout_s=camera.read_timeout_s,
+        open_timeout_s=camera.open_timeout_s,
+        snapshot_interval_s=camera.snapshot_interval_s,
         credentials=credentials(camera),
         password_file=camera.password_file,
         tls_verify=camera.tls_verify,

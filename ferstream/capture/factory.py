@@ -38,6 +38,8 @@ class SourceOptions:
         transport: RTSP over ``tcp`` or ``udp``.
         connect_timeout_s: Streams: longest time to connect, in seconds.
         read_timeout_s: Streams: longest time without data, in seconds.
+        open_timeout_s: Streams: longest time from connecting to the first picture, in seconds.
+        snapshot_interval_s: Addresses that answer with one JPEG picture: seconds from one request to the next.
         credentials: Streams: user name and password; None to use those in the URL, if any.
         password_file: Streams: file that holds the password, read at each connect; it wins over any other password.
         tls_verify: ``https`` and ``rtsps``: whether the server's certificate must be valid.
@@ -55,6 +57,8 @@ class SourceOptions:
     transport: str = "tcp"
     connect_timeout_s: float = 10.0
     read_timeout_s: float = 5.0
+    open_timeout_s: float = 30.0
+    snapshot_interval_s: float = 0.5
     credentials: Credentials | None = None
     password_file: Path | None = None
     tls_verify: bool = True
@@ -130,6 +134,8 @@ def _stream(source: str, camera: str, observer: Observer, options: SourceOptions
             transport=options.transport,
             connect_timeout_s=options.connect_timeout_s,
             read_timeout_s=options.read_timeout_s,
+            open_timeout_s=options.open_timeout_s,
+            snapshot_interval_s=options.snapshot_interval_s,
             credentials=options.credentials,
             password_file=options.password_file,
             tls_verify=options.tls_verify,

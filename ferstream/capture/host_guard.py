@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from ferstream.capture.credentials import Credentials
 from ferstream.capture.options import Connecting
-from ferstream.capture.source_errors import connection_refused, timeout_error
+from ferstream.capture.source_errors import connection_refused, timeout_error, unknown_host
 from ferstream.capture.tls import client_context, tls_failure
 from ferstream.errors import SourceError, SourceRedirectError
 from ferstream.runtime.addresses import AddressScope, address_scope
@@ -170,11 +170,14 @@ class HostGuard:
             connection = self._connect(address, timeout_s)
             return self._encrypt(connection, address) if address.encrypted else connection
         except ssl.SSLError as exc:
-            raise SourceError(f"{self._name}: {self._at(address)}{tls_failure(exc)}") from None
+            problem, remedy = tls_failure(exc)
+            raise SourceError(f"{self._name}: {self._at(address)}{problem}", remedy) from None
         except TimeoutError:
             raise timeout_error(self._name, timeout_s) from None
         except ConnectionRefusedError:
             raise connection_refused(self._name) from None
+        except socket.gaierror as exc:
+            raise unknown_host(self._name, self._at(address), exc.strerror or "no address") from None
         except (OSError, UnicodeError) as exc:
             reason = getattr(exc, "strerror", None) or "no connection"
             raise SourceError(f"{self._name}: {self._at(address)}cannot be read ({reason})") from None
@@ -193,8 +196,8 @@ class HostGuard:
 
     def _inward(self, address: Address, scope: AddressScope) -> SourceRedirectError:
         return SourceRedirectError(
-            f"{self._name}: leads from a {self._scope} to a {scope} address ({address.origin}); refused; "
-            "allow_inward_redirects = true of the camera allows it"
+            f"{self._name}: leads from a {self._scope} to a {scope} address ({address.origin}); refused",
+            "allow_inward_redirects = true of the camera allows it",
         )
 
     def _encrypt(self, connection: socket.socket, address: Address) -> socket.socket:

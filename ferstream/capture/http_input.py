@@ -1,199 +1,92 @@
 """Streams over HTTP for libav: every connection is made here, so that ferstream's rules for hosts, TLS and sizes hold.
 
-libav calls ``HttpInput.open_url`` for the stream and for each playlist, segment and key that it names. Errors that end the
-stream are raised as they are: PyAV hands exceptions through libav.
+libav calls ``HttpInput.open_url`` for the stream and for each playlist, segment and key that it names. Only ``http`` and
+``https`` are opened, and with ``crypto+`` in front of them what a playlist encrypts; a playlist reaches no file and no
+other protocol. Errors that end the stream are raised as they are: PyAV hands exceptions through libav.
 """
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
-import weakref
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from http import HTTPStatus
+from collections.abc import Mapping
 
+from ferstream.capture import hls, jpeg_stream
+from ferstream.capture.decryption import DecryptedBody
+from ferstream.capture.hls import Variant
 from ferstream.capture.host_guard import Address
-from ferstream.capture.http_session import HttpSession, Reply
-from ferstream.errors import SourceError, SourceFormatError, SourceRedirectError
+from ferstream.capture.http_body import MAX_PLAYLIST_BYTES, EmptyBody, HttpBody, playlist_too_long
+from ferstream.capture.http_content import HEAD_BYTES, Content, content_of
+from ferstream.capture.http_session import HttpSession
+from ferstream.capture.jpeg_stream import JpegStream
+from ferstream.capture.source_errors import other_protocol
+from ferstream.errors import SourceAuthError, SourceError, SourceFormatError, SourceRedirectError
 
-MAX_PLAYLIST_BYTES = 1_000_000
-"""A longer playlist is an error."""
-_PLAYLIST = b"#EXTM3U"
-_DEMUXERS = {
-    "multipart/x-mixed-replace": "mpjpeg",
-    "application/vnd.apple.mpegurl": "hls",
-    "application/x-mpegurl": "hls",
-    "audio/mpegurl": "hls",
-    "audio/x-mpegurl": "hls",
-}
-"""Formats that libav recognises by the media type only, not by the content in all cases."""
-
-
-class HttpBody:
-    """The body of one response as a file for libav; it can seek where the server answers requests for ranges."""
-
-    def __init__(
-        self, session: HttpSession, address: Address, *, on_closed: Callable[[HttpBody], object], start: int = 0, end: int = 0
-    ) -> None:
-        """Set up; ``request`` connects.
-
-        Args:
-            session: Makes the requests.
-            address: Address to request.
-            on_closed: Method that is called after ``close``; its object is not kept alive.
-            start: First byte that is wanted.
-            end: The byte after the last that is wanted; 0 = to the end.
-        """
-        self._session, self._address, self._on_closed = session, address, weakref.WeakMethod(on_closed)
-        self._position, self._end = start, end
-        self._reply: Reply | None = None
-        self._is_first_read = True
-        self._playlist_bytes_left: int | None = None
-        self._length = 0
-        self._closed = threading.Event()
-
-    def request(self) -> None:
-        """Connect at the present position and read the header of the response."""
-        reply, self._address = self._session.get(self._address, self._byte_range())
-        self._reply = reply
-        headers = reply.response.headers
-        if reply.response.status == HTTPStatus.OK and headers.get("Accept-Ranges", "").lower() == "bytes":
-            self._length = reply.response.length or 0
-
-    @property
-    def media_type(self) -> str:
-        """Media type of the response, without parameters; empty before ``request``."""
-        return "" if self._reply is None else self._reply.response.headers.get_content_type()
-
-    @property
-    def url(self) -> str:
-        """URL of the body; after ``request`` that of its last redirect."""
-        return self._address.url
-
-    def read(self, size: int) -> bytes:
-        """Return the next bytes, at most ``size``; empty at the end, and after ``abort``."""
-        if self._closed.is_set():
-            return b""
-        if self._reply is None:
-            self.request()
-        try:
-            data = self._received(size)
-        except SourceError:
-            if self._closed.is_set():
-                return b""
-            raise
-        self._count(data)
-        return data
-
-    def _received(self, size: int) -> bytes:
-        reply = self._reply
-        if reply is None:
-            return b""
-        with self._session.translated():
-            return reply.response.read1(size)
-
-    def _count(self, data: bytes) -> None:
-        self._position += len(data)
-        self._session.count_bytes(len(data))
-        if self._is_first_read and data.startswith(_PLAYLIST):
-            self._playlist_bytes_left = MAX_PLAYLIST_BYTES
-        self._is_first_read = False
-        if self._playlist_bytes_left is not None:
-            self._playlist_bytes_left -= len(data)
-            if self._playlist_bytes_left < 0:
-                raise SourceFormatError(f"{self._session.name}: a playlist is longer than {MAX_PLAYLIST_BYTES // 1000} kB")
-
-    def seekable(self) -> bool:
-        """Whether the server answers requests for ranges of this body and told its length."""
-        return self._length > 0
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Continue reading at another position, with a new request; return the position."""
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._length}[whence]
-        if base + offset != self._position:
-            self._disconnect()
-            self._position = base + offset
-        return self._position
-
-    def tell(self) -> int:
-        """Return the position in bytes."""
-        return self._position
-
-    def close(self) -> None:
-        """Close the connection for good; the reading thread only."""
-        self._disconnect()
-        on_closed = self._on_closed()
-        if on_closed is not None:
-            on_closed(self)
-
-    def _disconnect(self) -> None:
-        reply, self._reply = self._reply, None
-        if reply is not None:
-            reply.close()
-
-    def abort(self) -> None:
-        """Let a read that waits return, and every later one return nothing; any thread."""
-        self._closed.set()
-        reply = self._reply
-        if reply is not None:
-            with suppress(OSError):
-                socket.socket.shutdown(reply.sock, socket.SHUT_RDWR)  # not SSLSocket's own, which a read does not survive
-
-    def _byte_range(self) -> str | None:
-        if not self._position and not self._end:
-            return None
-        return f"bytes={self._position}-{self._end - 1 if self._end else ''}"
-
-
-class EmptyBody:
-    """The body of a URL that cannot be read."""
-
-    def read(self, size: int) -> bytes:
-        """Return nothing."""
-        return b""
+MAX_NESTED_PLAYLISTS = 3
+"""So many master playlists that lead to each other are read."""
+_ENCRYPTED = ("crypto+", "crypto:")
+_File = HttpBody | JpegStream | DecryptedBody | EmptyBody
 
 
 class HttpInput:
     """The connections of one stream. One thread opens and reads, any thread may close."""
 
-    def __init__(self, session: HttpSession) -> None:
+    def __init__(self, session: HttpSession, *, max_pixels: int, snapshot_interval_s: float) -> None:
         """Set up; nothing is connected yet.
 
         Args:
             session: Makes the requests.
+            max_pixels: Width times height of the largest picture; larger variants of a playlist are not taken.
+            snapshot_interval_s: Seconds from one request to the next where each answer is one JPEG picture.
         """
-        self._session = session
-        self._first: HttpBody | None = None
-        self._url = session.guard.configured.url
+        self._session, self._max_pixels, self._snapshot_interval_s = session, max_pixels, snapshot_interval_s
+        self._first: HttpBody | JpegStream | None = None
+        self._address = session.guard.configured
         self._bodies: set[HttpBody] = set()
         self._lock = threading.Lock()
         self._closed = False
+        self.failure: SourceError | None = None
+        """Why the last URL of a playlist could not be read; None if all could."""
+        self.media_type = ""
+        """Media type that the server gave; empty if none."""
+        self.choice = ""
+        """Which variant was taken, for people; empty if there was no choice."""
 
     def open(self) -> str | None:
-        """Connect and read the header of the response; return libav's name of the format that it announces, None if unclear.
+        """Connect and read the beginning of the stream; return the name of libav's demuxer for it, None if libav is to find out.
 
         Raises:
-            SourceError: The server cannot be reached, refuses, or leads to an address that is not followed.
+            SourceError: The server cannot be reached, refuses, sends no video, or leads to an address that is not followed.
         """
-        self._first = self._new_body(self._session.guard.configured)
-        self._first.request()
-        self._url = self._first.url
-        return _DEMUXERS.get(self._first.media_type)
+        body = self._requested(self._address)
+        content = self._content(body)
+        for _ in range(MAX_NESTED_PLAYLISTS):
+            text = self._playlist(body) if content is Content.PLAYLIST else ""
+            if not hls.is_master(text):
+                break
+            body = self._variant(body, text)
+            content = self._content(body)
+        else:
+            raise SourceFormatError(f"{self._session.name}: the playlists lead to each other, and to no video that can be decoded")
+        self._address, self.media_type = body.address, body.media_type
+        if content is Content.JPEG:
+            interval_s = None if body.media_type.startswith("multipart/") else self._snapshot_interval_s
+            self._first = JpegStream(body, name=self._session.name, snapshot_interval_s=interval_s)
+            return jpeg_stream.DEMUXER
+        self._first = body
+        return "hls" if content is Content.PLAYLIST else None
 
     @property
     def url(self) -> str:
-        """URL of the stream after redirects, without user name and password."""
-        return self._url
+        """URL of the stream after redirects and the choice of a variant, without user name and password."""
+        return self._address.url
 
-    def open_url(self, url: str, flags: int, options: Mapping[str, str]) -> HttpBody | EmptyBody:
+    def open_url(self, url: str, flags: int, options: Mapping[str, str]) -> _File:
         """Open what libav asks for: the stream itself, or a URL of a playlist.
 
         Args:
-            url: Absolute URL.
+            url: Absolute URL; with ``crypto+`` in front of it for an encrypted segment.
             flags: libav's flags of opening; not used.
-            options: libav's options; ``offset`` and ``end_offset`` in bytes are used.
+            options: libav's options; ``offset`` and ``end_offset`` in bytes, ``key`` and ``iv`` in hexadecimal are used.
 
         Returns:
             The body. It is empty where a URL of a playlist cannot be read: libav goes on with the next one.
@@ -204,9 +97,8 @@ class HttpInput:
         first, self._first = self._first, None
         if first is not None:
             return first
-        if url.startswith("crypto"):
-            raise SourceFormatError(f"{self._session.name}: encrypted playlists are not supported")
-        address = self._session.guard.follow(self._session.guard.configured, url)
+        encrypted = url.startswith(_ENCRYPTED)
+        address = self._session.guard.follow(self._session.guard.configured, url[len(_ENCRYPTED[0]) :] if encrypted else url)
         body = self._new_body(address, start=int(options.get("offset", 0)), end=int(options.get("end_offset", 0)))
         try:
             body.request()
@@ -214,8 +106,9 @@ class HttpInput:
             body.close()
             if isinstance(exc, SourceRedirectError | SourceFormatError):
                 raise
+            self.failure = exc
             return EmptyBody()
-        return body
+        return self._decrypted(body, options) if encrypted else body
 
     def close(self) -> None:
         """Abort every connection. Any thread, more than once."""
@@ -231,6 +124,62 @@ class HttpInput:
             bodies = tuple(self._bodies)
         for body in bodies:
             body.close()
+
+    def _content(self, body: HttpBody) -> Content:
+        return content_of(body.peek(HEAD_BYTES), body.media_type, self._session.name)
+
+    def _playlist(self, body: HttpBody) -> str:
+        """Return the text of a playlist, which can still be read."""
+        content = body.peek(MAX_PLAYLIST_BYTES + 1)
+        if len(content) > MAX_PLAYLIST_BYTES:
+            raise playlist_too_long(self._session.name)
+        text = content.decode("utf-8", "replace")
+        if not hls.is_hls(text):
+            raise SourceFormatError(
+                f"{self._session.name}: the server sends a playlist that is not HLS, no video that can be decoded",
+                "use the address of one of the streams that it names",
+            )
+        scheme = hls.other_scheme(text)
+        if scheme:
+            raise other_protocol(self._session.name, scheme)
+        return text
+
+    def _variant(self, master: HttpBody, text: str) -> HttpBody:
+        """Return the playlist of the best variant that can be read; the others are not requested."""
+        found = hls.variants(text)
+        missing: SourceError | None = None
+        for variant in hls.best_first(found, max_pixels=self._max_pixels, name=self._session.name):
+            try:
+                body = self._requested(self._session.guard.follow(master.address, variant.uri))
+            except (SourceAuthError, SourceRedirectError, SourceFormatError):
+                raise
+            except SourceError as exc:
+                missing = missing or exc
+                continue
+            self._note_choice(variant, found)
+            master.close()
+            return body
+        raise missing or SourceFormatError(f"{self._session.name}: the playlist names no stream")
+
+    def _note_choice(self, variant: Variant, found: list[Variant]) -> None:
+        if len(found) > 1:
+            self.choice = f"HLS variant {found.index(variant) + 1} of {len(found)} ({variant})"
+
+    def _decrypted(self, body: HttpBody, options: Mapping[str, str]) -> DecryptedBody:
+        try:
+            return DecryptedBody(body, key=bytes.fromhex(options.get("key", "")), iv=bytes.fromhex(options.get("iv", "")))
+        except (ValueError, OSError):
+            raise SourceFormatError(f"{self._session.name}: the encrypted playlist cannot be decrypted") from None
+
+    def _requested(self, address: Address) -> HttpBody:
+        """Return the body at an address, after the header of the response was read."""
+        body = self._new_body(address)
+        try:
+            body.request()
+        except SourceError:
+            body.close()
+            raise
+        return body
 
     def _new_body(self, address: Address, *, start: int = 0, end: int = 0) -> HttpBody:
         body = HttpBody(self._session, address, on_closed=self._forget, start=start, end=end)

@@ -11,11 +11,11 @@ from http import HTTPStatus
 
 from ferstream import __version__
 from ferstream.capture.host_guard import MAX_REDIRECTS, Address, HostGuard
-from ferstream.capture.http_auth import Authenticator
+from ferstream.capture.http_auth import Authenticator, header_bytes, refusal
 from ferstream.capture.options import Connecting
-from ferstream.capture.source_errors import authentication_failed, not_found, timeout_error
+from ferstream.capture.source_errors import bad_status, closed_without_answer, forbidden, not_found, silent, slow_start, timeout_error
 from ferstream.capture.timed_socket import TimedSocket
-from ferstream.errors import SourceError, SourceFormatError, SourceRedirectError, SourceTimeoutError
+from ferstream.errors import SourceAuthError, SourceError, SourceFormatError, SourceRedirectError, SourceTimeoutError
 from ferstream.runtime.clock import Clock
 
 MAX_REQUESTS_WITHOUT_VIDEO = 64
@@ -59,13 +59,17 @@ class HttpSession:
         self._max_picture_bytes = max_picture_bytes
         self._authenticator = Authenticator(guard.credentials(guard.configured))
         self._bytes = self._requests = 0
-        self._opening = True
+        self._opening, self._answered = True, False
         self._until_ns: int | None = self._in_connect_timeout()
         """When the connection and the header of a response must be there, or all of opening; None: each read has its limit."""
 
     def opened(self) -> None:
         """End the time of opening: from now on, each read of a body may take ``read_timeout_s``."""
         self._opening, self._until_ns = False, None
+
+    def now_ns(self) -> int:
+        """Return the monotonic time in nanoseconds."""
+        return self._clock.monotonic_ns()
 
     def packet_received(self) -> None:
         """Reset the limits that apply between two packets of video."""
@@ -96,8 +100,10 @@ class HttpSession:
         return left_s
 
     def _timeout(self) -> SourceTimeoutError:
-        limit_s = self._connecting.read_timeout_s if self._until_ns is None else self._connecting.connect_timeout_s
-        return timeout_error(self.name, limit_s)
+        if self._until_ns is None:
+            return silent(self.name, self._connecting.read_timeout_s)
+        limit_s = self._connecting.connect_timeout_s
+        return slow_start(self.name, limit_s) if self._answered else timeout_error(self.name, limit_s)
 
     def _in_connect_timeout(self) -> int:
         return self._clock.monotonic_ns() + int(self._connecting.connect_timeout_s * 1e9)
@@ -118,7 +124,9 @@ class HttpSession:
         for _ in range(MAX_REDIRECTS + 1):
             reply = self._authenticated(address, byte_range)
             if reply.response.status not in _REDIRECTS:
-                return self._checked(reply, byte_range), address
+                checked = self._checked(reply, address, byte_range)
+                self._answered = True
+                return checked, address
             location = reply.response.headers.get("Location", "")
             reply.close()
             address = self.guard.follow(address, location)
@@ -152,10 +160,15 @@ class HttpSession:
         sock = self.guard.connect(address, self.time_left_s())
         connection = http.client.HTTPConnection(address.host, address.port)
         connection.sock = TimedSocket(sock, self.time_left_s)
-        headers = {"Host": address.authority, "User-Agent": f"ferstream/{__version__}", "Accept": "*/*", "Connection": "close"}
+        headers: dict[str, str | bytes] = {
+            "Host": address.authority,
+            "User-Agent": f"ferstream/{__version__}",
+            "Accept": "*/*",
+            "Connection": "close",
+        }
         answer = self._authenticator.header("GET", address.target) if self.guard.credentials(address) is not None else None
         if answer is not None:
-            headers["Authorization"] = answer
+            headers["Authorization"] = header_bytes(answer)
         if byte_range is not None:
             headers["Range"] = byte_range
         try:
@@ -182,19 +195,34 @@ class HttpSession:
         if isinstance(exc, TimeoutError):
             return self._timeout()
         if isinstance(exc, http.client.RemoteDisconnected):
-            return SourceError(f"{self.name}: the server closed the connection without an answer")
+            return closed_without_answer(self.name)
+        if isinstance(exc, http.client.BadStatusLine) and str(exc).startswith("RTSP/"):
+            return SourceFormatError(f"{self.name}: the server speaks RTSP here, not HTTP", "write rtsp:// in the source")
+        if isinstance(exc, http.client.IncompleteRead):
+            return SourceError(f"{self.name}: the connection broke in the middle of the data")
         if isinstance(exc, OSError):
             return SourceError(f"{self.name}: cannot be read ({exc.strerror or type(exc).__name__})")
-        return SourceFormatError(f"{self.name}: the server's answer is not HTTP that can be read")
+        return SourceFormatError(f"{self.name}: the server's answer is not HTTP that can be read", "check the port")
 
-    def _checked(self, reply: Reply, byte_range: str | None) -> Reply:
+    def _checked(self, reply: Reply, address: Address, byte_range: str | None) -> Reply:
         """Return a response that has the wanted content; close any other one and raise."""
         status = reply.response.status
         if status == (HTTPStatus.OK if byte_range is None else HTTPStatus.PARTIAL_CONTENT):
             return reply
         reply.close()
-        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            raise authentication_failed(self.name)
+        if status == HTTPStatus.UNAUTHORIZED:
+            raise self._refusal(address, reply.response.headers.get_all("WWW-Authenticate", []))
+        if status == HTTPStatus.FORBIDDEN:
+            raise forbidden(self.name)
         if status == HTTPStatus.NOT_FOUND:
             raise not_found(self.name)
-        raise SourceError(f"{self.name}: cannot be read (the server answered {status})")
+        raise bad_status(self.name, status)
+
+    def _refusal(self, address: Address, headers: list[str]) -> SourceError:
+        credentials = self.guard.credentials(address)
+        if credentials is None and self.guard.credentials(self.guard.configured) is not None:
+            return SourceAuthError(
+                f"{self.name}: authentication failed: leads to {address.origin}, which asks for a password",
+                "name that host in the source: the password is sent to the host of the source only",
+            )
+        return refusal(self.name, headers, credentials)

@@ -34,7 +34,7 @@ def limit_libav_memory(max_pixels: int) -> int:
     with _lock:
         wanted = max(_limit, SMALLEST_LIMIT_BYTES, int(max_pixels * BYTES_PER_PIXEL))
         if wanted != _limit:
-            library = _loaded_library()
+            library = loaded_library()
             if library is None:
                 return 0
             library.av_max_alloc(ctypes.c_size_t(wanted))
@@ -42,7 +42,7 @@ def limit_libav_memory(max_pixels: int) -> int:
         return _limit
 
 
-def _loaded_library() -> ctypes.CDLL | None:
+def loaded_library() -> ctypes.CDLL | None:
     """Return libavutil as this process has loaded it; importing av, which capture does, loads it."""
     try:
         maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")

@@ -54,6 +54,8 @@ class Connecting:
         transport: RTSP over ``tcp`` or ``udp``.
         connect_timeout_s: Longest time to connect, in seconds.
         read_timeout_s: Longest time without data, in seconds.
+        open_timeout_s: Longest time from connecting to the first picture, in seconds; longer where the two others need it.
+        snapshot_interval_s: Seconds from one request to the next at an address that answers with one JPEG picture.
         credentials: User name and password; None to use those in the URL, if any.
         password_file: File that holds the password, read at each connect.
         tls_verify: Whether the certificate of an ``https`` or ``rtsps`` server must be valid.
@@ -65,8 +67,15 @@ class Connecting:
     transport: str = "tcp"
     connect_timeout_s: float = 10.0
     read_timeout_s: float = 5.0
+    open_timeout_s: float = 30.0
+    snapshot_interval_s: float = 0.5
     credentials: Credentials | None = None
     password_file: Path | None = None
     tls_verify: bool = True
     ca_file: Path | None = None
     allow_inward_redirects: bool = False
+
+    @property
+    def first_picture_within_s(self) -> float:
+        """Longest time from connecting to the first picture, in seconds."""
+        return max(self.open_timeout_s, self.connect_timeout_s + self.read_timeout_s)

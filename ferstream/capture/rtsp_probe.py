@@ -1,27 +1,39 @@
 """Asks an RTSP server where the stream is, before libav connects.
 
 libav follows RTSP redirects to any host and gives that host the password. So OPTIONS and DESCRIBE are sent here first, in
-the way that libav will send them: redirects are followed by ferstream's rules, and libav gets the final address.
+the way that libav will send them: redirects are followed by ferstream's rules, and libav gets the final address. What libav
+could not do, and would report in one word for everything, is named here: kinds of authentication, streams without video.
 """
 
 from __future__ import annotations
 
+import re
 import socket
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import HeaderParser
 
 from ferstream import __version__
-from ferstream.capture.credentials import with_userinfo
+from ferstream.capture.credentials import Credentials, with_userinfo
 from ferstream.capture.host_guard import MAX_REDIRECTS, Address, HostGuard
-from ferstream.capture.http_auth import Authenticator
-from ferstream.capture.source_errors import authentication_failed, no_video, not_found, timeout_error
-from ferstream.errors import SourceError, SourceRedirectError
+from ferstream.capture.http_auth import Authenticator, header_bytes, parse_challenges, refusal
+from ferstream.capture.source_errors import (
+    bad_status,
+    closed_without_answer,
+    forbidden,
+    no_video,
+    not_found,
+    timeout_error,
+    unsupported_authentication,
+)
+from ferstream.errors import SourceError, SourceFormatError, SourceRedirectError
 from ferstream.runtime.clock import Clock
 
 MAX_REPLY_BYTES = 65_536
 """A longer answer, header and body together, is an error."""
 _END_OF_HEADER = b"\r\n\r\n"
+_SUPPORTED = "MD5 digest, or to basic over rtsps (TLS)"
+"""What libav can answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +43,12 @@ class RtspReply:
     Attributes:
         status: Its number, such as 200.
         headers: Its headers.
+        body: Its body.
     """
 
     status: int
     headers: Message
+    body: bytes
 
 
 class RtspProbe:
@@ -78,24 +92,42 @@ class RtspProbe:
                 if 300 <= reply.status < 400:
                     return str(reply.headers.get("Location", ""))
                 if reply.status != 200:
-                    raise self._refused(reply.status)
+                    raise self._refused(reply, self._guard.credentials(address))
+        self._check_description(reply)
         return None
+
+    def _check_description(self, reply: RtspReply) -> None:
+        """Raise if the session description (SDP) names media, but no video."""
+        media = re.findall(rb"^m=(\w+)", reply.body, re.MULTILINE)
+        if media and b"video" not in media:
+            kinds = ", ".join(dict.fromkeys(kind.decode("latin-1") for kind in media))
+            raise SourceFormatError(f"{self._name}: holds no video, only {kinds}", "use the path of the camera's video stream")
 
     def _authenticated(self, connection: socket.socket, method: str, address: Address, authenticator: Authenticator) -> RtspReply:
         """Return the answer to a request, after at most two challenges."""
         reply = self._request(connection, method, address, authenticator)
         for refused in (False, True):
-            if reply.status != 401 or not authenticator.challenge(reply.headers.get_all("WWW-Authenticate", []), refused=refused):
+            if reply.status != 401:
+                break
+            challenges = reply.headers.get_all("WWW-Authenticate", [])
+            self._check_challenges(challenges)
+            if not authenticator.challenge(challenges, refused=refused):
                 break
             reply = self._request(connection, method, address, authenticator)
         return reply
 
-    def _refused(self, status: int) -> SourceError:
-        if status in (401, 403):
-            return authentication_failed(self._name)
-        if status == 404:
-            return not_found(self._name)
-        return SourceError(f"{self._name}: cannot be read (the server answered {status})")
+    def _check_challenges(self, headers: list[str]) -> None:
+        """Raise if libav could not answer: it takes the last header with Digest and knows MD5 only, else the first with Basic."""
+        digests = [challenge for header in headers for challenge in parse_challenges([header])[:1] if challenge.scheme == "digest"]
+        if digests and digests[-1].algorithm != "MD5":
+            raise unsupported_authentication(self._name, f"{digests[-1]} over RTSP", _SUPPORTED)
+
+    def _refused(self, reply: RtspReply, credentials: Credentials | None) -> SourceError:
+        if reply.status == 401:
+            return refusal(self._name, reply.headers.get_all("WWW-Authenticate", []), credentials, supported=_SUPPORTED)
+        if reply.status == 403:
+            return forbidden(self._name)
+        return not_found(self._name) if reply.status == 404 else bad_status(self._name, reply.status)
 
     def _request(self, connection: socket.socket, method: str, address: Address, authenticator: Authenticator) -> RtspReply:
         self._cseq += 1
@@ -107,7 +139,7 @@ class RtspProbe:
             lines.append(f"Authorization: {answer}")
         try:
             connection.settimeout(self._time_left_s())
-            connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+            connection.sendall(header_bytes("\r\n".join(lines) + "\r\n\r\n"))
             return self._reply(connection)
         except TimeoutError:
             raise timeout_error(self._name, self._timeout_s) from None
@@ -115,10 +147,15 @@ class RtspProbe:
             raise SourceError(f"{self._name}: cannot be read ({exc.strerror or type(exc).__name__})") from None
 
     def _reply(self, connection: socket.socket) -> RtspReply:
-        """Read one answer; its body is left out."""
+        """Read one answer."""
         header, self._received = self._split(connection)
         first, _, rest = header.decode("latin-1").partition("\r\n")
         words = first.split(maxsplit=2)
+        if first.startswith("HTTP/"):
+            raise SourceFormatError(
+                f"{self._name}: the server speaks HTTP here, not RTSP",
+                "check the port (RTSP usually has 554), or write http:// in the source",
+            )
         if len(words) < 2 or not words[0].startswith("RTSP/") or not words[1].isdecimal() or len(words[1]) != 3:
             raise no_video(self._name)
         headers = HeaderParser().parsestr(rest)
@@ -127,8 +164,8 @@ class RtspProbe:
             raise no_video(self._name)
         while len(self._received) < int(length):
             self._receive(connection)
-        self._received = self._received[int(length) :]
-        return RtspReply(int(words[1]), headers)
+        body, self._received = self._received[: int(length)], self._received[int(length) :]
+        return RtspReply(int(words[1]), headers, body)
 
     def _split(self, connection: socket.socket) -> tuple[bytes, bytes]:
         """Return the next header, and what was received after it."""
@@ -141,7 +178,7 @@ class RtspProbe:
         connection.settimeout(self._time_left_s())
         data = connection.recv(4096)
         if not data:
-            raise SourceError(f"{self._name}: the server closed the connection without an answer")
+            raise closed_without_answer(self._name)
         self._received += data
         if len(self._received) > 2 * MAX_REPLY_BYTES:
             raise no_video(self._name)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import chain
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ from ferstream.capture.framing import Framer
 from ferstream.capture.libav import VideoInput
 from ferstream.capture.options import Connecting, Decoding
 from ferstream.capture.source import SourceInfo
+from ferstream.capture.source_errors import no_picture
 from ferstream.capture.stream_input import StreamInput
 from ferstream.capture.timing import LiveTimeline
 from ferstream.domain.frame import Frame
@@ -80,23 +82,27 @@ class StreamSource:
 
         Raises:
             SourceAuthError: The credentials are refused.
-            SourceTimeoutError: The server did not answer in time.
+            SourceTimeoutError: The server did not answer, or sent no picture, in time.
             SourceFormatError: The server sent no video that can be decoded.
             SourceError: The stream cannot be read for another reason.
         """
+        waiting = _FirstPicture(self._name, within_s=self._connecting.first_picture_within_s, clock=self._clock)
         video = self._video = self._input.open()
         if self._stop.is_set():
             video.close()
         pictures = video.frames(
-            on_decoded=_both(self._input.packet_received, self._framer.record_decode_time),
-            on_damaged=_both(self._input.packet_received, self._framer.count_damaged),
+            on_decoded=_all(waiting.packet_received, self._input.packet_received, then=self._framer.record_decode_time),
+            on_damaged=_all(waiting.packet_received, self._input.packet_received, then=self._framer.count_damaged),
             strict=True,
         )
         first = self._next_picture(pictures)
         if first is None:
             raise SourceFormatError(f"{self._name}: ended before its first picture")
+        waiting.arrived()
         self._pictures = chain((first,), pictures)
-        return video.info(first)
+        info = video.info(first)
+        info = replace(info, choice=self._input.choice or info.choice)
+        return replace(info, fps=0.0) if video.format_name in _WITHOUT_PTS else info
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames until ``close``.
@@ -132,7 +138,7 @@ class StreamSource:
             return next(pictures, None)
         except av.FFmpegError as exc:
             # Without the cause: it holds the URL with the password, which a traceback would show.
-            raise self._input.error(exc, started_ns, self._connecting.read_timeout_s) from None
+            raise self._input.read_error(exc, started_ns) from None
 
     def _pts_ns(self, decoded: av.VideoFrame) -> int | None:
         video = self._video
@@ -146,11 +152,29 @@ class StreamSource:
         return self._stop.wait(early_ns / 1e9) if paced else self._stop.is_set()
 
 
-def _both(received: Callable[[], None], report: Callable[[T], None]) -> Callable[[T], None]:
-    """Return a function that calls both. It has no reference to the source, which is freed with its last reference."""
+class _FirstPicture:
+    """Ends the wait for a first picture while packets arrive that give none. The reading thread."""
+
+    def __init__(self, name: str, *, within_s: float, clock: Clock) -> None:
+        self._name, self._within_s, self._clock = name, within_s, clock
+        self._until_ns: int | None = clock.monotonic_ns() + int(within_s * 1e9)
+
+    def arrived(self) -> None:
+        """End the limit."""
+        self._until_ns = None
+
+    def packet_received(self) -> None:
+        """Raise SourceTimeoutError if the time is over."""
+        if self._until_ns is not None and self._clock.monotonic_ns() > self._until_ns:
+            raise no_picture(self._name, self._within_s)
+
+
+def _all(*received: Callable[[], None], then: Callable[[T], None]) -> Callable[[T], None]:
+    """Return a function that calls all of them. It has no reference to the source, which is freed with its last reference."""
 
     def call(value: T) -> None:
-        received()
-        report(value)
+        for function in received:
+            function()
+        then(value)
 
     return call

@@ -5,6 +5,8 @@ RTSP is asked for redirects (``rtsp_probe``) and then read by libav. HTTP is rea
 
 from __future__ import annotations
 
+import errno
+
 import av
 from av.container import InputContainer
 
@@ -17,9 +19,9 @@ from ferstream.capture.libav_errors import translate_error
 from ferstream.capture.libav_memory import limit_libav_memory
 from ferstream.capture.options import Connecting, Decoding
 from ferstream.capture.rtsp_probe import RtspProbe
-from ferstream.capture.source_errors import timeout_error
+from ferstream.capture.source_errors import no_udp_data, no_video, nothing_of_playlist, other_transport, silent, timeout_error
 from ferstream.capture.tls import libav_options
-from ferstream.errors import ConfigError, SourceError
+from ferstream.errors import ConfigError, SourceError, SourceTimeoutError
 from ferstream.runtime.clock import Clock
 
 _RTSP_PROTOCOLS = "rtsp,rtsps,rtp,srtp,udp,tcp,tls,crypto"
@@ -27,8 +29,18 @@ _FORMATS = "rtsp,hls,mpegts,flv,mjpeg,mpjpeg,jpeg_pipe,mov,mp4,m4a,3gp,3g2,mj2,m
 # Large enough for the headers of a key frame, small enough to connect in a fraction of a second. ``fflags=nobuffer`` is not
 # used: it discards the probed key frame and waits for the next one, often for seconds.
 _PROBE = {"probesize": "500000", "analyzeduration": "500000", "fpsprobesize": "0"}
-# ``http_persistent`` and ``http_multiple`` would let libav make connections of its own.
-_HTTP = {"protocol_whitelist": "http,https,tcp,tls,hls", "format_whitelist": _FORMATS, "http_persistent": "0", "http_multiple": "0"}
+# libav opens nothing itself: ``HttpInput`` gets every URL that a playlist names, and refuses other protocols. So libav need
+# not guess from a file name's extension what is safe to open. ``http_persistent`` and ``http_multiple`` would let it make
+# connections of its own.
+_HTTP = {
+    "protocol_whitelist": "http,https,tcp,tls,hls",
+    "format_whitelist": _FORMATS,
+    "http_persistent": "0",
+    "http_multiple": "0",
+    "allowed_extensions": "ALL",
+    "allowed_segment_extensions": "ALL",
+    "extension_picky": "0",
+}
 
 
 class StreamInput:
@@ -76,7 +88,21 @@ class StreamInput:
         if self._http is not None:
             self._http.close()
 
-    def error(self, exc: av.FFmpegError, started_ns: int, limit_s: float) -> SourceError:
+    @property
+    def choice(self) -> str:
+        """What was taken where there was a choice, for people; empty before ``open`` and without a choice."""
+        return "" if self._http is None else self._http.choice
+
+    def read_error(self, exc: av.FFmpegError, started_ns: int) -> SourceError:
+        """Translate an error of reading; see ``_error``."""
+        limit_s = self._connecting.read_timeout_s
+        error = self._error(exc, started_ns, limit_s)
+        if not isinstance(error, SourceTimeoutError):
+            return error
+        udp = self._session is None and self._connecting.transport == "udp"
+        return no_udp_data(self._name, limit_s) if udp else silent(self._name, limit_s)
+
+    def _error(self, exc: av.FFmpegError, started_ns: int, limit_s: float) -> SourceError:
         """Translate an error. libav reports an RTSP timeout as invalid data, so the time of the call decides too.
 
         Args:
@@ -86,6 +112,11 @@ class StreamInput:
         """
         if isinstance(exc, av.error.InvalidDataError) and self._clock.monotonic_ns() - started_ns >= limit_s * 0.99e9:
             return timeout_error(self._name, limit_s)
+        if self._session is None and exc.errno == errno.EPROTONOSUPPORT:
+            return other_transport(self._name, self._connecting.transport)
+        if self._http is not None and isinstance(exc, av.error.InvalidDataError):
+            failure = self._http.failure
+            return no_video(self._name, self._http.media_type) if failure is None else nothing_of_playlist(self._name, failure)
         return translate_error(exc, self._name, limit_s)
 
     def _open_rtsp(self, guard: HostGuard) -> VideoInput:
@@ -104,7 +135,9 @@ class StreamInput:
             max_picture_bytes=self._decoding.max_pixels,  # a byte for each pixel is more than any codec needs
             clock=self._clock,
         )
-        http = self._http = HttpInput(session)
+        http = self._http = HttpInput(
+            session, max_pixels=self._decoding.max_pixels, snapshot_interval_s=self._connecting.snapshot_interval_s
+        )
         if self._closed:
             http.close()
         try:
@@ -131,6 +164,6 @@ class StreamInput:
                 io_open=None if http is None else http.open_url,
             )
         except av.FFmpegError as exc:
-            raise self.error(exc, started_ns, limit_s) from None
+            raise self._error(exc, started_ns, limit_s) from None
         except ValueError:
             raise ConfigError(f"{self._name}: is not a valid URL") from None

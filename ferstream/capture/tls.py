@@ -73,9 +73,9 @@ def libav_options(ca_file: Path | None, *, verify: bool) -> dict[str, str]:
     return {"tls_verify": "1", "ca_file": os.fspath((ca_file or ca_bundle()).absolute())}
 
 
-def tls_failure(exc: ssl.SSLError) -> str:
-    """Return in words why there is no TLS connection."""
+def tls_failure(exc: ssl.SSLError) -> tuple[str, str]:
+    """Return in words why there is no TLS connection, and what to do about it."""
     if isinstance(exc, ssl.SSLCertVerificationError):
         why = (exc.verify_message or "not valid").rstrip(".")
-        return f"the certificate is not trusted: {why}; set ca_file of the camera to its certificate or authority"
-    return "no TLS connection; does this port speak TLS?"
+        return f"the certificate is not trusted: {why}", "set ca_file of the camera to its certificate or authority"
+    return "no TLS connection", "does this port speak TLS? check the port; a camera without TLS is http:// or rtsp://"

@@ -56,11 +56,15 @@ class CameraSettings(f.Section):
     allow_inward_redirects: f.Flag = False
     """true follows redirects and playlists to loopback, link-local and private addresses from outside of them."""
     max_pixels: Annotated[int, Field(strict=True, ge=65_536, le=256_000_000)] = 64_000_000
-    """Largest picture that is decoded, width times height."""
+    """Largest picture that is decoded, width times height; of an HLS stream, the largest variant that is taken."""
     connect_timeout_s: f.Seconds = 10.0
     """Longest wait for a connection."""
     read_timeout_s: f.Seconds = 5.0
     """Longest wait for data on an open connection."""
+    open_timeout_s: f.Seconds = 30.0
+    """Longest time from connecting to the first picture; longer for a camera with rare key frames."""
+    snapshot_interval_s: f.Seconds = 0.5
+    """http addresses that answer with one JPEG picture: time from one request to the next."""
     stall_after_s: f.Seconds = 10.0
     """After this time without a frame the camera counts as stalled and is connected again."""
     frozen_after_s: f.SecondsOrOff = 60.0
@@ -74,6 +78,11 @@ class CameraSettings(f.Section):
     @classmethod
     def _take_credentials_out(cls, data: Any) -> Any:
         return f.without_credentials(data, "source")
+
+    @property
+    def first_picture_within_s(self) -> float:
+        """Longest time from connecting to the first picture; time to connect and to receive data is always left."""
+        return max(self.open_timeout_s, self.connect_timeout_s + self.read_timeout_s)
 
     @property
     def encrypted(self) -> bool:

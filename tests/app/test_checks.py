@@ -43,8 +43,9 @@ def test_the_report_has_a_fixed_order() -> None:
 
 def test_the_limit_of_a_camera_is_that_of_its_settings() -> None:
     slow = CameraSettings(name="slow", source="demo:", connect_timeout_s=20, read_timeout_s=30)
-    one = checks_of(Settings(cameras=(slow,)))[0]
-    assert one.timeout_s == 55.0
+    seldom = CameraSettings(name="seldom", source="demo:", open_timeout_s=70)
+    one, other = checks_of(Settings(cameras=(slow, seldom)))[:2]
+    assert (one.timeout_s, other.timeout_s) == (55.0, 75.0)
     assert one.late.detail == "demo:: no answer within 55 s"
     assert one.late.exit_code == ExitCode.SOURCE
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from ferstream.capture.recording import FileSource
 from ferstream.runtime.counters import Counters
+from ferstream.runtime.redaction import forget_secrets
 from tests.support.clips import write_clip
 
 
@@ -40,3 +41,11 @@ def counters() -> Counters:
 def read(counters: Counters) -> Callable[..., FileSource]:
     """Makes a ``FileSource`` of camera ``door`` with the counters of the test."""
     return lambda path, **options: FileSource(path=path, camera="door", observer=counters, **options)
+
+
+@pytest.fixture(autouse=True)
+def no_secrets_left() -> Iterator[None]:
+    """Forget the passwords of other tests, which would mask words in the texts of this one."""
+    forget_secrets()
+    yield
+    forget_secrets()

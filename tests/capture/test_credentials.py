@@ -11,18 +11,13 @@ from hypothesis import strategies as st
 
 from ferstream.capture.credentials import Credentials, read_credentials, with_userinfo
 from ferstream.errors import SourceAuthError
-from ferstream.runtime.redaction import forget_secrets, redact
+from ferstream.runtime.redaction import redact
 
 PASSWORDS = st.text(min_size=1, max_size=30).filter(lambda text: text.strip("\r\n") == text and text.isprintable())
 
 
 def url_with_credentials(url: str, credentials: Credentials | None = None, password_file: Path | None = None) -> str:
     return with_userinfo(url, read_credentials(url, credentials, password_file))
-
-
-@pytest.fixture(autouse=True)
-def no_secrets_left() -> None:
-    forget_secrets()
 
 
 @pytest.fixture

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ferstream.capture.credentials import Credentials
-from ferstream.capture.http_auth import Authenticator
+from ferstream.capture.http_auth import Authenticator, header_bytes, parse_challenges
 
 RFC_7616 = (
     'Digest realm="http-auth@example.org", qop="auth, auth-int", algorithm={}, '
@@ -86,7 +88,7 @@ def test_without_a_password_no_challenge_can_be_answered(credentials: Credential
     assert not Authenticator(credentials).challenge(['Basic realm="x"'])
 
 
-@pytest.mark.parametrize("header", ["", "Digest", "Digest realm", 'Digest realm="x"', "Negotiate", 'Digest nonce="1", qop="auth-int"'])
+@pytest.mark.parametrize("header", ["", "Digest", "Digest realm", 'Digest realm="x"', "Negotiate", 'Digest nonce="1", qop="token"'])
 def test_other_challenges_are_not_answered(header: str) -> None:
     assert not Authenticator(JOE).challenge([header])
 
@@ -95,3 +97,68 @@ def test_quotes_in_the_user_name_are_escaped() -> None:
     authenticator = Authenticator(Credentials('j"oe', "hunter2"))
     authenticator.challenge(['Digest realm="x", nonce="1"'])
     assert r'username="j\"oe"' in (authenticator.header("GET", "/") or "")
+
+
+def sha(text: str) -> str:
+    return hashlib.new("sha512_256", text.encode()).hexdigest()
+
+
+def test_a_hashed_user_name_is_that_of_the_erratum_of_rfc_7616() -> None:
+    jason = Credentials("J\u00e4s\u00f8n Doe", "Secret, or not?")
+    authenticator = Authenticator(jason, new_nonce=lambda: "c")
+    challenge = 'Digest realm="api@example.org", qop="auth", algorithm=SHA-512-256, nonce="n", charset=UTF-8, userhash=true'
+    assert authenticator.challenge([challenge])
+    header = authenticator.header("GET", "/doe.json") or ""
+    assert 'username="793263caabb707a56211940d90411ea4a575adeccb7e360aeb624ed06ece9b0b"' in header
+    assert "userhash=true" in header
+    secret = sha("J\u00e4s\u00f8n Doe:api@example.org:Secret, or not?")
+    response = sha(f"{secret}:n:00000001:c:auth:" + sha("GET:/doe.json"))
+    assert f'response="{response}"' in header
+
+
+def test_a_realm_is_used_as_the_bytes_that_the_camera_sent() -> None:
+    realm = "\u7f51\u7edc\u6444\u50cf\u673a".encode("gb2312")
+    authenticator = Authenticator(JOE)
+    authenticator.challenge([f'Digest realm="{realm.decode("latin-1")}", nonce="1"'])
+    sent = header_bytes(authenticator.header("GET", "/") or "")
+    secret = hashlib.md5(b"joe:" + realm + b":hunter2").hexdigest()
+    assert b'realm="' + realm + b'"' in sent
+    response = md5(f"{secret}:1:" + md5("GET:/"))
+    assert f'response="{response}"'.encode() in sent
+
+
+def test_integrity_of_the_body_covers_an_empty_one() -> None:
+    authenticator = Authenticator(JOE, new_nonce=lambda: "c")
+    assert authenticator.challenge(['Digest realm="x", nonce="n", qop="auth-int"'])
+    target = md5(f"GET:/:{md5('')}")
+    response = md5(md5("joe:x:hunter2") + f":n:00000001:c:auth-int:{target}")
+    assert f'response="{response}"' in (authenticator.header("GET", "/") or "")
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        (['Digest realm="a, b", nonce="1" , Basic realm="c"'], ["MD5 digest", "basic"]),
+        (["Negotiate", "NTLM, Bearer realm=x"], ["negotiate", "ntlm", "bearer"]),
+        (['Basic realm="Digest realm=x"'], ["basic"]),
+        (['digest realm = "a", nonce = "1", algorithm = sha-256-sess'], ["SHA-256 digest"]),
+        (["", ",,", 'realm="x"'], []),
+    ],
+)
+def test_challenges_are_told_apart(headers: list[str], found: list[str]) -> None:
+    assert [str(challenge) for challenge in parse_challenges(headers)] == found
+
+
+def test_the_first_digest_that_can_be_answered_is_used() -> None:
+    authenticator = Authenticator(JOE)
+    authenticator.challenge(
+        ['Digest realm="x", nonce="1", algorithm=FUTURE, Digest realm="x", nonce="2", algorithm=SHA-256', 'Digest nonce="3"']
+    )
+    assert 'nonce="2"' in (authenticator.header("GET", "/") or "")
+
+
+@given(st.lists(st.text(alphabet=st.characters(max_codepoint=255), max_size=60), max_size=3))
+def test_any_challenge_is_read_without_an_error(headers: list[str]) -> None:
+    authenticator = Authenticator(JOE)
+    if authenticator.challenge([*headers, *(f"Digest {header}" for header in headers)]):
+        header_bytes(authenticator.header("GET", "/") or "")

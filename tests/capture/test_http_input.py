@@ -99,16 +99,6 @@ def test_a_playlist_leads_to_no_other_protocol(make: Make, uri: str) -> None:
         make(f"http://127.0.0.1:{port}/live.m3u8").open()
 
 
-def test_an_encrypted_playlist_is_refused(make: Make, segment: bytes) -> None:
-    kind, content = playlist("a.ts")
-    content = content.replace(b"#EXTINF", b'#EXT-X-KEY:METHOD=AES-128,URI="key"\n#EXTINF')
-    site = http_stub.Site(
-        {"/live.m3u8": (kind, content), "/key": ("application/octet-stream", bytes(16)), "/a.ts": ("video/mp2t", segment)}
-    )
-    with http_stub.serving(site) as port, pytest.raises(SourceError, match="encrypted playlists are not supported"):
-        make(f"http://127.0.0.1:{port}/live.m3u8").open()
-
-
 def test_a_playlist_cannot_ask_for_any_number_of_files(make: Make) -> None:
     site = http_stub.Site({"/live.m3u8": playlist(*(f"{number}.ts" for number in range(500)))})
     with http_stub.serving(site) as port, pytest.raises(SourceFormatError, match="no picture after 64 requests"):

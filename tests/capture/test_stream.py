@@ -18,7 +18,6 @@ from ferstream.capture.stream import StreamSource
 from ferstream.domain.frame import Frame
 from ferstream.errors import ConfigError, SourceAuthError, SourceError, SourceFormatError, SourceTimeoutError
 from ferstream.runtime.counters import Counters
-from ferstream.runtime.redaction import forget_secrets
 from tests.support import http_stub
 from tests.support.clips import write_clip
 from tests.support.threads import Task, wait_until
@@ -35,11 +34,6 @@ def make(counters: Counters) -> Make:
         return StreamSource(url=url, camera="door", observer=counters, connecting=connecting)
 
     return make
-
-
-@pytest.fixture(autouse=True)
-def no_secrets_left() -> None:
-    forget_secrets()
 
 
 def error_of(source: StreamSource, kind: type[SourceError]) -> str:

@@ -15,7 +15,6 @@ from ferstream.capture.options import Connecting
 from ferstream.capture.stream import StreamSource
 from ferstream.errors import SourceAuthError, SourceError, SourceRedirectError
 from ferstream.runtime.counters import Counters
-from ferstream.runtime.redaction import forget_secrets
 from tests.support import http_stub
 from tests.support.clips import write_clip
 from tests.support.rtsp import SERVER, rtsp_server
@@ -34,11 +33,6 @@ def make(counters: Counters) -> Make:
         return StreamSource(url=url, camera="door", observer=counters, connecting=connecting)
 
     return make
-
-
-@pytest.fixture(autouse=True)
-def no_secrets_left() -> None:
-    forget_secrets()
 
 
 def opened(source: StreamSource) -> int:
@@ -154,7 +148,7 @@ def test_a_redirect_to_no_camera_is_an_error(make: Make, scheme: str, location: 
 
 
 @pytest.mark.parametrize(
-    "answer", ["RTSP/1.0 200 OK\r\nContent-Length: 99999999\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n", "RTSP/1.0 20x\r\n\r\n"]
+    "answer", ["RTSP/1.0 200 OK\r\nContent-Length: 99999999\r\n\r\n", "SIP/2.0 200 OK\r\n\r\n", "RTSP/1.0 20x\r\n\r\n"]
 )
 def test_an_answer_that_is_not_that_of_a_camera_is_a_format_error(make: Make, answer: str) -> None:
     with http_stub.serving(http_stub.says(answer)) as port, pytest.raises(SourceError, match="no video that can be decoded"):

@@ -14,7 +14,6 @@ from ferstream.capture.stream import StreamSource
 from ferstream.capture.tls import ca_bundle, client_context, libav_options
 from ferstream.errors import SourceAuthError, SourceError
 from ferstream.runtime.counters import Counters
-from ferstream.runtime.redaction import forget_secrets
 from tests.support import http_stub
 from tests.support.clips import write_clip
 from tests.support.rtsp import SERVER, RtspServer, rtsp_server
@@ -22,11 +21,6 @@ from tests.support.tls import Authority, tls_front
 
 Make = Callable[..., StreamSource]
 needs_rtsp_server = pytest.mark.skipif(not SERVER.exists(), reason="rtsp-server (aio-rtsp-toolkit) is not installed")
-
-
-@pytest.fixture(autouse=True)
-def no_secrets_left() -> None:
-    forget_secrets()
 
 
 @pytest.fixture(scope="module")

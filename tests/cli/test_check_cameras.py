@@ -12,8 +12,9 @@ import pytest
 from ferstream.errors import ExitCode
 from tests.support.check_command import SECRET, RunCheck, door, findings, only_failure
 from tests.support.clips import write_clip, write_sound
-from tests.support.http_stub import Site, serving
+from tests.support.http_stub import Answer, Site, challenge, http_body, http_status, says, serving
 from tests.support.ports import free_port
+from tests.support.rtsp_camera import RtspCamera, access_units
 from tests.support.tls import Authority
 
 
@@ -80,6 +81,63 @@ def test_a_camera_that_never_answers_does_not_hold_up_the_others(check: RunCheck
     found = only_failure(result, ExitCode.SOURCE)
     assert found["part"] == "camera hall"
     assert "connect_timeout_s" in found["advice"]
+
+
+FAULTS: dict[str, tuple[str, Answer, str, str]] = {
+    "login page": ("http", http_body("text/html", b"<html>log in</html>"), "sends a web page", "use the address of the stream itself"),
+    "busy": ("http", http_status("503 Service Unavailable"), "busy or starting", "wait a minute, or close other viewers"),
+    "locked": ("http", http_status("403 Forbidden"), "does not allow this (403)", "whether the camera has locked the account"),
+    "no password": ("http", challenge(), "none is set", "set username and password_file of camera door"),
+    "ntlm": (
+        "http",
+        says("HTTP/1.1 401 No\r\nWWW-Authenticate: NTLM\r\n\r\n"),
+        "asks for ntlm",
+        "set it to digest or basic",
+    ),
+    "playlist of files": (
+        "http",
+        http_body("application/x-mpegurl", b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/passwd\n"),
+        "the playlist leads to file:, another protocol; refused",
+        "use a playlist for the network",
+    ),
+    "HTTP on the port": ("rtsp", http_status("400 Bad Request"), "speaks HTTP here, not RTSP", "check the port"),
+    "no TLS": ("https", http_status("400 Bad Request"), "no TLS connection", "does this port speak TLS?"),
+    "SHA-256 over RTSP": (
+        "rtsp",
+        says('RTSP/1.0 401 No\r\nCSeq: 1\r\nWWW-Authenticate: Digest realm="x", nonce="1", algorithm=SHA-256\r\n\r\n'),
+        "the camera asks for SHA-256 digest over RTSP, which ferstream does not support here",
+        "set it to MD5 digest, or to basic over rtsps (TLS)",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_camera_with_a_fault_says_what_is_wrong_and_what_to_do(check: RunCheck, fault: str) -> None:
+    scheme, answer, wrong, to_do = FAULTS[fault]
+    with serving(answer) as port:
+        found = only_failure(check(camera=door(f"{scheme}://127.0.0.1:{port}/a")), ExitCode.SOURCE)
+    assert wrong in found["detail"]
+    assert to_do in found["advice"]
+    assert to_do not in found["detail"]
+
+
+def test_a_camera_without_key_frames_names_the_key_to_set(check: RunCheck, tmp_path: Path) -> None:
+    pictures = access_units(write_clip(tmp_path / "a.mp4", frames=20, options={"g": "10", "bf": "0"}))
+    with serving(RtspCamera(pictures, late=1, keys_after=threading.Event())) as port:
+        settings = door(f"rtsp://127.0.0.1:{port}/a", "open_timeout_s = 1").replace("_timeout_s = 5", "_timeout_s = 1")
+        found = only_failure(check(camera=settings.replace("_timeout_s = 2", "_timeout_s = 1")), ExitCode.SOURCE)
+    assert "data arrives, but no picture within 2 s" in found["detail"]
+    assert "open_timeout_s" in found["advice"]
+
+
+def test_the_variant_of_a_playlist_is_named(check: RunCheck, tmp_path: Path) -> None:
+    video = write_clip(tmp_path / "a.ts", codec="mpeg4", frames=30).read_bytes()
+    kind = "application/vnd.apple.mpegurl"
+    lines = b"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=90000,RESOLUTION=96x64\nb\n#EXT-X-STREAM-INF:BANDWIDTH=1000,RESOLUTION=48x32\nc\n"
+    pages = {"/a": (kind, lines), "/b": (kind, b"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:1.2,\nd\n#EXT-X-ENDLIST\n"), "/d": ("", b"")}
+    with serving(Site(pages | {"/d": ("video/mp2t", video)})) as port:
+        (found,) = [found for found in findings(check(camera=door(f"http://127.0.0.1:{port}/a"))) if found["part"] == "camera door"]
+    assert "HLS variant 1 of 2 (96 x 64, 0.09 Mbit/s)" in found["detail"]
 
 
 def test_a_missing_webcam(check: RunCheck) -> None:

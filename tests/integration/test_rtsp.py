@@ -113,7 +113,7 @@ def test_a_frozen_server_is_a_timeout(server: RtspServer) -> None:
     frames = source.frames()
     next(frames)
     server.freeze()
-    with pytest.raises(SourceTimeoutError, match=r"no answer within 0.5 s"):
+    with pytest.raises(SourceTimeoutError, match=r"connected, but no data within 0.5 s"):
         list(frames)
     source.close()
 

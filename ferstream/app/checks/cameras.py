@@ -9,7 +9,7 @@ from ferstream.app.factories import camera_plan
 from ferstream.capture.display_name import display_name
 from ferstream.capture.factory import reads_once
 from ferstream.capture.source import SourceInfo
-from ferstream.errors import ConfigError, ExitCode, FerstreamError, SourceAuthError, SourceFormatError, SourceTimeoutError
+from ferstream.errors import ConfigError, ExitCode, FerstreamError, SourceAuthError, SourceError, SourceFormatError, SourceTimeoutError
 from ferstream.runtime.clock import SystemClock
 from ferstream.runtime.counters import Counters
 from ferstream.settings import CameraSettings
@@ -20,7 +20,7 @@ SLACK_S = 5.0
 
 def timeout_s(camera: CameraSettings) -> float:
     """Return how many seconds the check of this camera may take."""
-    return camera.connect_timeout_s + camera.read_timeout_s + SLACK_S
+    return camera.first_picture_within_s + SLACK_S
 
 
 def check_camera(camera: CameraSettings, *, width: int) -> Iterator[Finding]:
@@ -49,7 +49,7 @@ def check_camera(camera: CameraSettings, *, width: int) -> Iterator[Finding]:
         finally:
             source.close()
     except FerstreamError as exc:
-        yield failed_with(part, exc, advice(camera, exc))
+        yield _failure(part, camera, exc)
         return
     waited_s = (clock.monotonic_ns() - began_ns) / 1e9
     if frame is None:
@@ -61,6 +61,14 @@ def check_camera(camera: CameraSettings, *, width: int) -> Iterator[Finding]:
         )
     else:
         yield passed(part, f"{described(info)}, first frame after {waited_s:.1f} s")
+
+
+def _failure(part: str, camera: CameraSettings, error: FerstreamError) -> Finding:
+    """Return the finding for an error, with what it says to do; a remedy is not given twice."""
+    if not isinstance(error, SourceError) or not error.remedy:
+        return failed_with(part, error, advice(camera, error))
+    to_set = isinstance(error, SourceAuthError) and "password_file" in error.remedy  # advice knows the camera's own keys
+    return failed(part, error.problem, advice(camera, error) if to_set else error.remedy, error.exit_code)
 
 
 def _unverified(part: str) -> Finding:
@@ -79,7 +87,8 @@ def advice(camera: CameraSettings, error: FerstreamError) -> str:
     """Return what to do about a camera that cannot be read."""
     name = camera.name.upper().replace("-", "_")
     if isinstance(error, SourceAuthError):
-        return f"check username and password_file of camera {camera.name} (or FERSTREAM_CAMERAS__{name}__PASSWORD)"
+        verb = "set" if error.remedy.startswith("set ") else "check"
+        return f"{verb} username and password_file of camera {camera.name} (or FERSTREAM_CAMERAS__{name}__PASSWORD)"
     if isinstance(error, SourceTimeoutError):
         return "is the camera on, and can this machine reach it? a slow camera needs a larger connect_timeout_s"
     if isinstance(error, ConfigError):
