@@ -91,6 +91,11 @@ class OutboxState:
             self.changed.wait_for(lambda: not self._unsafe, timeout_s)
             return self._unsafe
 
+    def wait_saved(self, max_age_s: float, timeout_s: float) -> bool:
+        """Wait until no event that is only in memory is older than ``max_age_s``; True if so."""
+        with self.changed:
+            return self.changed.wait_for(lambda: self._unwritten.unsaved_age_s() <= max_age_s, timeout_s)
+
     def wait_empty(self, timeout_s: float) -> bool:
         """Wait until no event is held; True if none is."""
         with self.changed:
@@ -154,6 +159,7 @@ class OutboxState:
         """Note that a batch is on disk, in consecutive rows."""
         with self.lock:
             self._rows.count += len(batch)
+            self._unwritten.stored()
             for row, (entry, _, stored_readers) in enumerate(batch, first_row):
                 self._stored(entry, row, stored_readers)
             self.changed.notify_all()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from ferstream.outbox.store import FILE_NAME, Store
 from ferstream.outbox.timings import OutboxTimings
 from ferstream.outbox.writer import OutboxWriter
 from tests.support.brokers import until
+from tests.support.threads import Task
 
 pytestmark = pytest.mark.usefixtures("no_new_threads")
 
@@ -62,7 +64,7 @@ class FailingStore(Store):
 class Bench:
     """A writer with its state, a reader and a store."""
 
-    def __init__(self, directory: Path, *, slow_s: float = 5.0, spill_after_s: float = 0.0, **memory: int) -> None:
+    def __init__(self, directory: Path, *, memory: Mapping[str, int] = MappingProxyType({}), **timings: float) -> None:
         self.state = OutboxState(max_events=1000, max_bytes=100_000, durable=True, **memory)
         self.store = FailingStore(directory)
         self.dropped: Dropped = []
@@ -78,7 +80,7 @@ class Bench:
         self.writer = OutboxWriter(
             state=self.state,
             store=self.store,
-            timings=OutboxTimings(spill_after_s=spill_after_s, lagging_after_s=0.0, retry_s=0.01, slow_s=slow_s),
+            timings=OutboxTimings(**{"spill_after_s": 0.0, "lagging_after_s": 0.0, "retry_s": 0.01} | timings),
             on_dropped=self.dropped.extend,
             on_read=lambda: None,
             on_corrupt_file=self._count,
@@ -154,7 +156,7 @@ def test_a_failed_write_is_tried_again_and_nothing_is_lost(bench: Bench, error: 
 
 
 def test_what_is_only_on_disk_is_read_back_while_writes_fail(make_bench: Callable[..., Bench]) -> None:
-    bench = make_bench(resident_events=0)
+    bench = make_bench(memory={"resident_events": 0})
     bench.writer.start()
     bench.add_stored(900)
     bench.store.broken = OutboxError("read-only file system")
@@ -232,7 +234,7 @@ def test_a_file_that_turns_out_corrupt_while_running_is_replaced(bench: Bench, t
 
 
 def test_what_was_only_in_the_corrupt_file_is_counted(make_bench: Callable[..., Bench]) -> None:
-    bench = make_bench(resident_events=1, prefetch_events=0)
+    bench = make_bench(memory={"resident_events": 1, "prefetch_events": 0})
     bench.writer.start()
     bench.add_stored(3)
     bench.store.errors = [OutboxCorruptError("malformed")]
@@ -300,6 +302,37 @@ def test_new_events_are_written_at_once_while_older_ones_on_disk_are_needed(make
     until(lambda: bench.state.rows == 0)
     bench.add(1, first=4)
     assert bench.state.wait_safe(0.3) == 1  # no older event waits, so the sinks have their time for it
+
+
+def test_the_publishing_thread_gives_way_while_events_wait_too_long_for_the_disk(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(late_s=0.0, give_way_s=3600.0)
+    bench.writer.start()
+    bench.store.thaw.clear()
+    bench.add(3)
+    bench.writer.wake()
+    waiting = Task(bench.writer.give_way)
+    assert waiting.alive
+    assert not bench.all_safe()
+    bench.store.thaw.set()
+    waiting.result()
+    assert bench.all_safe()
+    bench.store.thaw.clear()
+    bench.add(1, first=3)
+    bench.writer.give_way()  # returns at once: it gave way a moment ago
+    assert not bench.all_safe()
+    bench.store.thaw.set()
+
+
+def test_the_publishing_thread_does_not_wait_for_a_disk_that_fails(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(late_s=0.0, give_way_s=3600.0)
+    bench.store.broken = OutboxError("disk is full")
+    bench.writer.start()
+    bench.add(3)
+    bench.writer.wake()
+    until(lambda: bench.writer.degraded is not None)
+    bench.writer.give_way()
+    assert not bench.all_safe()
+    bench.store.broken = None
 
 
 def test_close_without_start(bench: Bench) -> None:
