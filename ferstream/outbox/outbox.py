@@ -188,8 +188,8 @@ class Outbox:
         self._count_dropped(self._state.append(entry, sum(reader.bit for reader in readers)))
         for reader in readers:
             reader.on_ready()
-        if self._writer is not None and self._is_open:
-            self._writer.give_way()
+        if self._writer is not None:
+            self._writer.wait_while_late()
 
     def count_dropped(self, reason: str) -> None:
         """Count an event that could not be encoded, for every reader."""

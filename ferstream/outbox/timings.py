@@ -12,8 +12,7 @@ class OutboxTimings:
     Attributes:
         spill_after_s: Age at which an unacknowledged event goes to disk.
         lagging_after_s: The same while the file holds events that are still needed.
-        late_s: An event that is not on disk so long after it should be makes the publishing thread give way to the writer.
-        give_way_s: How long it gives way at most, and how long it then goes on before it gives way again.
+        late_s: While an event is not on disk so long after it should be, the publishing thread waits for the writer.
         tick_s: Longest time between two looks for work.
         lock_wait_s: Longest wait at the start for a file that another process uses.
         retry_s: Time between attempts on a failing disk.
@@ -23,7 +22,6 @@ class OutboxTimings:
     spill_after_s: float = 0.5
     lagging_after_s: float = 0.1
     late_s: float = 0.2
-    give_way_s: float = 0.1
     tick_s: float = 0.1
     lock_wait_s: float = 3.0
     retry_s: float = 2.0

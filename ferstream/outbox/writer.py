@@ -67,7 +67,7 @@ class OutboxWriter:
         self._privacy = privacy
         self._wakeup = threading.Event()
         self._urgent = self._closing = False
-        self._retry_at = self._look_at = self._give_way_at = 0.0
+        self._retry_at = self._look_at = 0.0
         self._next_row = 1
         self._degraded: str | None = None
         self._busy_since: float | None = None
@@ -115,17 +115,16 @@ class OutboxWriter:
         """Look for work at once."""
         self._wakeup.set()
 
-    def give_way(self) -> None:
-        """Let the thread have the processor when events wait too long for the disk; the publishing thread calls this.
+    def wait_while_late(self) -> None:
+        """Wait while events that should be on disk are not; the publishing thread calls this after each event.
 
-        On a starved machine it could otherwise make events faster than they are stored. It gives way for half of the time at most.
+        On a starved machine events are so made no faster than they are stored, which bounds what a SIGKILL can lose. A disk
+        that fails, or that has not answered for ``slow_s``, is not waited for.
         """
-        late_s, now = self._max_age_s + self._timings.late_s, time.monotonic()
-        if now < self._give_way_at or self.degraded is not None or self._state.wait_saved(late_s, 0.0):
-            return
-        self._wakeup.set()
-        self._state.wait_saved(late_s, self._timings.give_way_s)
-        self._give_way_at = time.monotonic() + self._timings.give_way_s
+        late_s = self._max_age_s + self._timings.late_s
+        while self.degraded is None and self._thread.is_alive() and not self._state.wait_saved(late_s, 0.0):
+            self._wakeup.set()
+            self._state.wait_saved(late_s, self._timings.tick_s)
 
     def hurry(self, urgent: bool) -> None:
         """While urgent, write events whatever their age, and try a failing disk without waiting."""

@@ -304,35 +304,41 @@ def test_new_events_are_written_at_once_while_older_ones_on_disk_are_needed(make
     assert bench.state.wait_safe(0.3) == 1  # no older event waits, so the sinks have their time for it
 
 
-def test_the_publishing_thread_gives_way_while_events_wait_too_long_for_the_disk(make_bench: Callable[..., Bench]) -> None:
-    bench = make_bench(late_s=0.0, give_way_s=3600.0)
+def test_the_publishing_thread_waits_while_events_that_should_be_on_disk_are_not(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(late_s=0.0)
     bench.writer.start()
     bench.store.thaw.clear()
     bench.add(3)
     bench.writer.wake()
-    waiting = Task(bench.writer.give_way)
+    waiting = Task(bench.writer.wait_while_late)
     assert waiting.alive
     assert not bench.all_safe()
     bench.store.thaw.set()
     waiting.result()
     assert bench.all_safe()
-    bench.store.thaw.clear()
-    bench.add(1, first=3)
-    bench.writer.give_way()  # returns at once: it gave way a moment ago
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_the_publishing_thread_does_not_wait_for_a_disk_that_fails_or_hangs(make_bench: Callable[..., Bench], hangs: bool) -> None:
+    bench = make_bench(late_s=0.0, slow_s=0.05)
+    bench.writer.start()
+    if hangs:
+        bench.store.thaw.clear()
+    else:
+        bench.store.broken = OutboxError("disk is full")
+    bench.add(3)
+    bench.writer.wake()
+    Task(bench.writer.wait_while_late).result()
+    assert bench.writer.degraded is not None
     assert not bench.all_safe()
+    bench.store.broken = None
     bench.store.thaw.set()
 
 
-def test_the_publishing_thread_does_not_wait_for_a_disk_that_fails(make_bench: Callable[..., Bench]) -> None:
-    bench = make_bench(late_s=0.0, give_way_s=3600.0)
-    bench.store.broken = OutboxError("disk is full")
-    bench.writer.start()
+def test_nobody_waits_for_a_writer_that_was_not_started(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(late_s=0.0)
     bench.add(3)
-    bench.writer.wake()
-    until(lambda: bench.writer.degraded is not None)
-    bench.writer.give_way()
-    assert not bench.all_safe()
-    bench.store.broken = None
+    Task(bench.writer.wait_while_late).result()
 
 
 def test_close_without_start(bench: Bench) -> None:
