@@ -10,6 +10,7 @@ import pytest
 
 from ferstream.capture.demo import DemoSource
 from ferstream.capture.demo_clip import PERIOD_S, installed_portraits
+from ferstream.capture.options import FrameOptions
 from ferstream.domain.frame import Frame
 from ferstream.errors import SourceError
 from ferstream.runtime.counters import Counters
@@ -19,7 +20,9 @@ from tests.support.threads import Task
 
 
 def clip(counters: Counters, *, seconds: float, analysis_fps: float = 0.0) -> list[Frame]:
-    return frames_of(DemoSource(camera="demo", observer=counters, realtime=False, seconds=seconds, analysis_fps=analysis_fps))
+    return frames_of(
+        DemoSource(camera="demo", observer=counters, realtime=False, seconds=seconds, options=FrameOptions(analysis_fps=analysis_fps))
+    )
 
 
 def test_frames_are_a_function_of_their_number(counters: Counters) -> None:
@@ -47,7 +50,11 @@ def test_analysis_fps_picks_frames(counters: Counters) -> None:
 
 def test_a_face_enters_stays_and_leaves(counters: Counters) -> None:
     portraits = tuple(islice(installed_portraits(), 1))
-    frames = frames_of(DemoSource(camera="demo", observer=counters, realtime=False, seconds=PERIOD_S, analysis_fps=1, portraits=portraits))
+    frames = frames_of(
+        DemoSource(
+            camera="demo", observer=counters, realtime=False, seconds=PERIOD_S, options=FrameOptions(analysis_fps=1), portraits=portraits
+        )
+    )
     empty = frames[-1].luma.plane
     busy = [float((frame.luma.plane != empty).mean()) for frame in frames]
     assert busy[5] > 0.2

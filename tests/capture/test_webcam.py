@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ferstream.capture.options import FrameOptions
 from ferstream.capture.webcam import WebcamSource, open_device
 from ferstream.domain.frame import Frame
 from ferstream.errors import SourceError
@@ -89,7 +90,7 @@ def test_close_before_open_and_twice(counters: Counters) -> None:
 
 def test_analysis_fps_goes_by_the_clock(counters: Counters) -> None:
     device = ScriptedDevice([PICTURE] * 20)
-    source = webcam(device, counters, analysis_fps=0.001)
+    source = webcam(device, counters, options=FrameOptions(analysis_fps=0.001))
     source.open()
     with pytest.raises(SourceError):
         assert len(list(source.frames())) == 1
