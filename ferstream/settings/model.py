@@ -46,7 +46,7 @@ class CameraSettings(f.Section):
     realtime: f.Flag = False
     """Recordings: play at media speed and drop late frames, like a camera."""
     masks: f.Masks = ()
-    """Polygons of [x, y] from 0 to 1; the picture inside is never analysed."""
+    """Polygons of [x, y] from 0 to 1, in the picture after rotate and mirror; what is inside is never analysed."""
     rotate: Literal[0, 90, 180, 270] = 0
     """Degrees clockwise by which the picture is turned upright, beside what a recording says of itself."""
     mirror: f.Flag = False

@@ -10,6 +10,7 @@ import pytest
 
 from ferstream.capture.demo import DemoSource
 from ferstream.capture.demo_clip import PERIOD_S, installed_portraits
+from ferstream.capture.geometry import PictureOptions
 from ferstream.capture.options import FrameOptions
 from ferstream.domain.frame import Frame
 from ferstream.errors import SourceError
@@ -94,3 +95,15 @@ def test_a_damaged_portrait_is_an_error(counters: Counters, tmp_path: Path) -> N
     path.write_bytes(b"no picture")
     with pytest.raises(SourceError, match="is damaged"):
         DemoSource(camera="demo", observer=counters, portraits=[path]).open()
+
+
+def test_the_clip_is_turned_and_stretched_as_the_settings_say(counters: Counters) -> None:
+    options = FrameOptions(picture=PictureOptions(rotate=270, pixel_aspect=2.0))
+    plain = DemoSource(camera="demo", observer=counters, realtime=False, seconds=0.1)
+    source = DemoSource(camera="demo", observer=counters, realtime=False, seconds=0.1, options=options)
+    info = source.open()
+    turned, frame = next(source.frames()), next(plain.frames())
+    assert (turned.info.width, turned.info.height) == (info.width, info.height) == (frame.info.height, frame.info.width)
+    np.testing.assert_array_equal(turned.luma.plane, np.rot90(frame.luma.plane))
+    height, width = turned.detection_image.shape[:2]
+    assert height / width == pytest.approx(2 * frame.info.width / frame.info.height, rel=0.1)

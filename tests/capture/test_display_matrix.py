@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import io
 import math
 import random
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,8 +15,10 @@ import numpy as np
 import pytest
 from av.bitstream import BitStreamFilterContext
 from av.video.stream import VideoStream
+from PIL import Image
 
-from ferstream.capture.geometry import PictureOptions
+from ferstream.capture.display_matrix import VideoOrientation
+from ferstream.capture.geometry import Orientation, PictureOptions
 from ferstream.capture.options import FrameOptions
 from ferstream.capture.recording import FileSource
 from ferstream.domain.frame import Frame
@@ -131,3 +136,37 @@ def test_the_luma_of_a_turned_picture_is_still_a_view_of_the_decoded_one(counter
         path = write(tmp_path / "phone.mp4", CARD, matrix(*EIGHT[name]))
         plane = frames_of(read(path))[0].luma.plane
         assert not plane.flags.owndata and not plane.flags.c_contiguous
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_exif_orientation_of_mjpeg_is_a_display_matrix(orientation: int, read: Read, tmp_path: Path) -> None:
+    """PyAV does not know side data of this kind, and refuses to list it."""
+    names = ["as stored", "left and right exchanged", "turned 180", "top and bottom exchanged"]
+    names += ["transposed", "turned 90 clockwise", "transposed at the other diagonal", "turned 270 clockwise"]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = Image.fromarray(stored(CARD, EIGHT[names[orientation - 1]]))
+    data = io.BytesIO()
+    picture.save(data, "jpeg", exif=exif, quality=95, subsampling=0)
+    path = tmp_path / "camera.mjpeg"
+    path.write_bytes(data.getvalue() * 3)
+    frames = frames_of(read(path))
+    assert len(frames) == 3
+    for frame in frames:
+        assert frame.luma.plane.shape == CARD.shape[:2]
+        np.testing.assert_allclose(clips.quarters(frame.detection_image), clips.quarters(CARD[:, :, ::-1]), atol=14)
+
+
+def test_a_decoded_picture_is_freed_without_the_garbage_collector(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.mp4", CARD, matrix(*EIGHT["turned 90 clockwise"]))
+    with av.open(str(path)) as container:
+        picture = next(container.decode(video=0))
+    orientation = VideoOrientation()
+    gc.collect()
+    gc.disable()
+    try:
+        before = sys.getrefcount(picture)
+        assert orientation.of(picture) == Orientation.turned(90)
+        assert sys.getrefcount(picture) == before
+    finally:
+        gc.enable()

@@ -210,8 +210,8 @@ class TestPixelsThatAreNotSquare:
 @pytest.mark.parametrize("bits", [8, 10])
 @pytest.mark.parametrize("view", ["transposed", "mirrored", "upside down", "turned"])
 def test_the_view_of_a_turned_picture_gives_the_crop_of_its_copy(view: str, bits: int) -> None:
-    stored = np.random.default_rng(3).integers(0, 1 << bits, (400, 600)).astype(np.uint8 if bits == 8 else np.uint16)
-    shown = {"transposed": stored.T, "mirrored": stored[:, ::-1], "upside down": stored[::-1], "turned": stored.T[:, ::-1]}[view]
+    stored = np.random.default_rng(3).integers(0, 1 << bits, (400, 600), np.uint8 if bits == 8 else np.uint16)
+    shown: Any = {"transposed": stored.T, "mirrored": stored[:, ::-1], "upside down": stored[::-1], "turned": stored.T[:, ::-1]}[view]
     shown.flags.writeable = False
     for points in (moved(0.5, 10, 200, 200), moved(4.0, -20, 200, 200)):
         crop = align(Luma(shown, limited=True, bits=bits), points)
