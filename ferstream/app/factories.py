@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ferstream.app.pictures import picture_options
 from ferstream.capture.credentials import Credentials
 from ferstream.capture.factory import SourceOptions, is_live, open_source
-from ferstream.capture.geometry import PictureOptions
 from ferstream.capture.source import Source
 from ferstream.pipeline.models import DetectionPlan, InferencePlan
 from ferstream.runtime.clock import Clock
@@ -105,11 +105,6 @@ def camera_plan(camera: CameraSettings, *, width: int, observer: Observer, clock
         return open_source(camera.source, camera=camera.name, observer=observer, options=options, clock=clock)
 
     return CameraPlan(camera.name, is_live(camera.source, realtime=camera.realtime), connect)
-
-
-def picture_options(camera: CameraSettings) -> PictureOptions:
-    """Return how the pictures of a camera are turned, and the shape of their pixels."""
-    return PictureOptions(rotate=camera.rotate, mirror=camera.mirror, pixel_aspect=camera.pixel_aspect)
 
 
 def credentials(camera: CameraSettings) -> Credentials | None:

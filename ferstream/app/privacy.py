@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ferstream.app.factories import picture_options
+from ferstream.app.pictures import picture_options
 from ferstream.capture.geometry import PictureOptions
 from ferstream.detection.mask import Polygon
 from ferstream.errors import ConfigError

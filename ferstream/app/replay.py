@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ferstream.app.assembly import REPLAY, Engine, encoder, engine, replay_mode
 from ferstream.app.broker import broker_for
-from ferstream.app.factories import picture_options
+from ferstream.app.pictures import picture_options
 from ferstream.app.privacy import Masks, camera_of_recording, masks_of_recording, refuse_single_faces
 from ferstream.app.signals import stopping
 from ferstream.app.sinks import mqtt_sink, network_sinks

@@ -225,11 +225,9 @@ def test_real_faces_upside_down_are_turned_and_upright_ones_are_not(
 ) -> None:
     with av.open(str(videos_dir / name)) as container:
         pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)][::12]
-    even = [np.ascontiguousarray(rgb[: rgb.shape[0] // 2 * 2, : rgb.shape[1] // 2 * 2]) for rgb in pictures]
+    even = [np.asarray(rgb[: rgb.shape[0] // 2 * 2, : rgb.shape[1] // 2 * 2], np.uint8) for rgb in pictures]
     upright = labels(find(write_pictures(tmp_path / "upright.mp4", even), AS_IT_IS), classifier)
     turned = [displayed(rgb, EIGHT["turned 180"]) for rgb in even]
     hanging = labels(find(write_pictures(tmp_path / "hanging.mp4", turned), AS_IT_IS), classifier)
-        find(write_pictures(tmp_path / "hanging.mp4", [displayed(rgb, EIGHT["turned 180"]) for rgb in even]), AS_IT_IS), classifier
-    )
     assert Abstained.TURNED not in upright
     assert hanging[Abstained.TURNED] >= 0.9 * hanging.total()
