@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ferstream.app.replay import camera_name
+from ferstream.capture.options import FrameOptions
 from ferstream.capture.recording import FileSource
 from ferstream.domain.emotion import UNKNOWN
 from ferstream.domain.event import FaceEvent
@@ -58,7 +59,7 @@ class Look:
 def looks(video: Path, models: Models, fps: float) -> Iterator[Look]:
     """Send a clip through the parts of the pipeline."""
     camera = camera_name(video)
-    source = FileSource(path=video, camera=camera, observer=Counters(), width=640, analysis_fps=fps)
+    source = FileSource(path=video, camera=camera, observer=Counters(), options=FrameOptions(width=640, analysis_fps=fps))
     source.open()
     look, tracker, labeller = models.finders()[0], ByteTracker(camera=camera, run="0"), SmoothingLabeller()
     for frame in source.frames():

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ferstream.app.replay import camera_name
+from ferstream.capture.options import FrameOptions
 from ferstream.capture.recording import FileSource
 from ferstream.detection.detector import DetectorLimits, DetectorModel
 from ferstream.detection.factory import load_detector
@@ -31,7 +32,7 @@ def measured(
     video: Path, model: DetectorModel, score: float, width: int
 ) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.float64]], Counter[str]]:
     """One row of MEASURES a face, and the count of each reason."""
-    source = FileSource(path=video, camera=camera_name(video), observer=Counters(), width=width)
+    source = FileSource(path=video, camera=camera_name(video), observer=Counters(), options=FrameOptions(width=width))
     source.open()
     detector, gate = model.new_detector(DetectorLimits(score=score, min_face_px=16)), QualityGate()
     rows, reasons = [], Counter[str]()

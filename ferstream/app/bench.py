@@ -18,6 +18,7 @@ import numpy as np
 from ferstream.app.assembly import Engine, encoder, engine, replay_mode
 from ferstream.app.privacy import Masks
 from ferstream.app.replay import Outcome, Replayer, probe
+from ferstream.capture.options import FrameOptions
 from ferstream.capture.recording import FileSource
 from ferstream.inference.classifier import Classifier
 from ferstream.pipeline.models import Models
@@ -153,9 +154,8 @@ class Bare:
 
     def run(self) -> Run:
         """One pass over the video."""
-        source = FileSource(
-            path=self._path, camera=BARE_CAMERA, observer=Counters(), width=self._settings.detection.width, analysis_fps=self._fps
-        )
+        options = FrameOptions(width=self._settings.detection.width, analysis_fps=self._fps)
+        source = FileSource(path=self._path, camera=BARE_CAMERA, observer=Counters(), options=options)
         source.open()
         started, cpu = time.perf_counter(), time.process_time()
         frames = faces = 0

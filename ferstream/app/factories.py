@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ferstream.app.pictures import picture_options
 from ferstream.capture.credentials import Credentials
 from ferstream.capture.factory import SourceOptions, is_live, open_source
 from ferstream.capture.source import Source
@@ -97,6 +98,7 @@ def camera_plan(camera: CameraSettings, *, width: int, observer: Observer, clock
         ca_file=camera.ca_file,
         allow_inward_redirects=camera.allow_inward_redirects,
         max_pixels=camera.max_pixels,
+        picture=picture_options(camera),
     )
 
     def connect() -> Source:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ferstream.app.pictures import picture_options
+from ferstream.capture.geometry import PictureOptions
 from ferstream.detection.mask import Polygon
 from ferstream.errors import ConfigError
 from ferstream.events.privacy import PrivacyRules
@@ -49,17 +51,35 @@ def masks_of_recording(settings: Settings, camera: str | None) -> Masks:
     Raises:
         ConfigError: No camera has that name, or several cameras could have made the recording and some have masks.
     """
-    names = ", ".join(known.name for known in settings.cameras)
-    if camera is not None:
-        found = next((known for known in settings.cameras if known.name == camera), None)
-        if found is None:
-            raise ConfigError(f'--camera "{camera}": no camera of the settings has that name; cameras: {names or "none"}')
-        return found.masks
-    if len(settings.cameras) == 1:
-        return settings.cameras[0].masks
+    made_by = camera_of_recording(settings, camera)
+    if made_by is not None:
+        return made_by.masks
     if any(known.masks for known in settings.cameras):
+        names = _names(settings)
         raise ConfigError(f"the settings have masks for several cameras; give --camera NAME, one of {names}, to say whose apply")
     return ()
+
+
+def camera_of_recording(settings: Settings, camera: str | None) -> CameraSettings | None:
+    """Return the camera that made a recording; None if it could have been one of several.
+
+    Args:
+        settings: The settings.
+        camera: Its name; None takes the only one of the settings.
+
+    Raises:
+        ConfigError: No camera has that name.
+    """
+    if camera is None:
+        return settings.cameras[0] if len(settings.cameras) == 1 else None
+    found = next((known for known in settings.cameras if known.name == camera), None)
+    if found is None:
+        raise ConfigError(f'--camera "{camera}": no camera of the settings has that name; cameras: {_names(settings) or "none"}')
+    return found
+
+
+def _names(settings: Settings) -> str:
+    return ", ".join(known.name for known in settings.cameras)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +90,14 @@ class DemoPrivacy:
         aggregate_only: See ``PrivacySettings``.
         min_group_size: See ``PrivacySettings``.
         masks: Masks of the source.
+        picture: Rotation, mirror and pixel aspect of the source; masks are relative to the turned picture.
         where: The file of the settings, for people.
     """
 
     aggregate_only: bool
     min_group_size: int
     masks: Masks
+    picture: PictureOptions
     where: str
 
 
@@ -92,19 +114,21 @@ def demo_privacy(source: str) -> DemoPrivacy | None:
     except ConfigError as exc:
         raise ConfigError(f"demo obeys the privacy settings of this machine, which cannot be read: {exc}") from exc
     privacy, where = loaded.settings.privacy, str(loaded.file or find_file() or "the environment")
-    masks = _masks_of_source(source, loaded.settings, where)
-    return DemoPrivacy(privacy.aggregate_only, privacy.min_group_size, masks, where)
+    camera = _camera_of_source(source, loaded.settings, where)
+    return DemoPrivacy(privacy.aggregate_only, privacy.min_group_size, camera.masks, picture_options(camera), where)
 
 
-def _masks_of_source(source: str, settings: Settings, where: str) -> Masks:
-    wanted = CameraSettings(name="demo", source=source).source
+def _camera_of_source(source: str, settings: Settings, where: str) -> CameraSettings:
+    """Return the camera of the settings that has this source; a new one without masks if there is none."""
+    demo = CameraSettings(name="demo", source=source)
+    wanted = demo.source
     for camera in settings.cameras:
         if _place(camera.source) == _place(wanted):
-            return camera.masks
+            return camera
     for camera in settings.cameras:
         if camera.masks and _host(camera.source) and _host(camera.source) == _host(wanted):
             raise ConfigError(f"camera {camera.name} of {where} has masks and is at the same host; give --source as it is in that file")
-    return ()
+    return demo
 
 
 def _place(source: str) -> str:

@@ -17,12 +17,14 @@ from pathlib import Path
 
 from ferstream.app.assembly import REPLAY, Engine, encoder, engine, replay_mode
 from ferstream.app.broker import broker_for
-from ferstream.app.privacy import Masks, masks_of_recording, refuse_single_faces
+from ferstream.app.pictures import picture_options
+from ferstream.app.privacy import Masks, camera_of_recording, masks_of_recording, refuse_single_faces
 from ferstream.app.signals import stopping
 from ferstream.app.sinks import mqtt_sink, network_sinks
 from ferstream.capture.file_bytes import STDIN, is_pipe
+from ferstream.capture.geometry import AS_THE_SOURCE_SAYS, PictureOptions
 from ferstream.capture.opened import ReportedSource
-from ferstream.capture.options import Playback
+from ferstream.capture.options import FrameOptions, Playback
 from ferstream.capture.recording import FileSource
 from ferstream.capture.source import SourceInfo
 from ferstream.capture.stage import CameraRunner, RunnerCallbacks
@@ -93,6 +95,7 @@ class Replayer:
         analysis_fps: Frames to analyse per second of media time; 0 = every frame.
         speed: Multiple of the media speed; 0 = as fast as possible.
         masks: Privacy masks of the recordings.
+        picture: Rotation, mirror and pixel aspect of the camera that made the recordings.
         on_progress: Called with (camera, analysed frames, all frames or None).
         stop: Ends the replay early when it is set; any thread may set it.
     """
@@ -101,6 +104,7 @@ class Replayer:
     analysis_fps: float = 0.0
     speed: float = 0.0
     masks: Masks = ()
+    picture: PictureOptions = AS_THE_SOURCE_SAYS
     on_progress: Callable[[str, int, int | None], None] = lambda camera, done, total: None
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -161,8 +165,7 @@ class Replayer:
                 path=path,
                 camera=camera,
                 observer=counters,
-                width=self.engine.settings.detection.width,
-                analysis_fps=self.analysis_fps,
+                options=FrameOptions(width=self.engine.settings.detection.width, analysis_fps=self.analysis_fps, picture=self.picture),
                 playback=Playback(speed=self.speed),
             )
             return ReportedSource(source, on_open=on_open)
@@ -198,7 +201,8 @@ def replay_all(options: ReplayOptions, *, on_progress: Callable[[str, int, int |
         FerstreamError: The first thing that cannot be done; see ``Replayer.replay``.
     """
     settings = _settings(options)
-    masks = masks_of_recording(settings, options.camera)
+    masks, made_by = masks_of_recording(settings, options.camera), camera_of_recording(settings, options.camera)
+    picture = AS_THE_SOURCE_SAYS if made_by is None else picture_options(made_by)
     if options.events is not None or options.mqtt:
         refuse_single_faces(settings, "--mqtt" if options.events is None else "--events")
     # Reports an unreadable file before models are loaded and other files replayed. A pipe cannot be read twice.
@@ -213,7 +217,9 @@ def replay_all(options: ReplayOptions, *, on_progress: Callable[[str, int, int |
                 fatal=fatal,
             )
         )
-        replayer = Replayer(engine=made, analysis_fps=options.fps, speed=options.speed, masks=masks, on_progress=on_progress)
+        replayer = Replayer(
+            engine=made, analysis_fps=options.fps, speed=options.speed, masks=masks, picture=picture, on_progress=on_progress
+        )
         with stopping(replayer.stop):
             outcomes = [replayer.replay(path, info) for path, info in zip(options.videos, infos, strict=True)]
         undelivered = _undelivered(made.outputs, settings.runtime.shutdown_timeout_s)

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from ferstream.capture.demo_clip import HEIGHT, WIDTH, DemoClip, installed_portraits
 from ferstream.capture.framing import Framer
+from ferstream.capture.geometry import AS_STORED
+from ferstream.capture.options import FrameOptions
 from ferstream.capture.source import SourceInfo
-from ferstream.domain.frame import Frame, Image, Luma, detection_size
+from ferstream.domain.frame import Frame, Image, Luma
 from ferstream.runtime.clock import Clock, SystemClock
 from ferstream.runtime.observer import Observer
 
@@ -26,8 +28,7 @@ class DemoSource:
         *,
         camera: str,
         observer: Observer,
-        width: int = 640,
-        analysis_fps: float = 0.0,
+        options: FrameOptions | None = None,
         realtime: bool = True,
         seconds: float | None = None,
         portraits: Sequence[Path] | None = None,
@@ -38,8 +39,7 @@ class DemoSource:
         Args:
             camera: Name of the camera.
             observer: Receives counts and durations.
-            width: Wanted longer side of the detection image in pixels.
-            analysis_fps: Frames to analyse per second of media time, 0 for all.
+            options: Which pictures are analysed, at which size, and how they are turned.
             realtime: Play at media speed; frames are then ``live``.
             seconds: Length of the clip in seconds, None for endless.
             portraits: Picture files of the faces; None for those of installed packages.
@@ -49,9 +49,11 @@ class DemoSource:
         self._clock = clock or SystemClock()
         self._stop = threading.Event()
         self._count = None if seconds is None else round(seconds * FPS)
-        self._detection_size = detection_size(WIDTH, HEIGHT, width)
         self._clip: DemoClip | None = None
-        self._framer = Framer(camera=camera, width=width, analysis_fps=analysis_fps, live=realtime, observer=observer, clock=self._clock)
+        options = options or FrameOptions()
+        self._framer = Framer(camera=camera, options=options, live=realtime, observer=observer, clock=self._clock)
+        self._geometry = self._framer.geometry(AS_STORED)
+        self._detection_size = self._geometry.detection_size((WIDTH, HEIGHT), options.width)
         self._framer.utc_origin_ns = None if realtime else 0
 
     @property
@@ -67,7 +69,11 @@ class DemoSource:
         """
         self._clip = self._load_clip()
         seconds = None if self._count is None else self._count / FPS
-        return SourceInfo(width=WIDTH, height=HEIGHT, fps=FPS, frames=self._count, duration_s=seconds, codec="drawn (gray)")
+        width, height = self._geometry.size((WIDTH, HEIGHT))
+        aspect = self._geometry.displayed_pixel_aspect
+        return SourceInfo(
+            width=width, height=height, fps=FPS, frames=self._count, duration_s=seconds, codec="drawn (gray)", pixel_aspect=aspect
+        )
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames to analyse; each is drawn when it is due."""

@@ -14,7 +14,8 @@ from ferstream.capture.credentials import Credentials
 from ferstream.capture.demo import DemoSource
 from ferstream.capture.display_name import display_name
 from ferstream.capture.file_bytes import is_pipe
-from ferstream.capture.options import MAX_PIXELS, Connecting, Decoding, Playback
+from ferstream.capture.geometry import AS_THE_SOURCE_SAYS, PictureOptions
+from ferstream.capture.options import MAX_PIXELS, Connecting, Decoding, FrameOptions, Playback
 from ferstream.capture.recording import FileSource
 from ferstream.capture.source import Source
 from ferstream.capture.stream import StreamSource
@@ -46,6 +47,7 @@ class SourceOptions:
         ca_file: ``https`` and ``rtsps``: PEM file of the certificates to trust; None for those of the system.
         allow_inward_redirects: Streams: whether redirects and playlists may lead further inside the network.
         max_pixels: Streams and recordings: width times height of the largest picture.
+        picture: Rotation, mirror and pixel aspect.
     """
 
     width: int = 640
@@ -65,6 +67,7 @@ class SourceOptions:
     ca_file: Path | None = None
     allow_inward_redirects: bool = False
     max_pixels: int = MAX_PIXELS
+    picture: PictureOptions = AS_THE_SOURCE_SAYS
 
 
 def open_source(
@@ -121,6 +124,10 @@ def _is_file(source: str) -> bool:
         return False
 
 
+def _frame_options(options: SourceOptions) -> FrameOptions:
+    return FrameOptions(width=options.width, analysis_fps=options.analysis_fps, picture=options.picture)
+
+
 def _stream(source: str, camera: str, observer: Observer, options: SourceOptions, clock: Clock) -> Source:
     if not _hostname(source):
         raise ConfigError(f'source "{display_name(source)}" names no host; write rtsp://host/path')
@@ -128,8 +135,7 @@ def _stream(source: str, camera: str, observer: Observer, options: SourceOptions
         url=source,
         camera=camera,
         observer=observer,
-        width=options.width,
-        analysis_fps=options.analysis_fps,
+        options=_frame_options(options),
         connecting=Connecting(
             transport=options.transport,
             connect_timeout_s=options.connect_timeout_s,
@@ -159,8 +165,7 @@ def _file(source: str, camera: str, observer: Observer, options: SourceOptions, 
         path=_path(source),
         camera=camera,
         observer=observer,
-        width=options.width,
-        analysis_fps=options.analysis_fps,
+        options=_frame_options(options),
         playback=Playback(loop=options.loop, realtime=options.realtime),
         decoding=Decoding(threads=options.threads, thread_type=options.thread_type, max_pixels=options.max_pixels),
         clock=clock,
@@ -194,8 +199,7 @@ def _webcam(source: str, camera: str, observer: Observer, options: SourceOptions
         number=int(number),
         camera=camera,
         observer=observer,
-        width=options.width,
-        analysis_fps=options.analysis_fps,
+        options=_frame_options(options),
         clock=clock,
     )
 
@@ -204,8 +208,7 @@ def _demo(source: str, camera: str, observer: Observer, options: SourceOptions, 
     return DemoSource(
         camera=camera,
         observer=observer,
-        width=options.width,
-        analysis_fps=options.analysis_fps,
+        options=_frame_options(options),
         clock=clock,
     )
 

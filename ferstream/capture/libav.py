@@ -22,8 +22,9 @@ from ferstream.capture.completeness import Arrivals, missing_pictures, promise_o
 from ferstream.capture.container_end import ContainerEnd, find_end
 from ferstream.capture.file_bytes import FileBytes
 from ferstream.capture.formats import longest_gap_ns
+from ferstream.capture.geometry import AS_STORED, Geometry
 from ferstream.capture.options import Decoding
-from ferstream.capture.planes import display_size
+from ferstream.capture.pixel_aspects import PixelAspects
 from ferstream.capture.source import SourceInfo
 from ferstream.capture.source_errors import too_large
 from ferstream.capture.stream_choice import choose_video, describe_choice
@@ -72,6 +73,7 @@ class VideoInput:
         self._choice = describe_choice(container, self._stream)
         self._frames = self._stream.frames
         self._codec = self._stream.codec_context.name
+        self._aspects = PixelAspects(self._stream.sample_aspect_ratio, self._stream.codec_context.sample_aspect_ratio)
         self.metadata: dict[str, str] = dict(container.metadata)
         """Tags of the container."""
         self.format_name: str = container.format.name
@@ -111,14 +113,30 @@ class VideoInput:
         end = ContainerEnd() if data is None else find_end(data, self.format_name, self._arrivals.last_packet)
         return missing_pictures(self._promise, self._arrivals, indexed=self._indexed, end=end, step_ns=self.step_ns)
 
-    def info(self, first: av.VideoFrame) -> SourceInfo:
-        """Return the format of the video, from the container and its first picture."""
-        width, height = display_size(first, first.rotation)
+    def pixel_aspect(self, decoded: av.VideoFrame) -> float:
+        """Return the width of a picture's pixels divided by their height, as stored."""
+        return self._aspects.at(decoded.pts)
+
+    def info(self, first: av.VideoFrame, geometry: Geometry = AS_STORED) -> SourceInfo:
+        """Return the format of the video, from the container and its first picture.
+
+        Args:
+            first: The first picture.
+            geometry: How it is displayed.
+        """
+        width, height = geometry.size((first.width, first.height))
         rate = float(self._rate or 0)
         frames = self._frames or (round(self._duration_s * rate) if self._duration_s and rate else None)
         codec = f"{self._codec} ({first.format.name})"
         return SourceInfo(
-            width=width, height=height, fps=rate, frames=frames, duration_s=self._duration_s, codec=codec, choice=self._choice
+            width=width,
+            height=height,
+            fps=rate,
+            frames=frames,
+            duration_s=self._duration_s,
+            codec=codec,
+            pixel_aspect=geometry.displayed_pixel_aspect,
+            choice=self._choice,
         )
 
     def frames(self, *, on_decoded: Callable[[float], None], on_damaged: Callable[[int], None], strict: bool) -> Iterator[av.VideoFrame]:
@@ -208,6 +226,7 @@ class VideoInput:
             self._check_size(width_before)
             return None
         on_decoded(time.perf_counter() - started)
+        self._aspects.packet_decoded(self._stream.codec_context.sample_aspect_ratio, packet.pts)
         return [picture for picture in pictures if isinstance(picture, av.VideoFrame)]
 
     def _check_size(self, width_before: int) -> None:

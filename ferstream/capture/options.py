@@ -6,9 +6,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ferstream.capture.credentials import Credentials
+from ferstream.capture.geometry import AS_THE_SOURCE_SAYS, PictureOptions
 
 MAX_PIXELS = 64_000_000
 """Default of the largest picture that is decoded, in pixels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameOptions:
+    """Which pictures of a source are analysed, and how.
+
+    Attributes:
+        width: Wanted longer side of the detection image in pixels.
+        analysis_fps: Frames to analyse per second of media time, 0 for all.
+        picture: Rotation, mirror and pixel aspect from the settings.
+    """
+
+    width: int = 640
+    analysis_fps: float = 0.0
+    picture: PictureOptions = AS_THE_SOURCE_SAYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import av
 import cv2
@@ -24,14 +23,8 @@ from av.video.reformatter import ColorRange
 from ferstream.domain.frame import Image, Luma
 
 Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-AnyPlane = TypeVar("AnyPlane", bound=npt.NDArray[Any])
 
 _HALVE_FROM_RATIO = 2.0
-_ROTATIONS = {
-    90: cv2.ROTATE_90_COUNTERCLOCKWISE,
-    180: cv2.ROTATE_180,
-    270: cv2.ROTATE_90_CLOCKWISE,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,48 +60,27 @@ def _layouts() -> dict[str, _Layout]:
 LAYOUTS = _layouts()
 
 
-def display_size(frame: av.VideoFrame, rotation: int) -> tuple[int, int]:
-    """Return (width, height) of the picture in pixels as displayed; ``rotation`` is ``frame.rotation`` in degrees."""
-    if rotation % 180:
-        return frame.height, frame.width
-    return frame.width, frame.height
+def luma_and_image_maker(frame: av.VideoFrame, size: tuple[int, int]) -> tuple[Luma, Callable[[], Image]]:
+    """Return the grey plane at full size, and a function that makes the colour image for the detector, both as stored.
 
-
-def luma_and_image_maker(frame: av.VideoFrame, size: tuple[int, int], rotation: int = 0) -> tuple[Luma, Callable[[], Image]]:
-    """Return the grey plane at full size, and a function that makes the colour image for the detector, both as displayed.
-
-    The function costs most of the time. It may be called in another thread, and not at all.
+    The function costs most of the time. It may be called in another thread, and not at all. ``Geometry`` turns both.
 
     Args:
         frame: A picture in any pixel format of libav.
-        size: (width, height) of the detection image in pixels, even, as displayed.
-        rotation: Degrees counterclockwise to rotate for display: ``frame.rotation``, which is slow to read.
+        size: (width, height) of the detection image in pixels, even, as stored.
 
     Returns:
-        The luma, (height, width) uint8 or uint16, read-only, and a view unless the picture is rotated; and a function
-        that returns the detection image, (h, w, 3) uint8 BGR, 0..255, contiguous.
+        The luma, (height, width) uint8 or uint16, a read-only view; and a function that returns the detection image,
+        (h, w, 3) uint8 BGR, 0..255, contiguous.
     """
-    rotation %= 360
     layout = LAYOUTS.get(frame.format.name)
     if layout is None:
         frame = _to_planar_yuv(frame)
         layout = LAYOUTS[frame.format.name]
-    stored_size = size if rotation % 180 == 0 else size[::-1]
     limited = _is_limited(frame, layout)
-    stored = _plane(frame, 0, layout)
-    stored.flags.writeable = False
-
-    def detection_image() -> Image:
-        return _rotated(_detection_bgr(frame, stored, layout, limited, stored_size), rotation)
-
-    luma = _rotated(stored, rotation)
-    luma.flags.writeable = False
-    return Luma(plane=luma, limited=limited, bits=layout.bits), detection_image
-
-
-def _rotated(plane: AnyPlane, rotation: int) -> AnyPlane:
-    """Return the plane as displayed; the same one if it is not rotated."""
-    return cv2.rotate(plane, _ROTATIONS[rotation]) if rotation in _ROTATIONS else plane  # type: ignore[return-value]
+    plane = _plane(frame, 0, layout)
+    plane.flags.writeable = False
+    return Luma(plane=plane, limited=limited, bits=layout.bits), lambda: _detection_bgr(frame, plane, layout, limited, size)
 
 
 def _to_planar_yuv(frame: av.VideoFrame) -> av.VideoFrame:

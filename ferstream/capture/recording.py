@@ -14,7 +14,7 @@ from ferstream.capture.display_name import display_name
 from ferstream.capture.file_bytes import STDIN
 from ferstream.capture.framing import Framer
 from ferstream.capture.libav import VideoInput
-from ferstream.capture.options import Decoding, Playback
+from ferstream.capture.options import Decoding, FrameOptions, Playback
 from ferstream.capture.recording_file import RecordingFile
 from ferstream.capture.source import SourceInfo
 from ferstream.capture.timing import MediaTimeline
@@ -32,8 +32,7 @@ class FileSource:
         path: Path,
         camera: str,
         observer: Observer,
-        width: int = 640,
-        analysis_fps: float = 0.0,
+        options: FrameOptions | None = None,
         playback: Playback | None = None,
         decoding: Decoding | None = None,
         clock: Clock | None = None,
@@ -44,8 +43,7 @@ class FileSource:
             path: The recording; ``-`` is the standard input. A pipe is read once, and is not played again in a loop.
             camera: Name of the camera in its frames.
             observer: Receives counts and durations.
-            width: Wanted longer side of the detection image in pixels.
-            analysis_fps: Frames to analyse per second of media time, 0 for all.
+            options: Which pictures are analysed, at which size, and how they are turned.
             playback: Loop, real time or speed; by default once, as fast as possible.
             decoding: Threads of the decoder.
             clock: The machine's clocks.
@@ -58,9 +56,8 @@ class FileSource:
         self._video: VideoInput | None = None
         self._first: av.VideoFrame | None = None
         self._rest: Iterator[av.VideoFrame] = iter(())
-        self._framer = Framer(
-            camera=camera, width=width, analysis_fps=analysis_fps, live=self._playback.realtime, observer=observer, clock=self._clock
-        )
+        live = self._playback.realtime
+        self._framer = Framer(camera=camera, options=options or FrameOptions(), live=live, observer=observer, clock=self._clock)
 
     @property
     def last_activity_ns(self) -> int:
@@ -77,7 +74,7 @@ class FileSource:
         """
         video, self._first, self._rest = self._open_video()
         self._framer.utc_origin_ns = None if self._playback.realtime else _creation_ns(video.metadata)
-        return video.info(self._first)
+        return video.info(self._first, self._framer.video_geometry(self._first, video.pixel_aspect(self._first)))
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames to analyse; damaged and missing ones are counted.
@@ -92,7 +89,7 @@ class FileSource:
                 media_time_ns = timeline.at(self._video.pts_ns(decoded))
                 if self._wait_until_due(started_ns, media_time_ns):
                     return
-                frame = self._framer.video_frame(decoded, media_time_ns)
+                frame = self._framer.video_frame(decoded, media_time_ns, self._video.pixel_aspect(decoded))
                 if frame is not None:
                     yield frame
             if self._stop.is_set():

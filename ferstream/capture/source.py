@@ -14,13 +14,14 @@ class SourceInfo:
     """The format of an opened source.
 
     Attributes:
-        width: Displayed width in pixels (after rotation).
-        height: Displayed height in pixels.
+        width: Displayed width in stored pixels (after rotation).
+        height: Displayed height in stored pixels.
         fps: Nominal frames per second, 0 when unknown.
         frames: Number of frames, as the container states or as estimated from its duration; None when unknown.
         duration_s: Duration in seconds; None when unknown.
         codec: Codec and pixel format for people, e.g. ``h264 (yuv420p)``.
         choice: Which of several video streams is read, for people; empty if there is only one.
+        pixel_aspect: Width of a displayed pixel divided by its height, in the first picture.
     """
 
     width: int
@@ -30,6 +31,7 @@ class SourceInfo:
     duration_s: float | None
     codec: str
     choice: str = ""
+    pixel_aspect: float = 1.0
 
 
 class Source(Protocol):

@@ -16,7 +16,7 @@ import av
 from ferstream.capture.display_name import display_name
 from ferstream.capture.framing import Framer
 from ferstream.capture.libav import VideoInput
-from ferstream.capture.options import Connecting, Decoding
+from ferstream.capture.options import Connecting, Decoding, FrameOptions
 from ferstream.capture.source import SourceInfo
 from ferstream.capture.source_errors import no_picture
 from ferstream.capture.stream_input import StreamInput
@@ -40,8 +40,7 @@ class StreamSource:
         url: str,
         camera: str,
         observer: Observer,
-        width: int = 640,
-        analysis_fps: float = 0.0,
+        options: FrameOptions | None = None,
         connecting: Connecting | None = None,
         decoding: Decoding | None = None,
         clock: Clock | None = None,
@@ -52,8 +51,7 @@ class StreamSource:
             url: ``rtsp(s)://`` or ``http(s)://``.
             camera: Name of the camera.
             observer: Receives counts and durations.
-            width: Wanted longer side of the detection image in pixels.
-            analysis_fps: Frames to analyse per second, 0 for all.
+            options: Which pictures are analysed, at which size, and how they are turned.
             connecting: Transport, time limits, credentials, and rules for TLS and redirects.
             decoding: Threads of the decoder, and the largest picture.
             clock: The machine's clocks.
@@ -70,7 +68,7 @@ class StreamSource:
         self._input = StreamInput(url=url, name=self._name, connecting=self._connecting, decoding=self._decoding, clock=self._clock)
         self._video: VideoInput | None = None
         self._pictures: Iterator[av.VideoFrame] = iter(())
-        self._framer = Framer(camera=camera, width=width, analysis_fps=analysis_fps, live=True, observer=observer, clock=self._clock)
+        self._framer = Framer(camera=camera, options=options or FrameOptions(), live=True, observer=observer, clock=self._clock)
 
     @property
     def last_activity_ns(self) -> int:
@@ -100,7 +98,7 @@ class StreamSource:
             raise SourceFormatError(f"{self._name}: ended before its first picture")
         waiting.arrived()
         self._pictures = chain((first,), pictures)
-        info = video.info(first)
+        info = video.info(first, self._framer.video_geometry(first, video.pixel_aspect(first)))
         info = replace(info, choice=self._input.choice or info.choice)
         return replace(info, fps=0.0) if video.format_name in _WITHOUT_PTS else info
 
@@ -118,7 +116,7 @@ class StreamSource:
             media_time_ns = timeline.at(self._pts_ns(decoded), elapsed_ns)
             if self._wait_until_due(media_time_ns - elapsed_ns):
                 return
-            frame = self._framer.video_frame(decoded, media_time_ns)
+            frame = self._framer.video_frame(decoded, media_time_ns, self._pixel_aspect(decoded))
             if frame is not None:
                 yield frame
         if not self._stop.is_set():
@@ -145,6 +143,9 @@ class StreamSource:
         if video is None or video.format_name in _WITHOUT_PTS:
             return None
         return video.pts_ns(decoded)
+
+    def _pixel_aspect(self, decoded: av.VideoFrame) -> float:
+        return 1.0 if self._video is None else self._video.pixel_aspect(decoded)
 
     def _wait_until_due(self, early_ns: int) -> bool:
         """Wait until a picture over HTTP is due, since segments arrive in bursts; return True when the source was closed."""

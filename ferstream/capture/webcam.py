@@ -17,6 +17,8 @@ import cv2
 import numpy as np
 
 from ferstream.capture.framing import Framer
+from ferstream.capture.geometry import AS_STORED
+from ferstream.capture.options import FrameOptions
 from ferstream.capture.source import SourceInfo
 from ferstream.domain.frame import Frame, Image, Luma
 from ferstream.errors import SourceError
@@ -63,8 +65,7 @@ class WebcamSource:
         number: int,
         camera: str,
         observer: Observer,
-        width: int = 640,
-        analysis_fps: float = 0.0,
+        options: FrameOptions | None = None,
         size: tuple[int, int] = (1280, 720),
         clock: Clock | None = None,
         device: Callable[[int], Capture] = open_device,
@@ -75,8 +76,7 @@ class WebcamSource:
             number: Number of the camera, 0 for /dev/video0.
             camera: Name of the camera.
             observer: Receives counts and durations.
-            width: Wanted longer side of the detection image in pixels.
-            analysis_fps: Frames to analyse per second, 0 for all.
+            options: Which pictures are analysed, at which size, and how they are turned.
             size: Wanted (width, height) in pixels; the driver chooses the nearest it has.
             clock: The machine's clocks.
             device: Opens a camera by number.
@@ -87,7 +87,7 @@ class WebcamSource:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._capture: Capture | None = None
-        self._framer = Framer(camera=camera, width=width, analysis_fps=analysis_fps, live=True, observer=observer, clock=self._clock)
+        self._framer = Framer(camera=camera, options=options or FrameOptions(), live=True, observer=observer, clock=self._clock)
 
     @property
     def last_activity_ns(self) -> int:
@@ -112,9 +112,12 @@ class WebcamSource:
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, self._size[1])
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         self._capture = capture
+        geometry = self._framer.geometry(AS_STORED)
+        width, height = geometry.size((round(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), round(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))))
         return SourceInfo(
-            width=round(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
-            height=round(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
+            width=width,
+            height=height,
+            pixel_aspect=geometry.displayed_pixel_aspect,
             fps=max(0.0, capture.get(cv2.CAP_PROP_FPS)),
             frames=None,
             duration_s=None,

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -51,7 +52,7 @@ def demo(
         flags["inference.model"] = model
     camera: dict[str, Any] = {"name": "demo", "source": source, "realtime": True, "loop": True, "analysis_fps": 0}
     if privacy is not None:
-        camera["masks"] = privacy.masks
+        camera |= {"masks": privacy.masks, **asdict(privacy.picture)}
         flags |= {"privacy.aggregate_only": privacy.aggregate_only, "privacy.min_group_size": privacy.min_group_size}
         if privacy.aggregate_only:
             typer.echo(f"privacy.aggregate_only is set ({privacy.where}): only counts of groups are shown and published")

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ferstream.detection.mask import PrivacyMask
 from ferstream.detection.pose import estimate_pose
 from ferstream.detection.quality import QualityGate, QualityLimits
+from ferstream.domain.emotion import Abstained
 from ferstream.domain.face import DetectedFrame, Face, FaceCrop, FaceImage
 from ferstream.domain.frame import Frame
 from ferstream.domain.ports import Align
+
+IsUpright = Callable[[Frame, Face], bool]
+
+
+def _believe_landmarks(frame: Frame, face: Face) -> bool:
+    return True
 
 
 class FacePreparer:
@@ -31,17 +38,26 @@ class FacePreparer:
         """Fill the privacy masks in the detection image, in place; call it before detection."""
         self._mask.apply(frame.detection_image)
 
-    def prepare(self, frame: Frame, faces: Sequence[Face]) -> DetectedFrame:
-        """Drop the faces in masks, and cut the crops of the others, in the same order."""
+    def prepare(self, frame: Frame, faces: Sequence[Face], is_upright: IsUpright = _believe_landmarks) -> DetectedFrame:
+        """Drop the faces in masks, and cut the crops of the others, in the same order.
+
+        Args:
+            frame: The frame.
+            faces: Its faces.
+            is_upright: Asked about the faces that would be labelled: whether one whose landmarks look upright is upright.
+        """
         info = frame.info
         visible = (face for face in faces if not self._mask.covers(face.box, info.width, info.height))
-        return DetectedFrame(info=info, faces=tuple(self._prepared(frame, face) for face in visible))
+        return DetectedFrame(info=info, faces=tuple(self._prepared(frame, face, is_upright) for face in visible))
 
-    def _prepared(self, frame: Frame, face: Face) -> FaceCrop:
+    def _prepared(self, frame: Frame, face: Face, is_upright: IsUpright) -> FaceCrop:
         width, height = frame.info.width, frame.info.height
-        pose = estimate_pose(face.landmarks)
+        pose = estimate_pose(frame.luma.in_square_pixels(face.landmarks))
         crop = None if self._gate.is_profile(pose) else self._cut(frame, face)
-        return FaceCrop(face=face, crop=crop, abstained=self._gate.abstain_reason(face, pose, crop, width=width, height=height))
+        reason = self._gate.abstain_reason(face, pose, crop, width=width, height=height)
+        if reason is None and not is_upright(frame, face):
+            reason = Abstained.TURNED
+        return FaceCrop(face=face, crop=crop, abstained=reason)
 
     def _cut(self, frame: Frame, face: Face) -> FaceImage:
         crop, matrix = self._align(frame.luma, face.landmarks)

@@ -25,6 +25,8 @@ class QualityLimits:
     Attributes:
         max_yaw: Largest yaw to either side, in degrees.
         max_pitch: Largest pitch up or down, in degrees.
+        max_roll: Largest roll to either side, in degrees. The alignment undoes it, but a face that lies on its side is
+            beyond what the detector's landmarks and the classifier were trained on.
         min_face_px: Smallest shorter side of the box, in pixels of the source.
         min_size_px: Smallest ``Pose.size_px``, in pixels of the source.
         min_sharpness: Lowest ``sharpness`` of the crop.
@@ -33,6 +35,7 @@ class QualityLimits:
 
     max_yaw: float = 38.0
     max_pitch: float = 25.0
+    max_roll: float = 60.0
     min_face_px: float = 24.0
     min_size_px: float = 8.0
     min_sharpness: float = 0.24
@@ -51,12 +54,12 @@ class QualityGate:
 
         Args:
             face: The face, in pixels of the source.
-            pose: Its pose, from ``estimate_pose``.
+            pose: Its pose, from ``estimate_pose`` in square pixels.
             crop: Its crop, (48, 48) uint8, or None if it was not cut.
             width: Width of the source picture in pixels.
             height: Height of the source picture in pixels.
         """
-        if self._is_turned(pose) or not _all_inside(face, width, height):
+        if self.is_turned(pose) or not _all_inside(face, width, height):
             return Abstained.TURNED
         if self._is_small(face, pose):
             return Abstained.SMALL
@@ -68,11 +71,13 @@ class QualityGate:
         """Return whether the face is turned too far for a crop."""
         return abs(pose.yaw) > self._limits.profile_yaw
 
+    def is_turned(self, pose: Pose) -> bool:
+        """Return whether the face is turned too far for a label."""
+        limits = self._limits
+        return abs(pose.yaw) > limits.max_yaw or abs(pose.pitch) > limits.max_pitch or abs(pose.roll) > limits.max_roll
+
     def _is_small(self, face: Face, pose: Pose) -> bool:
         return min(face.box.w, face.box.h) < self._limits.min_face_px or pose.size_px < self._limits.min_size_px
-
-    def _is_turned(self, pose: Pose) -> bool:
-        return abs(pose.yaw) > self._limits.max_yaw or abs(pose.pitch) > self._limits.max_pitch
 
 
 def sharpness(crop: FaceImage) -> float:

@@ -20,7 +20,7 @@ class Abstained(StrEnum):
     BLURRED = "blurred"
     """The crop has too little detail."""
     TURNED = "turned"
-    """The head is turned too far, or a landmark lies outside the picture."""
+    """The head is turned too far, lies on its side or is upside down, or a landmark lies outside the picture."""
     LOW_CONFIDENCE = "low_confidence"
     """The highest probability is below the limit."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -21,8 +21,8 @@ class FrameInfo:
         media_time_ns: Nanoseconds of media time since the start of the source, never decreasing.
         captured_ns: Nanoseconds of the monotonic clock when the frame was decoded.
         captured_at_ns: UTC in nanoseconds since the epoch; for recordings, the file's creation time (0 without one) plus media time.
-        width: Width of the source picture in pixels, as displayed (after rotation).
-        height: Height of the source picture in pixels, as displayed.
+        width: Width of the source picture in stored pixels, turned as displayed. Pixels that are not square are not stretched.
+        height: Height of the source picture in stored pixels, turned as displayed.
         live: True when the source does not wait for the pipeline: a camera, a stream, or a recording played in real time.
     """
 
@@ -43,17 +43,32 @@ class FrameInfo:
 
 @dataclass(frozen=True, slots=True)
 class Luma:
-    """The grey picture at full size, as decoded.
+    """The grey picture at full size, turned as displayed.
 
     Attributes:
-        plane: (height, width) uint8, or uint16 for more than 8 bits; may be a view of the decoder's memory: read only.
+        plane: (height, width) uint8, or uint16 for more than 8 bits; may be a view of the decoder's memory: read only. The
+            view of a turned or mirrored picture has negative or swapped strides.
         limited: True for limited range (16..235 at 8 bits); the alignment expands crops to full range.
         bits: Bits per sample, 8..16.
+        pixel_aspect: Width of a pixel divided by its height, as displayed; 1 for square pixels.
     """
 
     plane: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
     limited: bool
     bits: int = 8
+    pixel_aspect: float = 1.0
+
+    @property
+    def square_scale(self) -> tuple[float, float]:
+        """Factors of x and y that make the pixels square. The larger one is 1, so that no size grows."""
+        return min(1.0, self.pixel_aspect), min(1.0, 1.0 / self.pixel_aspect)
+
+    def in_square_pixels(self, points: Sequence[tuple[float, float]]) -> Sequence[tuple[float, float]]:
+        """Return points (x, y) of the plane in the coordinates that ``square_scale`` gives."""
+        if self.pixel_aspect == 1:
+            return points
+        scale_x, scale_y = self.square_scale
+        return [(x * scale_x, y * scale_y) for x, y in points]
 
 
 Image = npt.NDArray[np.uint8]
@@ -114,28 +129,33 @@ DETECTION_MULTIPLE = 32
 
 
 @lru_cache(maxsize=64)
-def detection_size(width: int, height: int, target: int) -> tuple[int, int]:
+def detection_size(width: int, height: int, target: int, pixel_aspect: float = 1.0) -> tuple[int, int]:
     """Return the size of ``Frame.detection_image`` for a picture, so that the detector needs neither padding nor a second resize.
 
-    The longer side becomes ``target``, or stays as it is if it is shorter, rounded to a multiple of 32. The other
-    side keeps the aspect and is rounded too, so x and y are scaled by slightly different factors.
+    The detection image has square pixels: pixels of another shape are stretched along their shorter side. Its longer side
+    becomes ``target``, or stays as it is if it is shorter, rounded to a multiple of 32. The other side keeps the aspect and
+    is rounded too, so x and y are scaled by slightly different factors.
 
     Args:
-        width: Displayed width of the source picture in pixels.
-        height: Displayed height of the source picture in pixels.
+        width: Displayed width of the source picture in stored pixels.
+        height: Displayed height of the source picture in stored pixels.
         target: Longer side of the result in pixels, before rounding.
+        pixel_aspect: Width of a displayed pixel divided by its height.
 
     Returns:
         (width, height) in pixels, multiples of 32, at least 32.
 
     Raises:
-        ValueError: An argument is below 1.
+        ValueError: A side or the target is below 1, or the pixel aspect is not positive.
     """
     if width < 1 or height < 1 or target < 1:
         raise ValueError(f"want positive sides and target, got {width}x{height} and {target}")
-    longer = max(width, height)
-    side = _to_multiple(min(target, longer))
-    return _to_multiple(round(side * width / longer)), _to_multiple(round(side * height / longer))
+    if not pixel_aspect > 0:
+        raise ValueError(f"want a positive pixel aspect, got {pixel_aspect}")
+    wide, high = width * max(1.0, pixel_aspect), height * max(1.0, 1 / pixel_aspect)
+    longer = max(wide, high)
+    side = _to_multiple(round(min(target, longer)))
+    return _to_multiple(round(side * wide / longer)), _to_multiple(round(side * high / longer))
 
 
 def _to_multiple(side: int) -> int:

@@ -36,9 +36,9 @@ class FramePart(_Part):
     media_time_s: Seconds
     """Media time since the start of the source, in seconds."""
     width: Annotated[int, Field(gt=0)]
-    """Width of the picture in pixels, as displayed."""
+    """Width of the picture, turned as displayed, in stored pixels: those that are not square are not stretched."""
     height: Annotated[int, Field(gt=0)]
-    """Height of the picture in pixels, as displayed."""
+    """Height of the picture, turned as displayed, in stored pixels."""
 
 
 class TrackPart(_Part):
@@ -53,7 +53,7 @@ class TrackPart(_Part):
 
 
 class FacePart(_Part):
-    """Where the face is, in pixels of the source frame."""
+    """Where the face is, in stored pixels of the frame, turned as displayed."""
 
     box: tuple[float, float, Seconds, Seconds]
     """Left, top, width, height in pixels."""

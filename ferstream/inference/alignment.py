@@ -54,7 +54,8 @@ def align_with_matrix(luma: Luma, landmarks: Sequence[Point]) -> tuple[FaceImage
 
     The region of a face larger than the crop is first halved as often as needed (mean of each 2x2 block), so
     that the warp does not alias. Outside the picture its edge is repeated. Landmarks that all fall on one
-    point, or are not finite, give a crop at scale 1.
+    point, or are not finite, give a crop at scale 1. The similarity is that of square pixels, so that a face in pixels of
+    another shape gets its proportions back. Of a turned or mirrored plane OpenCV copies the region only.
 
     Args:
         luma: The full-size grey plane; read only.
@@ -63,8 +64,10 @@ def align_with_matrix(luma: Luma, landmarks: Sequence[Point]) -> tuple[FaceImage
     Returns:
         The crop, (48, 48) uint8, full range 0..255; the (2, 3) float64 matrix from source to crop pixels.
     """
-    matrix = similarity(landmarks, CANONICAL)
-    region, to_crop = _shrunk_region(luma.plane, matrix)
+    scale_x, scale_y = luma.square_scale
+    square = similarity(luma.in_square_pixels(landmarks), CANONICAL)
+    region, to_crop = _shrunk_region(luma.plane, square, scale_x, scale_y)
+    matrix = square * (scale_x, scale_y, 1.0)
     crop = cv2.warpAffine(region, to_crop, (FACE_SIZE_PX, FACE_SIZE_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return _full_range(cast("Plane", crop), limited=luma.limited, bits=luma.bits), matrix
 
@@ -97,25 +100,34 @@ def _bounded(factor: complex) -> complex:
     return factor
 
 
-def _shrunk_region(plane: Plane, matrix: Affine) -> tuple[Plane, Affine]:
-    """Return the part of the plane that the crop shows, halved as often as needed, and the (2, 3) matrix from it to the crop."""
+def _shrunk_region(plane: Plane, square: Affine, scale_x: float, scale_y: float) -> tuple[Plane, Affine]:
+    """Return the part of the plane that the crop shows, halved as often as needed, and the (2, 3) matrix from it to the crop.
+
+    Args:
+        plane: (height, width) grey picture.
+        square: (2, 3) similarity from square pixels to the crop.
+        scale_x: Factor from pixels of the plane to square pixels, along x.
+        scale_y: The same along y.
+    """
     height, width = plane.shape
-    a, b, tx, ty = matrix[0, 0], matrix[1, 0], matrix[0, 2], matrix[1, 2]
+    a, b, tx, ty = square[0, 0], square[1, 0], square[0, 2], square[1, 2]
     scale = math.hypot(a, b)
-    halvings = _halvings(scale, min(width, height))
-    factor = 1 << halvings
     half = (FACE_SIZE_PX / 2 + _MARGIN_PX) * (abs(a) + abs(b)) / (scale * scale)
     mid = (FACE_SIZE_PX - 1) / 2
     cx = (a * (mid - tx) + b * (mid - ty)) / (scale * scale)
     cy = (-b * (mid - tx) + a * (mid - ty)) / (scale * scale)
-    left, columns = _span(cx - half, cx + half, width, factor)
-    top, rows = _span(cy - half, cy + half, height, factor)
+    halve_x, halve_y = _halvings(scale * scale_x, min(width, height)), _halvings(scale * scale_y, min(width, height))
+    factor_x, factor_y = 1 << halve_x, 1 << halve_y
+    left, columns = _span((cx - half) / scale_x, (cx + half) / scale_x, width, factor_x)
+    top, rows = _span((cy - half) / scale_y, (cy + half) / scale_y, height, factor_y)
     region: Plane = plane[top : top + rows, left : left + columns]
-    for step in range(1, halvings + 1):
-        region = cast("Plane", cv2.resize(region, (columns >> step, rows >> step), interpolation=cv2.INTER_AREA))
+    for step in range(1, max(halve_x, halve_y) + 1):
+        size = (columns >> min(step, halve_x), rows >> min(step, halve_y))
+        region = cast("Plane", cv2.resize(region, size, interpolation=cv2.INTER_AREA))
     # A pixel centre u of the region lies at factor * u + (factor - 1) / 2 + left in the plane.
-    ox, oy = left + (factor - 1) / 2, top + (factor - 1) / 2
-    to_crop = np.array([[a * factor, -b * factor, a * ox - b * oy + tx], [b * factor, a * factor, b * ox + a * oy + ty]])
+    ox, oy = (left + (factor_x - 1) / 2) * scale_x, (top + (factor_y - 1) / 2) * scale_y
+    step_x, step_y = factor_x * scale_x, factor_y * scale_y
+    to_crop = np.array([[a * step_x, -b * step_y, a * ox - b * oy + tx], [b * step_x, a * step_y, b * ox + a * oy + ty]])
     return region, to_crop
 
 

@@ -13,6 +13,7 @@ from ferstream.detection.factory import load_detector
 from ferstream.detection.mask import Polygon, PrivacyMask
 from ferstream.detection.prepare import FacePreparer
 from ferstream.detection.quality import QualityLimits
+from ferstream.detection.upright import CHECK_SIZE, UprightCheck
 from ferstream.domain.face import DetectedFrame
 from ferstream.domain.frame import Frame, detection_size
 from ferstream.inference.alignment import ALIGNMENTS
@@ -78,7 +79,7 @@ class FaceFinder:
             detector: The worker's own detector.
             preparer: Returns the preparer of a camera, given by its name.
         """
-        self._detector, self._preparer = detector, preparer
+        self._detector, self._preparer, self._upright = detector, preparer, UprightCheck(detector)
 
     def __call__(self, frame: Frame) -> DetectedFrame:
         """Find the faces of one frame and cut them from its full-size grey plane."""
@@ -86,7 +87,7 @@ class FaceFinder:
         preparer = self._preparer(info.camera)
         preparer.apply_masks(frame)
         faces = self._detector.detect(frame.detection_image, width=info.width, height=info.height)
-        return preparer.prepare(frame, faces)
+        return preparer.prepare(frame, faces, self._upright.is_upright)
 
 
 class Models:
@@ -154,6 +155,7 @@ def _load_detector(plan: DetectionPlan) -> DetectorModel:
     model = load_detector(plan.weights, device=plan.device, workers=plan.workers)
     # Most cameras are 16:9. Prepared now, in parallel with the classifier, the detector does not delay their first frames.
     model.warm_up(*detection_size(1920, 1080, plan.width))
+    model.warm_up(*CHECK_SIZE)
     return model
 
 

@@ -255,6 +255,7 @@ Listen = Annotated[str, Field(strict=True), AfterValidator(_check_listen)]
 Prefix = Annotated[str, Field(strict=True), AfterValidator(_check_prefix)]
 Polygon = Annotated[tuple[tuple[Fraction, Fraction], ...], AfterValidator(_check_polygon)]
 Masks = tuple[Polygon, ...]
+PixelAspect = Annotated[float, Field(strict=True, ge=0.25, le=4, allow_inf_nan=False)] | None
 Password = Annotated[SecretStr | None, NotInFile("password_file")]
 Token = Annotated[SecretStr | None, NotInFile("token_file")]
 SigningSecret = Annotated[SecretStr | None, NotInFile("secret_file", signing_key)]

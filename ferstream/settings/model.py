@@ -46,7 +46,13 @@ class CameraSettings(f.Section):
     realtime: f.Flag = False
     """Recordings: play at media speed and drop late frames, like a camera."""
     masks: f.Masks = ()
-    """Polygons of [x, y] from 0 to 1; the picture inside is never analysed."""
+    """Polygons of [x, y] from 0 to 1, in the picture after rotate and mirror; what is inside is never analysed."""
+    rotate: Literal[0, 90, 180, 270] = 0
+    """Degrees clockwise by which the picture is turned upright, beside what a recording says of itself."""
+    mirror: f.Flag = False
+    """true exchanges left and right, after rotate: for cameras that deliver a mirror image."""
+    pixel_aspect: f.PixelAspect = None
+    """Width of a stored pixel divided by its height, such as 2.0 for 960x1080 in 16:9; what the source says if left out."""
     transport: Literal["tcp", "udp"] = "tcp"
     """RTSP transport."""
     tls_verify: f.Flag = True

@@ -36,6 +36,7 @@ _EXAMPLES: dict[str, Any] = {
     "cameras.username": "viewer",
     "cameras.password_file": "/etc/ferstream/secrets/door",
     "cameras.ca_file": "/etc/ferstream/door.pem",
+    "cameras.pixel_aspect": 1.422,
     "cameras.masks": [[[0, 0], [0.3, 0], [0.3, 1], [0, 1]]],
     "mqtt.username": "ferstream",
     "mqtt.password_file": "/etc/ferstream/secrets/mqtt",

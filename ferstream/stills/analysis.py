@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ferstream.detection.detector import Detector
 from ferstream.detection.prepare import FacePreparer
+from ferstream.detection.upright import UprightCheck
 from ferstream.domain.emotion import LABELS, UNKNOWN, Abstained
 from ferstream.domain.face import FACE_SIZE_PX, Face
 from ferstream.domain.frame import Frame, FrameInfo, Luma
@@ -106,7 +107,7 @@ class PictureAnalyzer:
 
     def _classify_found(self, picture: Picture, detector: Detector) -> tuple[FaceResult, ...]:
         faces = find_faces(picture, detector)
-        prepared = self._preparer.prepare(_as_frame(picture), faces).faces
+        prepared = self._preparer.prepare(_as_frame(picture), faces, UprightCheck(detector).is_upright).faces
         return self._classify([(face.face, face.crop, face.abstained) for face in prepared])
 
     def _classify(self, faces: Sequence[tuple[Face | None, Crop | None, Abstained | None]]) -> tuple[FaceResult, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ferstream.app.running import Running
+from ferstream.capture.options import FrameOptions
 from ferstream.capture.recording import FileSource
 from ferstream.capture.source import SourceInfo
 from ferstream.detection.mask import Polygon
@@ -156,7 +157,7 @@ def test_the_masks_of_the_settings_reach_the_models(run: Callable[..., Running],
     """The same face is found without a mask, and not found under a mask over the whole picture."""
 
     def source(name: str) -> FileSource:
-        return FileSource(path=portrait_clip, camera=name, observer=Counters(), width=192)
+        return FileSource(path=portrait_clip, camera=name, observer=Counters(), options=FrameOptions(width=192))
 
     everything = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
     plans = ScriptedPlans({name: [source(name)] for name in ("masked", "open")}, live=False)

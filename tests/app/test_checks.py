@@ -101,6 +101,11 @@ def test_the_choice_among_several_video_streams_is_shown() -> None:
     assert described(info) == "96 x 64, 25 fps, h264, reads stream 1"
 
 
+def test_pixels_that_are_not_square_are_named() -> None:
+    info = SourceInfo(width=720, height=576, fps=25.0, frames=None, duration_s=None, codec="h264", pixel_aspect=64 / 45)
+    assert described(info) == "720 x 576 (pixel aspect 1.42), 25 fps, h264"
+
+
 def test_a_pipe_is_left_to_the_daemon(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)

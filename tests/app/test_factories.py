@@ -159,3 +159,14 @@ def test_a_user_name_without_a_password() -> None:
     found = credentials(CameraSettings.model_validate({"name": "door", "source": "rtsp://joe@camera.lan/door"}))
     assert found is not None
     assert (found.username, found.password) == ("joe", None)
+
+
+def test_a_camera_is_turned_mirrored_and_stretched_as_the_settings_say(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4", size=(96, 64), frames=2)
+    plan = plan_of(Counters(), source=str(clip), rotate=90, mirror=True, pixel_aspect=2.0)
+    source = plan.connect()
+    info = source.open()
+    frame = next(iter(source.frames()))
+    source.close()
+    assert (info.width, info.height, info.pixel_aspect) == (64, 96, 0.5)
+    assert (frame.info.width, frame.info.height, frame.luma.pixel_aspect) == (64, 96, 0.5)

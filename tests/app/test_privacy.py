@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from ferstream.app.assembly import live_mode, replay_mode
-from ferstream.app.privacy import demo_privacy, masks_of_recording, refuse_single_faces
+from ferstream.app.privacy import camera_of_recording, demo_privacy, masks_of_recording, refuse_single_faces
+from ferstream.capture.geometry import PictureOptions
 from ferstream.errors import ConfigError, ExitCode
 from ferstream.events.privacy import PrivacyRules
 from ferstream.settings import Settings
@@ -50,6 +51,13 @@ class TestMasksOfARecording:
     def test_an_unknown_name_is_refused_with_the_known_ones(self) -> None:
         with pytest.raises(ConfigError, match='"garden": no camera of the settings has that name; cameras: door'):
             masks_of_recording(made(camera("door", LEFT)), "garden")
+
+
+def test_the_camera_of_a_recording_is_the_named_or_the_only_one() -> None:
+    one, several = made(camera("door")), made(camera("door"), camera("yard"))
+    assert camera_of_recording(one, None) == one.cameras[0]
+    assert camera_of_recording(several, "yard") == several.cameras[1]
+    assert camera_of_recording(several, None) is None
 
 
 def test_outputs_of_single_faces_are_refused_with_aggregate_only() -> None:
@@ -119,3 +127,10 @@ class TestDemo:
         found = demo_privacy("webcam:0")
         assert found is not None
         assert found.aggregate_only
+
+    def test_the_picture_is_turned_as_the_masks_expect(self, here: Path) -> None:
+        here.write_text(HERE.replace('source = "clips/a.mp4"', 'source = "clips/a.mp4"\nrotate = 180\nmirror = true\npixel_aspect = 2'))
+        found, other = demo_privacy("clips/a.mp4"), demo_privacy("webcam:1")
+        assert found is not None and other is not None
+        assert found.picture == PictureOptions(rotate=180, mirror=True, pixel_aspect=2.0)
+        assert other.picture == PictureOptions()

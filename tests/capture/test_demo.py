@@ -10,6 +10,8 @@ import pytest
 
 from ferstream.capture.demo import DemoSource
 from ferstream.capture.demo_clip import PERIOD_S, installed_portraits
+from ferstream.capture.geometry import PictureOptions
+from ferstream.capture.options import FrameOptions
 from ferstream.domain.frame import Frame
 from ferstream.errors import SourceError
 from ferstream.runtime.counters import Counters
@@ -19,7 +21,9 @@ from tests.support.threads import Task
 
 
 def clip(counters: Counters, *, seconds: float, analysis_fps: float = 0.0) -> list[Frame]:
-    return frames_of(DemoSource(camera="demo", observer=counters, realtime=False, seconds=seconds, analysis_fps=analysis_fps))
+    return frames_of(
+        DemoSource(camera="demo", observer=counters, realtime=False, seconds=seconds, options=FrameOptions(analysis_fps=analysis_fps))
+    )
 
 
 def test_frames_are_a_function_of_their_number(counters: Counters) -> None:
@@ -47,7 +51,11 @@ def test_analysis_fps_picks_frames(counters: Counters) -> None:
 
 def test_a_face_enters_stays_and_leaves(counters: Counters) -> None:
     portraits = tuple(islice(installed_portraits(), 1))
-    frames = frames_of(DemoSource(camera="demo", observer=counters, realtime=False, seconds=PERIOD_S, analysis_fps=1, portraits=portraits))
+    frames = frames_of(
+        DemoSource(
+            camera="demo", observer=counters, realtime=False, seconds=PERIOD_S, options=FrameOptions(analysis_fps=1), portraits=portraits
+        )
+    )
     empty = frames[-1].luma.plane
     busy = [float((frame.luma.plane != empty).mean()) for frame in frames]
     assert busy[5] > 0.2
@@ -87,3 +95,15 @@ def test_a_damaged_portrait_is_an_error(counters: Counters, tmp_path: Path) -> N
     path.write_bytes(b"no picture")
     with pytest.raises(SourceError, match="is damaged"):
         DemoSource(camera="demo", observer=counters, portraits=[path]).open()
+
+
+def test_the_clip_is_turned_and_stretched_as_the_settings_say(counters: Counters) -> None:
+    options = FrameOptions(picture=PictureOptions(rotate=270, pixel_aspect=2.0))
+    plain = DemoSource(camera="demo", observer=counters, realtime=False, seconds=0.1)
+    source = DemoSource(camera="demo", observer=counters, realtime=False, seconds=0.1, options=options)
+    info = source.open()
+    turned, frame = next(source.frames()), next(plain.frames())
+    assert (turned.info.width, turned.info.height) == (info.width, info.height) == (frame.info.height, frame.info.width)
+    np.testing.assert_array_equal(turned.luma.plane, np.rot90(frame.luma.plane))
+    height, width = turned.detection_image.shape[:2]
+    assert height / width == pytest.approx(2 * frame.info.width / frame.info.height, rel=0.1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ferstream.capture.framing import Framer
+from ferstream.capture.options import FrameOptions
 from ferstream.runtime.counters import Counters
 from tests.support.builders import frame_info
 from tests.support.clips import picture
@@ -18,7 +19,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def framer(clock: FakeClock, counters: Counters) -> Framer:
-    return Framer(camera="door", width=64, analysis_fps=10, live=True, observer=counters, clock=clock)
+    return Framer(camera="door", options=FrameOptions(width=64, analysis_fps=10), live=True, observer=counters, clock=clock)
 
 
 def test_utc_comes_from_the_clock_or_from_the_origin(framer: Framer, clock: FakeClock) -> None:
@@ -60,7 +61,7 @@ def test_live_pictures_but_the_first_are_converted_when_they_are_used(framer: Fr
 
 
 def test_pictures_of_recordings_are_converted_at_once(clock: FakeClock, counters: Counters) -> None:
-    framer = Framer(camera="film", width=64, analysis_fps=0, live=False, observer=counters, clock=clock)
+    framer = Framer(camera="film", options=FrameOptions(width=64), live=False, observer=counters, clock=clock)
     for media_ns in (0, 40_000_000, 80_000_000):
         framer.video_frame(picture("yuv420p"), media_ns)
     assert conversions(counters) == 3

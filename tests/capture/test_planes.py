@@ -14,7 +14,7 @@ from av.video.reformatter import ColorRange
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ferstream.capture.planes import LAYOUTS, display_size, luma_and_image_maker
+from ferstream.capture.planes import LAYOUTS, luma_and_image_maker
 from ferstream.domain.frame import Luma, detection_size
 from tests.support import clips
 
@@ -30,9 +30,9 @@ GREY_LEVELS = clips.quarters(np.asarray(cv2.cvtColor(RGB, cv2.COLOR_RGB2GRAY)))
 BGR_LEVELS = clips.quarters(RGB[:, :, ::-1])
 
 
-def luma_and_detection_image(frame: av.VideoFrame, size: tuple[int, int], rotation: int = 0) -> tuple[Luma, npt.NDArray[np.uint8]]:
+def luma_and_detection_image(frame: av.VideoFrame, size: tuple[int, int]) -> tuple[Luma, npt.NDArray[np.uint8]]:
     """Make both pictures at once."""
-    luma, make_image = luma_and_image_maker(frame, size, rotation)
+    luma, make_image = luma_and_image_maker(frame, size)
     return luma, make_image()
 
 
@@ -176,8 +176,3 @@ def test_detection_size_of_common_pictures(size: tuple[int, int], target: int, e
 def test_detection_size_refuses_zero(bad: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="positive"):
         detection_size(*bad)
-
-
-@pytest.mark.parametrize("rotation", [0, 90, -90, 180, -180])
-def test_a_quarter_turn_swaps_the_sides(rotation: int) -> None:
-    assert display_size(clips.picture("yuv420p", (96, 64)), rotation) == ((64, 96) if rotation % 180 else (96, 64))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ferstream.capture.options import Decoding, Playback
+from ferstream.capture.options import Decoding, FrameOptions, Playback
 from ferstream.capture.recording import FileSource
 from ferstream.domain.frame import Frame
 from ferstream.runtime.counters import Counters
@@ -138,7 +138,7 @@ def test_decoder_threads_change_nothing(thread_type: str, read: Read, long_clip:
 
 
 def test_analysis_fps_picks_by_media_time(read: Read, long_clip: Path, counters: Counters) -> None:
-    frames = frames_of(read(long_clip, analysis_fps=10))
+    frames = frames_of(read(long_clip, options=FrameOptions(analysis_fps=10)))
     assert times_ms(frames) == [0, 80, 200, 280, 400, 480, 600, 680, 800, 880, 1000, 1080, 1200, 1280, 1400, 1480, 1600, 1680, 1800, 1880]
     assert [frame.info.index for frame in frames][:3] == [0, 2, 5]
     assert counters.snapshot().frames == {("door", "decode"): 50}

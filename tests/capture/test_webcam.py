@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
+from ferstream.capture.geometry import PictureOptions
+from ferstream.capture.options import FrameOptions
 from ferstream.capture.webcam import WebcamSource, open_device
 from ferstream.domain.frame import Frame
 from ferstream.errors import SourceError
@@ -89,8 +92,22 @@ def test_close_before_open_and_twice(counters: Counters) -> None:
 
 def test_analysis_fps_goes_by_the_clock(counters: Counters) -> None:
     device = ScriptedDevice([PICTURE] * 20)
-    source = webcam(device, counters, analysis_fps=0.001)
+    source = webcam(device, counters, options=FrameOptions(analysis_fps=0.001))
     source.open()
     with pytest.raises(SourceError):
         assert len(list(source.frames())) == 1
     assert counters.snapshot().frames == {("desk", "decode"): 20}
+
+
+def test_a_webcam_is_turned_mirrored_and_stretched_as_the_settings_say(counters: Counters) -> None:
+    picture = PictureOptions(rotate=90, mirror=True, pixel_aspect=2.0)
+    source = webcam(ScriptedDevice([PICTURE]), counters, options=FrameOptions(picture=picture))
+    info = source.open()
+    assert (info.width, info.height, info.pixel_aspect) == (720, 1280, 0.5)
+    frame = next(source.frames())
+    shown = np.fliplr(np.rot90(PICTURE, -1))
+    assert frame.luma.plane.shape == (128, 96)
+    assert frame.luma.pixel_aspect == 0.5
+    assert frame.detection_image.shape == (256, 96, 3)
+    np.testing.assert_allclose(quarters(frame.detection_image), quarters(shown), atol=3)
+    np.testing.assert_array_equal(frame.luma.plane, cv2.cvtColor(np.ascontiguousarray(shown), cv2.COLOR_BGR2GRAY))

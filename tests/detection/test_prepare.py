@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -100,3 +101,41 @@ def test_the_plane_may_be_read_only(masked: bool) -> None:
     picture.luma.plane.flags.writeable = False
     mask = PrivacyMask([[[0, 0], [0.5, 0], [0.5, 1], [0, 1]]]) if masked else None
     assert FacePreparer(align=Cutter(), mask=mask).prepare(picture, [face(310, 100)]).faces
+
+
+def test_a_face_that_is_not_upright_is_turned_and_keeps_its_crop() -> None:
+    (item,) = FacePreparer(align=Cutter()).prepare(frame(), [face(100, 100)], lambda frame, face: False).faces
+    assert item.abstained is Abstained.TURNED
+    assert item.crop is not None
+
+
+def test_faces_without_a_label_are_not_looked_at_again() -> None:
+    asked: list[Face] = []
+
+    def is_upright(frame: Frame, face: Face) -> bool:
+        asked.append(face)
+        return True
+
+    faces = [face(100, 100, PROFILE), face(200, 100, size=20), face(300, 100)]
+    FacePreparer(align=Cutter()).prepare(frame(), faces, is_upright)
+    assert asked == faces[2:]
+
+
+@pytest.mark.parametrize("degrees", [61, 90, 120, 180, -90, -150])
+def test_landmarks_that_lie_on_their_side_are_turned(degrees: float) -> None:
+    turn = complex(math.cos(math.radians(degrees)), math.sin(math.radians(degrees)))
+    points = [complex(x - 30, y - 33) * turn for x, y in POINTS]
+    (item,) = FacePreparer(align=Cutter()).prepare(frame(), [face(100, 100, [(p.real + 30, p.imag + 33) for p in points])]).faces
+    assert item.abstained is Abstained.TURNED
+
+
+@pytest.mark.parametrize("aspect", [0.5, 16 / 9, 2.9])
+def test_the_pose_is_that_of_square_pixels(aspect: float) -> None:
+    """Squeezed by half, a frontal face has the eye distance of a profile and the proportions of a bowed one."""
+    picture = frame()
+    luma = Luma(picture.luma.plane, limited=False, pixel_aspect=aspect)
+    squeezed = [(x / aspect + 40, y) for x, y in POINTS]
+    turned = [(x / aspect + 40, y) for x, y in ((18, 20), (42, 20), (42, 34), (21, 46), (39, 46))]
+    faces = [face(100, 100, squeezed), face(300, 100, turned)]
+    frontal, profile = FacePreparer(align=Cutter()).prepare(Frame(picture.info, luma, picture.detection_image), faces).faces
+    assert (frontal.abstained, profile.abstained) == (None, Abstained.TURNED)

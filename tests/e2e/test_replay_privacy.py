@@ -101,3 +101,15 @@ def test_demo_paints_the_masks_of_its_source(clip: Path, tmp_path: Path) -> None
     done = ferstream("demo", "--source", clip, "--seconds", "3", "--port", "0", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "\n0 face events published" in done.stdout
+
+
+def test_masks_cover_their_place_in_the_turned_picture(tmp_path: Path) -> None:
+    """The face is at the top of the recording as it is; the camera hangs upside down and is turned by the settings."""
+    clip = portrait_clip(tmp_path / "a.mp4", turned=True)
+    events = tmp_path / "events.jsonl"
+    top, bottom = "[[[0, 0], [1, 0], [1, 0.6], [0, 0.6]]]", "[[[0, 0.6], [1, 0.6], [1, 1], [0, 1]]]"
+    for masks, found in ((top, False), (bottom, True)):
+        file = settings(tmp_path, masks=f"{masks}\nrotate = 180")
+        done = ferstream("replay", clip, "-c", file, "--camera", "door", "--events", events)
+        assert done.returncode == 0, done.stderr
+        assert bool(json_lines(events.read_text())) is found

@@ -178,3 +178,41 @@ def test_the_canonical_face_is_symmetric_and_upright() -> None:
     assert right_mouth[0] + left_mouth[0] == pytest.approx(47)
     assert nose[0] == 23.5
     assert right_eye[1] < nose[1] < right_mouth[1]
+
+
+class TestPixelsThatAreNotSquare:
+    @pytest.mark.parametrize("aspect", [0.5, 6 / 11, 0.9, 12 / 11, 16 / 9, 32 / 11])
+    @pytest.mark.parametrize("degrees", [0, 30, 160])
+    @pytest.mark.parametrize("scale", [0.7, 3.0])
+    def test_a_squeezed_face_gives_the_crop_of_the_face_in_square_pixels(self, aspect: float, degrees: float, scale: float) -> None:
+        square = smooth_picture(400, 600)
+        width = round(600 / aspect)
+        exact = 600 / width
+        squeezed = np.asarray(cv2.resize(square, (width, 400), interpolation=cv2.INTER_AREA if aspect > 1 else cv2.INTER_LINEAR), np.uint8)
+        points = moved(scale, degrees, 300, 200)
+        there = [((x + 0.5) / exact - 0.5, y) for x, y in points]
+        expected = align(Luma(square, limited=False), points)
+        crop, matrix = align_with_matrix(Luma(squeezed, limited=False, pixel_aspect=exact), there)
+        assert np.abs(crop.astype(int) - expected.astype(int)).max() <= 8
+        assert apply(matrix, there) == pytest.approx(np.array(CANONICAL), abs=1e-6)
+
+    @given(places, st.floats(0.25, 4))
+    @settings(max_examples=50, deadline=None)
+    def test_the_matrix_leads_to_the_canonical_points(self, place: tuple[float, float, float, float], aspect: float) -> None:
+        luma = Luma(smooth_picture(40, 60), limited=False, pixel_aspect=aspect)
+        scale_x, scale_y = luma.square_scale
+        points = [(x / scale_x, y / scale_y) for x, y in moved(*place)]
+        crop, matrix = align_with_matrix(luma, points)
+        assert crop.shape == (48, 48)
+        assert apply(matrix, points) == pytest.approx(np.array(CANONICAL), abs=1e-4)
+
+
+@pytest.mark.parametrize("bits", [8, 10])
+@pytest.mark.parametrize("view", ["transposed", "mirrored", "upside down", "turned"])
+def test_the_view_of_a_turned_picture_gives_the_crop_of_its_copy(view: str, bits: int) -> None:
+    stored = np.random.default_rng(3).integers(0, 1 << bits, (400, 600), np.uint8 if bits == 8 else np.uint16)
+    shown: Any = {"transposed": stored.T, "mirrored": stored[:, ::-1], "upside down": stored[::-1], "turned": stored.T[:, ::-1]}[view]
+    shown.flags.writeable = False
+    for points in (moved(0.5, 10, 200, 200), moved(4.0, -20, 200, 200)):
+        crop = align(Luma(shown, limited=True, bits=bits), points)
+        np.testing.assert_array_equal(crop, align(Luma(np.ascontiguousarray(shown), limited=True, bits=bits), points))

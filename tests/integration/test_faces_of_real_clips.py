@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ferstream.capture.options import FrameOptions
 from ferstream.capture.recording import FileSource
 from ferstream.detection.detector import DetectorLimits, DetectorModel
 from ferstream.detection.factory import load_detector
@@ -35,7 +36,7 @@ def follow(model: DetectorModel, videos_dir: Path) -> Follow:
 
 
 def _followed(video: Path, model: DetectorModel, fps: float) -> Iterator[TrackedFrame]:
-    source = FileSource(path=video, camera="clip", observer=Counters(), width=640, analysis_fps=fps)
+    source = FileSource(path=video, camera="clip", observer=Counters(), options=FrameOptions(width=640, analysis_fps=fps))
     source.open()
     preparer, tracker = FacePreparer(align=align_with_matrix), ByteTracker(camera="clip", run="0")
     detector = model.new_detector(DetectorLimits(min_face_px=16))

@@ -121,3 +121,14 @@ def test_a_camera_is_found_by_name() -> None:
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings().detection.width = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("keys", [{"rotate": 45}, {"rotate": True}, {"rotate": -90}, {"pixel_aspect": 0}, {"pixel_aspect": 5.0}])
+def test_a_shape_of_pictures_that_is_not_possible_is_refused(keys: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=next(iter(keys))):
+        CameraSettings.model_validate({"name": "door", "source": "demo:", **keys})
+
+
+def test_pictures_are_as_the_source_says_without_settings() -> None:
+    camera = CameraSettings(name="door", source="demo:")
+    assert (camera.rotate, camera.mirror, camera.pixel_aspect) == (0, False, None)

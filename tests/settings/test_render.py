@@ -16,7 +16,7 @@ from ferstream.settings.model import known_keys
 from ferstream.settings.render import effective, reference, schema, toml_value
 
 UNSET = {f"{table}.{key}" for table in ("cameras", "mqtt") for key in ("username", "password_file")}
-UNSET |= {"cameras.ca_file", "mqtt.ca_file", "mqtt.cert_file", "mqtt.key_file", "http.token_file"}
+UNSET |= {"cameras.pixel_aspect", "cameras.ca_file", "mqtt.ca_file", "mqtt.cert_file", "mqtt.key_file", "http.token_file"}
 UNSET |= {"webhook.url", "webhook.secret_file", "webhook.ca_file"}
 UNSET |= {f"kafka.{key}" for key in ("brokers", "username", "password_file", "ca_file")}
 SECRETS = {"cameras.password", "mqtt.password", "webhook.secret", "kafka.password", "http.token"}

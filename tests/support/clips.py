@@ -133,12 +133,12 @@ def quarters(image: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
     return np.stack(means)
 
 
-def portrait_clip(path: Path) -> Path:
-    """A second of a face that ships with matplotlib."""
+def portrait_clip(path: Path, *, turned: bool = False) -> Path:
+    """A second of a face that ships with matplotlib; upside down if ``turned``."""
     from matplotlib.cbook import get_sample_data
     from matplotlib.image import imread
 
-    portrait = np.asarray(imread(get_sample_data("grace_hopper.jpg", asfileobj=False)))
+    portrait = np.asarray(imread(get_sample_data("grace_hopper.jpg", asfileobj=False)))[:: -1 if turned else 1, :: -1 if turned else 1]
     with av.open(str(path), "w") as out:
         stream = out.add_stream("libx264", rate=10)
         stream.width, stream.height, stream.pix_fmt = portrait.shape[1] // 2 * 2, portrait.shape[0] // 2 * 2, "yuv420p"

@@ -77,10 +77,11 @@ def _unverified(part: str) -> Finding:
 
 
 def described(info: SourceInfo) -> str:
-    """Return size, frame rate and codec as text, and which of several video streams is read."""
+    """Return size, pixel aspect, frame rate and codec as text, and which of several video streams is read."""
     rate = f"{round(info.fps, 2):.10g} fps" if info.fps else "unknown rate"
+    pixels = "" if info.pixel_aspect == 1 else f" (pixel aspect {info.pixel_aspect:.3g})"
     choice = f", {info.choice}" if info.choice else ""
-    return f"{info.width} x {info.height}, {rate}, {info.codec}{choice}"
+    return f"{info.width} x {info.height}{pixels}, {rate}, {info.codec}{choice}"
 
 
 def advice(camera: CameraSettings, error: FerstreamError) -> str:
