@@ -6,6 +6,9 @@ from pathlib import Path
 
 import typer
 
+from ferstream.cli.progress import say
+from ferstream.runtime.program import command
+
 
 def import_model(
     network: Path = typer.Argument(help="model.json (with --weights), .h5, .hdf5 or .keras. Pickles are refused."),
@@ -34,16 +37,21 @@ def import_model(
     from ferstream.training.evaluation.timing import cost
     from ferstream.training.export.bundle_writer import BundleTarget, save_bundle
     from ferstream.training.export.import_model import import_network
+    from ferstream.training.quiet import quiet_libraries
 
     target = BundleTarget(directory=directory, name=name, version=version, replace=replace)
-    imported = import_network(network, weights=weights, labels=labels.split(","), value_range=value_range)
+    say(f"reading {network}")
+    with quiet_libraries():
+        imported = import_network(network, weights=weights, labels=labels.split(","), value_range=value_range)
     recipe = {"imported_from": network.name, "labels": labels, "notes": list(imported.notes)}
     card = _card(name, version, network, imported.notes)
-    bundle = save_bundle(imported.served, target, recipe=recipe, card=card, measure=cost)
+    say("converting it and measuring the cost of a face")
+    with quiet_libraries():
+        bundle = save_bundle(imported.served, target, recipe=recipe, card=card, measure=cost)
     for note in imported.notes:
         print(note)
-    evaluation = f"ferstream evaluate --model {bundle.directory.absolute()} --data fer2013.csv --usage PublicTest"
-    print(f"{bundle.directory}: written; check it with: {evaluation}")
+    words = ("evaluate", "--model", str(bundle.directory.absolute()), "--data", "fer2013.csv", "--usage", "PublicTest")
+    print(f"{bundle.directory}: written; check it with: {command(*words)}")
 
 
 def _check(network: Path, weights: Path | None, *, directory: Path, name: str, version: str, replace: bool) -> None:
@@ -57,6 +65,7 @@ def _check(network: Path, weights: Path | None, *, directory: Path, name: str, v
 
     check_target(directory=directory, name=name, version=version, replace=replace)
     check_network(network, weights)
+    say("loading Keras")
     import_keras()
 
 

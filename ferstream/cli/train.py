@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from ferstream.runtime.program import command
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -18,11 +18,7 @@ if TYPE_CHECKING:
     from ferstream.training.data.dataset import FaceSet
     from ferstream.training.data.quality import Quality
     from ferstream.training.data.selection import Selection
-    from ferstream.training.fitting.history import EpochRecord
     from ferstream.training.fitting.recipe import Recipe
-
-    OnStep = Callable[[int, int, int, float], None]
-    OnEpoch = Callable[[EpochRecord], None]
 
 _MAX_NAMED = 3
 """Most unreadable files that are named."""
@@ -135,6 +131,7 @@ def _train(given: Mapping[str, Any]) -> None:
     selection = _select(given)
     _print_faults(selection.faces, selection.quality, keep_faulty=selection.keep_faulty)
     check_batch(selection.training, recipe.batch)
+    typer.echo("loading Keras ...")
     _import_keras()
     _run(selection, recipe, given)
 
@@ -149,8 +146,9 @@ def _select(given: Mapping[str, Any]) -> Selection:
 
 
 def _run(selection: Selection, recipe: Recipe, given: Mapping[str, Any]) -> None:
+    from ferstream.cli.train_progress import training_progress
     from ferstream.training.export.bundle_writer import BundleTarget
-    from ferstream.training.session import Progress
+    from ferstream.training.fitting.fit import LAST
     from ferstream.training.session import train as train_bundle
 
     out: Path = given["out"]
@@ -160,18 +158,22 @@ def _run(selection: Selection, recipe: Recipe, given: Mapping[str, Any]) -> None
         version=given["model_version"],
         replace=given["replace"] or given["bundle"] is None,
     )
-    command = shlex.join(["ferstream", *sys.argv[1:]])
-    with _progress_bar(recipe.epochs) as (on_step, on_epoch):
-        progress = Progress(on_step=on_step, on_epoch=on_epoch)
-        bundle = train_bundle(selection, recipe=recipe, folder=out, target=target, command=command, progress=progress)
+    line = shlex.join(["ferstream", *sys.argv[1:]])
+    try:
+        with training_progress(recipe.epochs) as progress:
+            bundle = train_bundle(selection, recipe=recipe, folder=out, target=target, command=line, progress=progress)
+    except KeyboardInterrupt:
+        kept = "goes on after the last finished epoch" if (out / LAST).exists() else "starts anew: no epoch was finished"
+        typer.echo(f"interrupted; the same command {kept}", err=True)
+        raise
     typer.echo(f"curves: {out / 'curves.png'}")
-    typer.echo(f"bundle: {bundle.directory}  (try: ferstream replay VIDEO --model {bundle.directory})")
+    typer.echo(f"bundle: {bundle.directory}  (try: {command('replay', 'VIDEO', '--model', str(bundle.directory))})")
 
 
 def _read(path: Path, votes: str | None) -> FaceSet:
     from ferstream.training.data.readers import read_faces
 
-    typer.echo(f"reading {path}")
+    typer.echo(f"reading {path} ...")
     if votes == "none":
         return read_faces(path)
     return read_faces(path, votes=Path(votes) if votes else None, want_votes=True)
@@ -213,29 +215,3 @@ def _import_keras() -> None:
         import_keras()
     except ImportError as error:
         raise ModelError(f"ferstream train: Keras cannot be imported: {error}; it needs TensorFlow, JAX or torch beside it") from error
-
-
-@contextmanager
-def _progress_bar(epochs: int) -> Iterator[tuple[OnStep, OnEpoch]]:
-    """Show a bar for the running epoch, and print a line for each finished one."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("epoch {task.fields[epoch]}"), BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]:.3f}"))
-    with Progress(*columns, TimeRemainingColumn(), transient=True) as bar:
-        task = bar.add_task("training", total=None, epoch=f"1/{epochs}", loss=0.0)
-
-        def on_step(epoch: int, done: int, steps: int, loss: float) -> None:
-            now = f"{epoch + 1}/{epochs}" + (", teacher" if math.isnan(loss) else "")
-            bar.update(task, total=steps, completed=done, epoch=now, loss=loss)
-
-        def on_epoch(record: EpochRecord) -> None:
-            majority = record.val_majority_accuracy
-            on_majority = "" if majority is None else f", FER+ majority {100 * majority:.1f} %"
-            bar.console.print(
-                f"epoch {record.epoch}/{epochs}: loss {record.loss:.3f}, validation loss {record.val_loss:.3f}, "
-                f"labels {100 * record.val_accuracy:.1f} %{on_majority}, {record.seconds:.0f} s",
-                highlight=False,
-                soft_wrap=True,
-            )
-
-        yield on_step, on_epoch
