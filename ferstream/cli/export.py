@@ -22,7 +22,7 @@ def export(
         None,
         "--format",
         "-f",
-        help="openvino, openvino-int8, onnx, litert, savedmodel, json, picture, table; repeat. [default: all that can be made]",
+        help="openvino, openvino-int8, onnx, litert, savedmodel, json, picture, table; give it several times. Default: all that can be made.",
     ),
     data: Path | None = typer.Option(
         None, "--data", metavar="PATH", help="fer2013.csv or a folder of faces, to compare on and to calibrate INT8 on."

@@ -11,22 +11,24 @@ from ferstream.runtime.program import command
 
 
 def import_model(
-    network: Path = typer.Argument(help="model.json (with --weights), .h5, .hdf5 or .keras. Pickles are refused."),
+    network: Path = typer.Argument(help="model.json (with --weights), .h5, .hdf5 or .keras, of Keras 1, 2 or 3. Pickles are refused."),
     name: str = typer.Option(..., "--name", help="Name of the new bundle, such as emotion-old."),
     labels: str = typer.Option(
         "angry,disgust,fear,happy,sad,surprise,neutral",
         "--labels",
         help="Labels of the network's outputs, in order, separated by commas.",
     ),
-    weights: Path | None = typer.Option(None, "--weights", metavar="FILE", help="The .h5 with the weights, where NETWORK is a model.json."),
+    weights: Path | None = typer.Option(
+        None, "--weights", metavar="FILE", help="The file of the weights, .h5 or .weights.h5, where NETWORK is a model.json."
+    ),
     value_range: str | None = typer.Option(
         None,
         "--range",
-        help="Input values of its training: 0..255, 0..1 or -1..1. [default: 0..1; 0..255 where it scales its input]",
+        help="Input values of its training: 0..255, 0..1 or -1..1. Default: 0..1, or 0..255 where the network scales its input itself.",
     ),
     version: str = typer.Option("1.0.0", "--version", help="Version of the new bundle."),
     out: Path = typer.Option(Path("models"), "--out", "-o", metavar="DIR", help="Folder of bundles; the new one is DIR/NAME/VERSION."),
-    replace: bool = typer.Option(False, "--replace", help="Replace a bundle that is there."),
+    replace: bool = typer.Option(False, "--replace", help="Replace an existing bundle."),
 ) -> None:
     """Make a bundle from a network of another project. Label order, value range and size are adapted inside the model.
 

@@ -39,14 +39,14 @@ def train(  # noqa: PLR0913, PLR0917 (the options of the command)
     bundle: Path | None = typer.Option(None, "--bundle", help="Folder of the finished model; default: bundle/ in the run's folder."),
     name: str | None = typer.Option(None, "--name", help="Name of the model; default: emotion-<arch>."),
     model_version: str = typer.Option("1.0.0", "--model-version", help="Version of the model."),
-    replace: bool = typer.Option(False, "--replace", help="Replace a bundle that is there."),
+    replace: bool = typer.Option(False, "--replace", help="Replace an existing bundle."),
     usage: str = typer.Option("PublicTest", "--validation", help="Split that selects the best epoch and the temperature."),
     keep_faulty: bool = typer.Option(
         False, "--keep-faulty", help="Train on blank, broken and repeated faces too, but never on faces that are also in a test split."
     ),
     rows: int = typer.Option(0, "--rows", min=0, help="Use only the first rows of each split, for a quick trial; 0 = all."),
     epochs: int | None = typer.Option(None, "--epochs", min=1, help="Passes over the training faces."),
-    batch: int | None = typer.Option(None, "--batch", min=1, help="Faces a step."),
+    batch: int | None = typer.Option(None, "--batch", min=1, help="Faces in a step."),
     optimizer: str | None = typer.Option(None, "--optimizer", help="adam, adamw or sgd."),
     learning_rate: float | None = typer.Option(None, "--learning-rate", help="Highest learning rate of the run."),
     weight_decay: float | None = typer.Option(None, "--weight-decay", help="Weight decay of kernels; 0 = off."),
@@ -69,18 +69,18 @@ def train(  # noqa: PLR0913, PLR0917 (the options of the command)
     dropout: float | None = typer.Option(None, "--dropout", help="Dropout of the architecture, 0..1."),
     augment: bool = typer.Option(True, "--augment/--no-augment", help="Vary the training faces, or not."),
     flip: bool | None = typer.Option(None, "--flip/--no-flip", help="Mirror half of the faces."),
-    rotate_deg: float | None = typer.Option(None, "--rotate", help="Largest rotation, degrees."),
-    shift_px: float | None = typer.Option(None, "--shift", help="Largest shift, pixels."),
-    scale: float | None = typer.Option(None, "--scale", help="Largest change of size, as a share."),
-    contrast: float | None = typer.Option(None, "--contrast", help="Largest change of contrast, as a share."),
+    rotate_deg: float | None = typer.Option(None, "--rotate", help="Largest rotation, in degrees."),
+    shift_px: float | None = typer.Option(None, "--shift", help="Largest shift, in pixels of the 48x48 face."),
+    scale: float | None = typer.Option(None, "--scale", help="Largest change of size, 0.1 = 10 %."),
+    contrast: float | None = typer.Option(None, "--contrast", help="Largest change of contrast, 0.1 = 10 %."),
     gamma: float | None = typer.Option(None, "--gamma", help="Largest change of log2 of the gamma exponent."),
-    erase: float | None = typer.Option(None, "--erase", help="Probability that a rectangle is covered."),
-    soften: float | None = typer.Option(None, "--soften", help="Probability of a blur or of fewer pixels."),
-    noise: float | None = typer.Option(None, "--noise", help="Probability of noise."),
+    erase: float | None = typer.Option(None, "--erase", help="Probability that a rectangle is covered, 0..1."),
+    soften: float | None = typer.Option(None, "--soften", help="Probability of a blur or of fewer pixels, 0..1."),
+    noise: float | None = typer.Option(None, "--noise", help="Probability of noise, 0..1."),
 ) -> None:
     """Train a model and write its bundle.
 
-    Each architecture has a recipe of its own; each option changes one setting of it. The run may be killed at any time: the
+    Each architecture has a recipe of its own (docs/models.md); a setting that is not given has the value of the recipe. --data is needed. The run may be killed at any time: the
     same command resumes it after the last finished epoch.
     """
     if ctx.invoked_subcommand is not None:

@@ -39,7 +39,7 @@ def install_command(*packages: str, extra: str) -> str:
 
 def _start(script: str, python: str) -> str:
     path = Path(script)
-    if path.name == "__main__.py":
+    if path.name == "__main__.py" and path.parent.name == NAME:
         return f"{shlex.quote(python)} -m {NAME}"
     if path.name != NAME:  # a test, or another program that uses the package
         return NAME
