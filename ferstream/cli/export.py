@@ -22,7 +22,7 @@ def export(
         None,
         "--format",
         "-f",
-        help="openvino, openvino-int8, onnx, litert, savedmodel, json, picture, table; give it several times. Default: all that can be made.",
+        help="openvino, openvino-int8, onnx, litert, savedmodel, json, picture, table; may be given several times. Default: all.",
     ),
     data: Path | None = typer.Option(
         None, "--data", metavar="PATH", help="fer2013.csv or a folder of faces, to compare on and to calibrate INT8 on."
@@ -38,15 +38,12 @@ def export(
     from ferstream.cli.outputs import check_folder, writing
     from ferstream.cli.progress import say
     from ferstream.inference.bundle import load_bundle
-    from ferstream.training.data.readers import read_faces
     from ferstream.training.export.export import FORMATS, INT8, export_bundle
     from ferstream.training.export.sample_faces import faces_for_export
 
     check_folder(out)
     bundle = load_bundle(model)
-    if data is not None:
-        say(f"reading {data}")
-    labelled = None if data is None else read_faces(data, want_votes=True)
+    labelled = None if data is None else _read(data)
     compared, calibrating, source = faces_for_export(labelled, faces=faces, calibration=calibration)
     made = export_bundle(
         bundle,
@@ -61,6 +58,14 @@ def export(
     with writing(out):
         for done in made:
             print(_line(done), flush=True)
+
+
+def _read(data: Path) -> FaceSet:
+    from ferstream.cli.progress import say
+    from ferstream.training.data.readers import read_faces
+
+    say(f"reading {data}")
+    return read_faces(data, want_votes=True)
 
 
 def _load_keras() -> None:

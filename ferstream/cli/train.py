@@ -80,8 +80,8 @@ def train(  # noqa: PLR0913, PLR0917 (the options of the command)
 ) -> None:
     """Train a model and write its bundle.
 
-    Each architecture has a recipe of its own (docs/models.md); a setting that is not given has the value of the recipe. --data is needed. The run may be killed at any time: the
-    same command resumes it after the last finished epoch.
+    --data is required. Each architecture has a recipe of its own (docs/models.md); a setting that is not given has the value of
+    the recipe. The run may be killed at any time: the same command resumes it after the last finished epoch.
     """
     if ctx.invoked_subcommand is not None:
         return
