@@ -245,14 +245,14 @@ def _first_error(exc: ValidationError) -> str:
 
 
 def _verify(path: Path, expected: str) -> None:
-    if path.is_file() and path.stat().st_size == 0:
-        raise BundleError(f"model {path}: is empty (0 bytes); copy the whole bundle again")
     if not path.is_file():
         raise BundleError(f"model {path}: is missing, the manifest lists it; copy the whole bundle again")
     try:
         actual = sha256(path)
     except OSError as exc:
         raise BundleError(f"model {path}: cannot be read: {exc.strerror or exc}") from exc
+    if actual != expected and path.stat().st_size == 0:
+        raise BundleError(f"model {path}: is empty (0 bytes); copy the whole bundle again")
     if actual != expected:
         hashes = f"sha256 is {actual[:12]}..., the manifest says {expected[:12]}..."
         msg = f"model {path}: {hashes}; copy the whole bundle again or export the model again"
