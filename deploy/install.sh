@@ -6,6 +6,8 @@ umask 022
 
 readonly PYTHONS=(python3.13 python3.12 python3.11 python3)
 readonly KEEP_RELEASES=2
+# Seconds between two lines while packages are installed.
+readonly TICK_S=${INSTALL_TICK_S:-10}
 # What is copied to /opt/ferstream/share.
 readonly PAGES=(README.md CHANGELOG.md CONTRIBUTING.md LICENSE docs bench/README.md bench/results config deploy/grafana deploy/prometheus)
 HERE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -109,6 +111,21 @@ fill_venv() {
   "$uv" pip check "${quiet[@]}" --python "$1/bin/python" || die "$package does not fit the packages of uv.lock; the old release is untouched"
 }
 
+# Runs fill_venv, and says every TICK_S seconds that it goes on, where uv draws no bars: fill_venv_and_say RELEASE.
+fill_venv_and_say() {
+  local next=$((SECONDS + TICK_S)) work
+  fill_venv "$1" &
+  work=$!
+  while kill -0 "$work" 2>/dev/null; do
+    read -rt 1 <> <(:) || :
+    if [[ ${#quiet[@]} -gt 0 ]] && ((SECONDS >= next)); then
+      say "packages: still at work after $SECONDS s, $(du -sm -- "$1" 2>/dev/null | cut -f1) MB installed"
+      next=$((SECONDS + TICK_S))
+    fi
+  done
+  wait "$work"
+}
+
 # A release is a virtual environment of its own: the running one is never changed, and the switch is one rename.
 install_release() {
   local python uv package sum release
@@ -126,7 +143,7 @@ install_release() {
   if [[ ! -f $release/.complete ]]; then
     rm -rf -- "$release"
     say "packages: $(grep -c '==' "$scratch/requirements.txt") of uv.lock into $release, hashes checked; this takes minutes"
-    fill_venv "$release"
+    fill_venv_and_say "$release"
     "$release/bin/ferstream" --version >/dev/null || die 'the new release does not run; the old one is untouched'
     touch -- "$release/.complete"
   fi

@@ -34,6 +34,7 @@ from ferstream.pipeline.models import Models
 from ferstream.pipeline.pipeline import Pipeline
 from ferstream.publishing.sink_set import SinkSet
 from ferstream.runtime.counters import Counters, Snapshot
+from ferstream.runtime.program import command
 from ferstream.runtime.redaction import redact_source
 from ferstream.runtime.supervisor import Fatal
 from ferstream.settings import Settings, load_settings
@@ -224,7 +225,7 @@ def replay_all(options: ReplayOptions, *, on_progress: Callable[[str, int, int |
             outcomes = [replayer.replay(path, info) for path, info in zip(options.videos, infos, strict=True)]
         undelivered = _undelivered(made.outputs, settings.runtime.shutdown_timeout_s)
         if undelivered:
-            raise BrokerError(f"{undelivered} events did not reach {redact_source(settings.mqtt.url)}; ferstream check says why")
+            raise BrokerError(f"{undelivered} events did not reach {redact_source(settings.mqtt.url)}; {command('check')} says why")
     return outcomes
 
 

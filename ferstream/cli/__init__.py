@@ -62,6 +62,9 @@ def _load(name: str, where: str, help_line: str) -> Any:
         single = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
         single.command(name, help=None)(target)
         command = typer.main.get_command(single)
+    from ferstream.cli.path_arguments import refuse_urls  # a listing of the commands needs none of it
+
+    refuse_urls(command)
     command.name = name
     command.short_help = help_line
     return command

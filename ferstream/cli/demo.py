@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ferstream.runtime.program import command
+
 if TYPE_CHECKING:
     from ferstream.app.running import Running
     from ferstream.domain.message import Message
@@ -81,7 +83,7 @@ def _print_addresses(running: Running) -> None:
         typer.echo(f"  subscribe      {subscribe_command(running.settings, running.broker)}")
     if running.server is not None:
         typer.echo(f"  metrics        {running.server.url}/metrics")
-    typer.echo("  own camera     ferstream demo --source webcam:0   (or rtsp://host/path, or a video file)")
+    typer.echo(f"  own camera     {command('demo', '--source', 'webcam:0')}   (or rtsp://host/path, or a video file)")
     typer.echo("  stop           Ctrl-C\n")
 
 

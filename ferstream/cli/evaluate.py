@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ferstream.cli.progress import say
+
 if TYPE_CHECKING:
     from ferstream.inference.bundle import Bundle
     from ferstream.training.evaluation.evaluate import Evaluation
@@ -34,6 +36,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 (the options of the command)
     from ferstream.inference.bundle import load_bundle
     from ferstream.training.data.readers import read_faces
     from ferstream.training.evaluation.evaluate import evaluate as evaluate_faces
+    from ferstream.training.quiet import quiet_libraries
 
     _check_usage(usage)
     if json_file is not None:
@@ -41,8 +44,11 @@ def evaluate(  # noqa: PLR0913, PLR0917 (the options of the command)
     if plots is not None:
         check_folder(plots)
     bundle = load_bundle(model)
+    say(f"reading {data}")
     faces = read_faces(data, votes=votes, want_votes=labels == "ferplus")
-    classifier = open_classifier(bundle, backend=backend, deterministic=True)
+    say(f"loading {bundle.manifest.name} and classifying the faces of {usage}")
+    with quiet_libraries():
+        classifier = open_classifier(bundle, backend=backend, deterministic=True)
     try:
         result = evaluate_faces(classifier.classify, faces, usage=usage, truth=labels)
         ran_on = classifier.backend

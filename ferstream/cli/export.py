@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ferstream.training.export.bundle_writer import Measure
     from ferstream.training.export.export import Exported
 
+_INT8_NOTE = ": quantised on real faces and measured, which takes a minute or more"
+
 
 def export(
     model: str = typer.Argument("emotion-edge", help="Name, name/version or folder of a model bundle."),
@@ -20,7 +22,7 @@ def export(
         None,
         "--format",
         "-f",
-        help="openvino, openvino-int8, onnx, litert, savedmodel, json, picture, table; repeat. [default: all that can be made]",
+        help="openvino, openvino-int8, onnx, litert, savedmodel, json, picture, table; may be given several times. Default: all.",
     ),
     data: Path | None = typer.Option(
         None, "--data", metavar="PATH", help="fer2013.csv or a folder of faces, to compare on and to calibrate INT8 on."
@@ -32,27 +34,48 @@ def export(
 
     Without --data the faces are variations of a sample portrait, and INT8 is left out, because it needs real faces.
     """
-    from ferstream.training.optional_deps import require
-
-    require("keras", "tensorflow", "onnxruntime", "nncf", command="ferstream export")
-    from ferstream.training.keras_import import import_keras
-
-    import_keras()
+    _load_keras()
     from ferstream.cli.outputs import check_folder, writing
+    from ferstream.cli.progress import say
     from ferstream.inference.bundle import load_bundle
-    from ferstream.training.data.readers import read_faces
     from ferstream.training.export.export import FORMATS, INT8, export_bundle
     from ferstream.training.export.sample_faces import faces_for_export
 
     check_folder(out)
     bundle = load_bundle(model)
-    labelled = None if data is None else read_faces(data, want_votes=True)
+    labelled = None if data is None else _read(data)
     compared, calibrating, source = faces_for_export(labelled, faces=faces, calibration=calibration)
-    wanted = formats or [form for form in FORMATS if form != INT8 or calibrating is not None]
-    print(f"compared with Keras on {len(compared)} faces of {source}")
+    made = export_bundle(
+        bundle,
+        out=out,
+        formats=formats or [form for form in FORMATS if form != INT8 or calibrating is not None],
+        faces=compared,
+        calibration=calibrating,
+        measure=_measure(labelled),
+        on_start=lambda form: say(f"writing and comparing {form}" + (_INT8_NOTE if form == INT8 else "")),
+    )
+    print(f"compared with Keras on {len(compared)} faces of {source}", flush=True)
     with writing(out):
-        for done in export_bundle(bundle, out=out, formats=wanted, faces=compared, calibration=calibrating, measure=_measure(labelled)):
-            print(_line(done))
+        for done in made:
+            print(_line(done), flush=True)
+
+
+def _read(data: Path) -> FaceSet:
+    from ferstream.cli.progress import say
+    from ferstream.training.data.readers import read_faces
+
+    say(f"reading {data}")
+    return read_faces(data, want_votes=True)
+
+
+def _load_keras() -> None:
+    from ferstream.cli.progress import say
+    from ferstream.training.keras_import import import_keras
+    from ferstream.training.optional_deps import require
+
+    require("keras", "tensorflow", "onnxruntime", "nncf", command="ferstream export")
+    say("loading Keras")
+    import_keras()
 
 
 def _measure(labelled: FaceSet | None) -> Measure:

@@ -6,24 +6,29 @@ from pathlib import Path
 
 import typer
 
+from ferstream.cli.progress import say
+from ferstream.runtime.program import command
+
 
 def import_model(
-    network: Path = typer.Argument(help="model.json (with --weights), .h5, .hdf5 or .keras. Pickles are refused."),
+    network: Path = typer.Argument(help="model.json (with --weights), .h5, .hdf5 or .keras, of Keras 1, 2 or 3. Pickles are refused."),
     name: str = typer.Option(..., "--name", help="Name of the new bundle, such as emotion-old."),
     labels: str = typer.Option(
         "angry,disgust,fear,happy,sad,surprise,neutral",
         "--labels",
         help="Labels of the network's outputs, in order, separated by commas.",
     ),
-    weights: Path | None = typer.Option(None, "--weights", metavar="FILE", help="The .h5 with the weights, where NETWORK is a model.json."),
+    weights: Path | None = typer.Option(
+        None, "--weights", metavar="FILE", help="The file of the weights, .h5 or .weights.h5, where NETWORK is a model.json."
+    ),
     value_range: str | None = typer.Option(
         None,
         "--range",
-        help="Input values of its training: 0..255, 0..1 or -1..1. [default: 0..1; 0..255 where it scales its input]",
+        help="Input values of its training: 0..255, 0..1 or -1..1. Default: 0..1, or 0..255 where the network scales its input itself.",
     ),
     version: str = typer.Option("1.0.0", "--version", help="Version of the new bundle."),
     out: Path = typer.Option(Path("models"), "--out", "-o", metavar="DIR", help="Folder of bundles; the new one is DIR/NAME/VERSION."),
-    replace: bool = typer.Option(False, "--replace", help="Replace a bundle that is there."),
+    replace: bool = typer.Option(False, "--replace", help="Replace an existing bundle."),
 ) -> None:
     """Make a bundle from a network of another project. Label order, value range and size are adapted inside the model.
 
@@ -34,16 +39,21 @@ def import_model(
     from ferstream.training.evaluation.timing import cost
     from ferstream.training.export.bundle_writer import BundleTarget, save_bundle
     from ferstream.training.export.import_model import import_network
+    from ferstream.training.quiet import quiet_libraries
 
     target = BundleTarget(directory=directory, name=name, version=version, replace=replace)
-    imported = import_network(network, weights=weights, labels=labels.split(","), value_range=value_range)
+    say(f"reading {network}")
+    with quiet_libraries():
+        imported = import_network(network, weights=weights, labels=labels.split(","), value_range=value_range)
     recipe = {"imported_from": network.name, "labels": labels, "notes": list(imported.notes)}
     card = _card(name, version, network, imported.notes)
-    bundle = save_bundle(imported.served, target, recipe=recipe, card=card, measure=cost)
+    say("converting it and measuring the cost of a face")
+    with quiet_libraries():
+        bundle = save_bundle(imported.served, target, recipe=recipe, card=card, measure=cost)
     for note in imported.notes:
         print(note)
-    evaluation = f"ferstream evaluate --model {bundle.directory.absolute()} --data fer2013.csv --usage PublicTest"
-    print(f"{bundle.directory}: written; check it with: {evaluation}")
+    words = ("evaluate", "--model", str(bundle.directory.absolute()), "--data", "fer2013.csv", "--usage", "PublicTest")
+    print(f"{bundle.directory}: written; check it with: {command(*words)}")
 
 
 def _check(network: Path, weights: Path | None, *, directory: Path, name: str, version: str, replace: bool) -> None:
@@ -57,6 +67,7 @@ def _check(network: Path, weights: Path | None, *, directory: Path, name: str, v
 
     check_target(directory=directory, name=name, version=version, replace=replace)
     check_network(network, weights)
+    say("loading Keras")
     import_keras()
 
 

@@ -19,7 +19,7 @@ def predict(  # noqa: PLR0913, PLR0917 (the options of the command)
     model: str = typer.Option("emotion-edge", "--model", help="Name, name/version or folder of a model bundle."),
     detect: bool = typer.Option(True, "--detect/--no-detect", help="Find the faces, or use each picture as one face crop."),
     out: Path = typer.Option(Path(), "--out", "-o", metavar="DIR", help="Folder of the annotated pictures, NAME.faces.png."),
-    json_file: str | None = typer.Option(None, "--json", metavar="FILE", help="File of the JSON; - is stdout. [default: DIR/faces.json]"),
+    json_file: str | None = typer.Option(None, "--json", metavar="FILE", help="File of the JSON; - is stdout. Default: DIR/faces.json."),
     picture: bool = typer.Option(True, "--picture/--no-picture", help="Write annotated pictures, or only the JSON."),
     score: float = typer.Option(0.7, "--score", min=0.0, max=1.0, help="Lowest score of the face detector, 0..1."),
     min_face: float = typer.Option(16.0, "--min-face", min=1.0, metavar="PX", help="Smallest face, shorter side in pixels."),

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from ferstream.runtime.program import command
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -18,11 +18,7 @@ if TYPE_CHECKING:
     from ferstream.training.data.dataset import FaceSet
     from ferstream.training.data.quality import Quality
     from ferstream.training.data.selection import Selection
-    from ferstream.training.fitting.history import EpochRecord
     from ferstream.training.fitting.recipe import Recipe
-
-    OnStep = Callable[[int, int, int, float], None]
-    OnEpoch = Callable[[EpochRecord], None]
 
 _MAX_NAMED = 3
 """Most unreadable files that are named."""
@@ -43,14 +39,14 @@ def train(  # noqa: PLR0913, PLR0917 (the options of the command)
     bundle: Path | None = typer.Option(None, "--bundle", help="Folder of the finished model; default: bundle/ in the run's folder."),
     name: str | None = typer.Option(None, "--name", help="Name of the model; default: emotion-<arch>."),
     model_version: str = typer.Option("1.0.0", "--model-version", help="Version of the model."),
-    replace: bool = typer.Option(False, "--replace", help="Replace a bundle that is there."),
+    replace: bool = typer.Option(False, "--replace", help="Replace an existing bundle."),
     usage: str = typer.Option("PublicTest", "--validation", help="Split that selects the best epoch and the temperature."),
     keep_faulty: bool = typer.Option(
         False, "--keep-faulty", help="Train on blank, broken and repeated faces too, but never on faces that are also in a test split."
     ),
     rows: int = typer.Option(0, "--rows", min=0, help="Use only the first rows of each split, for a quick trial; 0 = all."),
     epochs: int | None = typer.Option(None, "--epochs", min=1, help="Passes over the training faces."),
-    batch: int | None = typer.Option(None, "--batch", min=1, help="Faces a step."),
+    batch: int | None = typer.Option(None, "--batch", min=1, help="Faces in a step."),
     optimizer: str | None = typer.Option(None, "--optimizer", help="adam, adamw or sgd."),
     learning_rate: float | None = typer.Option(None, "--learning-rate", help="Highest learning rate of the run."),
     weight_decay: float | None = typer.Option(None, "--weight-decay", help="Weight decay of kernels; 0 = off."),
@@ -73,19 +69,19 @@ def train(  # noqa: PLR0913, PLR0917 (the options of the command)
     dropout: float | None = typer.Option(None, "--dropout", help="Dropout of the architecture, 0..1."),
     augment: bool = typer.Option(True, "--augment/--no-augment", help="Vary the training faces, or not."),
     flip: bool | None = typer.Option(None, "--flip/--no-flip", help="Mirror half of the faces."),
-    rotate_deg: float | None = typer.Option(None, "--rotate", help="Largest rotation, degrees."),
-    shift_px: float | None = typer.Option(None, "--shift", help="Largest shift, pixels."),
-    scale: float | None = typer.Option(None, "--scale", help="Largest change of size, as a share."),
-    contrast: float | None = typer.Option(None, "--contrast", help="Largest change of contrast, as a share."),
+    rotate_deg: float | None = typer.Option(None, "--rotate", help="Largest rotation, in degrees."),
+    shift_px: float | None = typer.Option(None, "--shift", help="Largest shift, in pixels of the 48x48 face."),
+    scale: float | None = typer.Option(None, "--scale", help="Largest change of size, 0.1 = 10 %."),
+    contrast: float | None = typer.Option(None, "--contrast", help="Largest change of contrast, 0.1 = 10 %."),
     gamma: float | None = typer.Option(None, "--gamma", help="Largest change of log2 of the gamma exponent."),
-    erase: float | None = typer.Option(None, "--erase", help="Probability that a rectangle is covered."),
-    soften: float | None = typer.Option(None, "--soften", help="Probability of a blur or of fewer pixels."),
-    noise: float | None = typer.Option(None, "--noise", help="Probability of noise."),
+    erase: float | None = typer.Option(None, "--erase", help="Probability that a rectangle is covered, 0..1."),
+    soften: float | None = typer.Option(None, "--soften", help="Probability of a blur or of fewer pixels, 0..1."),
+    noise: float | None = typer.Option(None, "--noise", help="Probability of noise, 0..1."),
 ) -> None:
     """Train a model and write its bundle.
 
-    Each architecture has a recipe of its own; each option changes one setting of it. The run may be killed at any time: the
-    same command resumes it after the last finished epoch.
+    --data is required. Each architecture has a recipe of its own (docs/models.md); a setting that is not given has the value of
+    the recipe. The run may be killed at any time: the same command resumes it after the last finished epoch.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -135,6 +131,7 @@ def _train(given: Mapping[str, Any]) -> None:
     selection = _select(given)
     _print_faults(selection.faces, selection.quality, keep_faulty=selection.keep_faulty)
     check_batch(selection.training, recipe.batch)
+    typer.echo("loading Keras ...")
     _import_keras()
     _run(selection, recipe, given)
 
@@ -149,8 +146,9 @@ def _select(given: Mapping[str, Any]) -> Selection:
 
 
 def _run(selection: Selection, recipe: Recipe, given: Mapping[str, Any]) -> None:
+    from ferstream.cli.train_progress import training_progress
     from ferstream.training.export.bundle_writer import BundleTarget
-    from ferstream.training.session import Progress
+    from ferstream.training.fitting.fit import LAST
     from ferstream.training.session import train as train_bundle
 
     out: Path = given["out"]
@@ -160,18 +158,22 @@ def _run(selection: Selection, recipe: Recipe, given: Mapping[str, Any]) -> None
         version=given["model_version"],
         replace=given["replace"] or given["bundle"] is None,
     )
-    command = shlex.join(["ferstream", *sys.argv[1:]])
-    with _progress_bar(recipe.epochs) as (on_step, on_epoch):
-        progress = Progress(on_step=on_step, on_epoch=on_epoch)
-        bundle = train_bundle(selection, recipe=recipe, folder=out, target=target, command=command, progress=progress)
+    line = shlex.join(["ferstream", *sys.argv[1:]])
+    try:
+        with training_progress(recipe.epochs) as progress:
+            bundle = train_bundle(selection, recipe=recipe, folder=out, target=target, command=line, progress=progress)
+    except KeyboardInterrupt:
+        kept = "goes on after the last finished epoch" if (out / LAST).exists() else "starts anew: no epoch was finished"
+        typer.echo(f"interrupted; the same command {kept}", err=True)
+        raise
     typer.echo(f"curves: {out / 'curves.png'}")
-    typer.echo(f"bundle: {bundle.directory}  (try: ferstream replay VIDEO --model {bundle.directory})")
+    typer.echo(f"bundle: {bundle.directory}  (try: {command('replay', 'VIDEO', '--model', str(bundle.directory))})")
 
 
 def _read(path: Path, votes: str | None) -> FaceSet:
     from ferstream.training.data.readers import read_faces
 
-    typer.echo(f"reading {path}")
+    typer.echo(f"reading {path} ...")
     if votes == "none":
         return read_faces(path)
     return read_faces(path, votes=Path(votes) if votes else None, want_votes=True)
@@ -213,29 +215,3 @@ def _import_keras() -> None:
         import_keras()
     except ImportError as error:
         raise ModelError(f"ferstream train: Keras cannot be imported: {error}; it needs TensorFlow, JAX or torch beside it") from error
-
-
-@contextmanager
-def _progress_bar(epochs: int) -> Iterator[tuple[OnStep, OnEpoch]]:
-    """Show a bar for the running epoch, and print a line for each finished one."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("epoch {task.fields[epoch]}"), BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]:.3f}"))
-    with Progress(*columns, TimeRemainingColumn(), transient=True) as bar:
-        task = bar.add_task("training", total=None, epoch=f"1/{epochs}", loss=0.0)
-
-        def on_step(epoch: int, done: int, steps: int, loss: float) -> None:
-            now = f"{epoch + 1}/{epochs}" + (", teacher" if math.isnan(loss) else "")
-            bar.update(task, total=steps, completed=done, epoch=now, loss=loss)
-
-        def on_epoch(record: EpochRecord) -> None:
-            majority = record.val_majority_accuracy
-            on_majority = "" if majority is None else f", FER+ majority {100 * majority:.1f} %"
-            bar.console.print(
-                f"epoch {record.epoch}/{epochs}: loss {record.loss:.3f}, validation loss {record.val_loss:.3f}, "
-                f"labels {100 * record.val_accuracy:.1f} %{on_majority}, {record.seconds:.0f} s",
-                highlight=False,
-                soft_wrap=True,
-            )
-
-        yield on_step, on_epoch

@@ -14,6 +14,7 @@ from typing import Literal
 from ferstream.errors import BundleError
 from ferstream.inference.bundle import KERAS_FILE, OPENVINO_XML, Bundle
 from ferstream.inference.classifier import Classifier
+from ferstream.runtime.program import install_command
 
 Backend = Literal["auto", "openvino", "keras"]
 BACKENDS: tuple[str, ...] = ("auto", "openvino", "keras")
@@ -111,10 +112,10 @@ def keras_installed() -> bool:
 
 def _open_keras(bundle: Bundle, hardware: Hardware | None, *, max_batch: int, deterministic: bool) -> Classifier:
     if not (hardware.keras if hardware else keras_installed()):
-        msg = (
-            "inference.backend keras: Keras or its backend is not installed; install ferstream[keras] or set inference.backend to openvino"
+        how = install_command("keras", "tensorflow", extra="keras")
+        raise BundleError(
+            f"inference.backend keras: Keras or its backend is not installed; set inference.backend to openvino, or install with: {how}"
         )
-        raise BundleError(msg)
     from ferstream.inference.keras import KerasClassifier
 
     return KerasClassifier(bundle=bundle, max_batch=max_batch, deterministic=deterministic)

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from ferstream.errors import BundleError
 from ferstream.inference.manifest import Manifest
+from ferstream.runtime.program import command
 
 MANIFEST = "manifest.json"
 CARD = "CARD.md"
@@ -101,11 +102,24 @@ def resolve(model: str | Path, search: Sequence[Path] | None = None) -> Path:
     else:
         folder = Path(model).expanduser()
         found = [folder] if (folder / MANIFEST).is_file() else [path.parent for path in folder.glob(f"*/{MANIFEST}")]
-        why = f"the folder has no {MANIFEST}" if folder.is_dir() else "no such model or folder"
+        why = _not_a_bundle(folder)
     if found:
         return max(found, key=lambda path: _version_key(path.name))
     known = ", ".join(known_models(search)) or "none"
     raise BundleError(f"model {str(model)!r}: {why}; known models: {known}")
+
+
+def _not_a_bundle(path: Path) -> str:
+    """Return why a path is not a bundle, with a remedy."""
+    if path.is_dir():
+        return f"the folder has no {MANIFEST}"
+    if not path.exists():
+        return "no such model or folder"
+    if path.is_file() and path.stat().st_size == 0:
+        return "the file is empty (0 bytes), and a model is a folder"
+    if (path.parent / MANIFEST).is_file():
+        return f"is a file of a bundle; give its folder, {path.parent}"
+    return f"is a file, and a model is a folder; {command('import-model')} makes one from a .keras, .h5 or .json"
 
 
 def _elsewhere(name: str) -> str:
@@ -215,6 +229,8 @@ def _read_manifest(path: Path) -> Manifest:
     try:
         if path.stat().st_size > MAX_MANIFEST_BYTES:
             raise BundleError(f"model {path}: is longer than {MAX_MANIFEST_BYTES:,} bytes")
+        if path.stat().st_size == 0:
+            raise BundleError(f"model {path}: is empty (0 bytes); copy the whole bundle again")
         return Manifest.model_validate_json(path.read_bytes())
     except ValidationError as exc:
         raise BundleError(f"model {path}: {_first_error(exc)}") from exc
@@ -235,6 +251,8 @@ def _verify(path: Path, expected: str) -> None:
         actual = sha256(path)
     except OSError as exc:
         raise BundleError(f"model {path}: cannot be read: {exc.strerror or exc}") from exc
+    if actual != expected and path.stat().st_size == 0:
+        raise BundleError(f"model {path}: is empty (0 bytes); copy the whole bundle again")
     if actual != expected:
         hashes = f"sha256 is {actual[:12]}..., the manifest says {expected[:12]}..."
         msg = f"model {path}: {hashes}; copy the whole bundle again or export the model again"

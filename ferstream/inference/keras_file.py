@@ -34,7 +34,7 @@ _ZIP_OPENING = b"PK\x03\x04"
 _HDF5_OPENING = b"\x89HDF\r\n\x1a\n"
 _LAYERS_WITH_CODE = frozenset({"Lambda", "__lambda__", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"})
 """Layers of Keras whose configuration contains code or a pickle."""
-_TRUSTED_MODULES = ("keras", "builtins")
+TRUSTED_MODULES = ("keras", "builtins")
 
 
 class KerasFormat(StrEnum):
@@ -73,7 +73,7 @@ def format_of(path: Path) -> KerasFormat:
         if opening != _HDF5_OPENING:
             raise ModelError(f"{path}: is not a Keras model: the content of a .h5 file is HDF5")
         return KerasFormat.HDF5
-    raise ModelError(f"{path}: is not a Keras model: Keras reads .keras, .h5 and .hdf5; rename it to what it is")
+    raise ModelError(f"{path}: is not a Keras model: its name must end in .keras, .h5, .hdf5 or .json")
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def read_config(path: Path) -> dict[str, Any]:
         msg = f"{path}: has weights but no architecture; give the model.json, and this file as --weights"
         raise ModelError(msg) from exc
     except (OSError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as exc:
-        raise ModelError(f"{path}: is not a Keras model: {first_line(exc)}") from exc
+        raise ModelError(f"{path}: is not a Keras model: {_fault(exc)}") from exc
     if not isinstance(config, dict) or "class_name" not in config:
         raise ModelError(f"{path}: is not the architecture of a Keras model: class_name is missing")
     return config
@@ -108,11 +108,16 @@ def check_weights(path: Path) -> None:
         with h5py.File(path, "r", locking=False) as file:
             _check_hdf5(file, path, path.stat().st_size)
     except (OSError, ValueError, RuntimeError) as exc:
-        raise ModelError(f"{path}: is not a file of weights: {first_line(exc)}") from exc
+        raise ModelError(f"{path}: is not a file of weights: {_fault(exc)}") from exc
 
 
-def refuse_code(config: dict[str, Any], path: Path) -> None:
+def refuse_code(config: dict[str, Any], path: Path, trusted: tuple[str, ...] = TRUSTED_MODULES) -> None:
     """Refuse an architecture that would run code of its own when it is loaded.
+
+    Args:
+        config: The architecture.
+        path: Its file, for messages.
+        trusted: Packages whose classes it may name.
 
     Raises:
         ModelError: It has a layer with code, or a class that is not part of Keras.
@@ -125,7 +130,7 @@ def refuse_code(config: dict[str, Any], path: Path) -> None:
             what = str(kind).strip("_").capitalize() if "lambda" in str(kind).lower() else kind
             msg = f"{path}: has a {what} layer, whose Python code would run on loading; refused. Replace it by a Keras layer and save again"
             raise ModelError(msg)
-        if isinstance(module, str) and module.split(".")[0] not in _TRUSTED_MODULES:
+        if isinstance(module, str) and module.split(".")[0] not in trusted:
             raise ModelError(
                 f"{path}: needs {module}.{kind}, which is not part of Keras; refused. Rebuild the network from Keras layers and save again"
             )
@@ -165,7 +170,22 @@ def _config_text(path: Path) -> str | bytes:
         return text
 
 
+def _fault(exc: Exception) -> str:
+    """Return what is wrong with a file in words, where the library only says where it stopped."""
+    if isinstance(exc, zipfile.BadZipFile):
+        return "the archive is cut short or damaged; copy it again"
+    if isinstance(exc, json.JSONDecodeError) and (exc.msg.startswith("Unterminated") or not exc.doc[exc.pos :].strip()):
+        return f"the JSON is cut short at line {exc.lineno}; copy it again"
+    if "truncated file" in str(exc):
+        return "the file is cut short; copy it again"
+    if "file signature not found" in str(exc):
+        return "the content is not HDF5"
+    return first_line(exc)
+
+
 def _check_size(path: Path) -> None:
+    if path.stat().st_size == 0:
+        raise ModelError(f"{path}: is not a model: the file is empty (0 bytes); copy it again")
     if path.stat().st_size > MAX_FILE_BYTES:
         raise ModelError(f"{path}: is larger than {MAX_FILE_BYTES // 1_000_000} MB")
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ferstream.domain.emotion import LABELS
 from ferstream.inference.alignment import ALIGNMENTS, FER2013_5PT
+from ferstream.runtime.program import command
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 VERSION_PATTERN = r"^\d+(\.\d+){0,3}([a-z0-9.+-]*)$"
@@ -60,7 +61,8 @@ class Manifest(BaseModel):
     @classmethod
     def _labels_in_order(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
         if labels != LABELS:
-            msg = f"expected {', '.join(LABELS)} in this order, got {', '.join(labels)}; `ferstream import-model --labels` reorders a model"
+            how = command("import-model", "--labels")
+            msg = f"expected {', '.join(LABELS)} in this order, got {', '.join(labels)}; {how} reorders a model"
             raise ValueError(msg)
         return labels
 

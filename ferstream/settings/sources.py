@@ -16,6 +16,7 @@ from pydantic import ConfigDict
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
+from ferstream.runtime.program import command
 from ferstream.settings import fields as f
 from ferstream.settings.model import CAMERAS, DEFAULT_CAMERA, ENV_PREFIX, MOVED, CameraSettings, Settings, env_names, known_keys
 from ferstream.settings.problems import DEFAULT, KeyPath, Origin, Problem, unknown_key, value_at
@@ -194,4 +195,4 @@ def _unknown_variable(name: str, raw: RawValues) -> str:
         return f"no camera is named {parts[1]} (cameras: {cameras}); {ENV_PREFIX}CAMERAS__{parts[1].upper()}__SOURCE would add it"
     names = [known.removeprefix(ENV_PREFIX) for known in env_names()]
     near = difflib.get_close_matches(_DELIMITER.join(parts).upper(), names, n=1, cutoff=0.6)
-    return f"unknown variable; did you mean {ENV_PREFIX}{near[0]}?" if near else "unknown variable; ferstream config keys lists all"
+    return f"unknown variable; did you mean {ENV_PREFIX}{near[0]}?" if near else f"unknown variable; {command('config', 'keys')} lists all"

@@ -1,7 +1,7 @@
 """Read a Keras file of unknown origin without running code from it.
 
 Pickles, and Keras files with Python code (Lambda layers, classes of other packages), run that code when they are
-loaded. They are refused before anything is loaded. Files of Keras 2 are read too.
+loaded. They are refused before anything is loaded. Files of Keras 1 and 2 are read too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ferstream.errors import ModelError, first_line
-from ferstream.inference.keras_file import KerasFormat, check_weights, format_of, nodes, read_config, refuse_code
+from ferstream.inference.keras_file import TRUSTED_MODULES, KerasFormat, check_weights, format_of, nodes, read_config, refuse_code
+from ferstream.training.keras2_files import copied_weights, written_by_old_keras
 
 if TYPE_CHECKING:
     import keras
@@ -21,21 +22,28 @@ if TYPE_CHECKING:
 PICKLES = frozenset({".pkl", ".pickle", ".joblib", ".sav", ".dill", ".pt", ".pth", ".bin", ".npy"})
 
 _PICKLE_OPENING = b"\x80"
+MAX_REASON = 200
+"""Longest text of Keras in an error message, in characters."""
+_OLD_MODULES = (*TRUSTED_MODULES, "tensorflow", "tf_keras")
+"""Packages whose classes an architecture of Keras 1 or 2 may name. Only the name of the class is used."""
 
 
 def check_network(path: Path, weights: Path | None = None) -> dict[str, Any]:
     """Check that loading a network runs no code from the file, and that its parts have sane sizes; return its architecture.
 
     Raises:
-        ModelError: The file is a pickle, contains code, is damaged or too large.
+        ModelError: The file is a pickle, contains code, is damaged or too large, has its channels first, or its weights are missing.
     """
     _refuse_pickle(path)
     if weights is not None:
         _refuse_pickle(weights)
     config = read_config(path)
-    refuse_code(config, path)
+    refuse_code(config, path, _OLD_MODULES if written_by_old_keras(path, config) else TRUSTED_MODULES)
+    _refuse_channels_first(config, path)
     if weights is not None:
         check_weights(weights)
+    elif format_of(path) is KerasFormat.JSON:
+        raise ModelError(f"{path}: has no weights; give them with --weights FILE.h5")
     return config
 
 
@@ -51,62 +59,47 @@ def read_network(path: Path, weights: Path | None = None) -> keras.Model:
     try:
         return _load(path, weights, config)
     except (ValueError, TypeError, KeyError, OSError, AttributeError, NotImplementedError, RecursionError) as exc:
-        raise ModelError(f"{path}: Keras {keras.__version__} cannot load it: {first_line(exc)}") from exc
+        raise ModelError(f"{path}: Keras {keras.__version__} cannot load it: {_shortened(first_line(exc))}") from exc
+
+
+def _shortened(text: str) -> str:
+    """Return the start of a message: Keras puts whole architectures into some."""
+    return text if len(text) <= MAX_REASON else text[: MAX_REASON - 3] + "..."
 
 
 def _load(path: Path, weights: Path | None, config: dict[str, Any]) -> keras.Model:
     import keras
 
-    if format_of(path) is KerasFormat.JSON:
-        if weights is None:
-            raise ModelError(f"{path}: has no weights; give them with --weights FILE.h5")
-        if "module" not in config:
-            return _load_keras2(config, weights)
-        network = keras.models.model_from_json(json.dumps(config))
-        network.load_weights(weights)
-        return network
-    if format_of(path) is KerasFormat.HDF5 and "module" not in config:
-        return _load_keras2(config, path)
-    return keras.saving.load_model(path, compile=False, safe_mode=True)
+    kind = format_of(path)
+    old = written_by_old_keras(path, config)
+    if kind is not KerasFormat.JSON and not old:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    if old:
+        from ferstream.training.keras2_config import as_keras3  # needs Keras, and there are commands that only check a file
 
-
-def _load_keras2(config: dict[str, Any], weights: Path) -> keras.Model:
-    """Combine a Keras 2 architecture and its weights in a whole-model ``.h5``, the only Keras 2 format that Keras 3 reads."""
-    import h5py
-    import keras
-
+        config = as_keras3(config, path)
+    network = keras.models.model_from_json(json.dumps(config))
     with tempfile.TemporaryDirectory(prefix="ferstream-import-") as scratch:
-        whole = Path(scratch) / "whole.h5"
-        with h5py.File(weights, "r", locking=False) as source, h5py.File(whole, "w", locking=False) as target:
-            saved = source.get("model_weights", source)
-            if "layer_names" not in saved.attrs:
-                raise ValueError(f"{weights} does not hold Keras 2 weights")
-            source.copy(saved, target, "model_weights")
-            target.attrs["model_config"] = json.dumps(_with_input_layers({"class_name": config["class_name"], "config": config["config"]}))
-        return keras.saving.load_model(whole, compile=False, safe_mode=True)
+        network.load_weights(copied_weights(weights or path, Path(scratch)))
+    return network
 
 
-def _with_input_layers(config: dict[str, Any]) -> dict[str, Any]:
-    """Return ``config`` with the input shape in Keras 3's form: an input layer first in a Sequential, with the key ``batch_shape``."""
-    plain: dict[str, Any] = json.loads(json.dumps(config))
-    for node in [node for node in nodes(plain) if "class_name" in node and isinstance(node.get("config"), dict)]:
-        if node["class_name"] == "InputLayer" and "batch_input_shape" in node["config"]:
-            node["config"]["batch_shape"] = node["config"].pop("batch_input_shape")
-        if node["class_name"] == "Sequential" and node["config"].get("layers"):
-            _move_input_shape(node["config"]["layers"])
-    return plain
-
-
-def _move_input_shape(layers: list[dict[str, Any]]) -> None:
-    shape = layers[0]["config"].pop("batch_input_shape", None) if layers[0]["class_name"] != "InputLayer" else None
-    if shape is not None:
-        layers.insert(0, {"class_name": "InputLayer", "config": {"batch_shape": shape, "dtype": "float32", "name": "pictures"}})
+def _refuse_channels_first(config: dict[str, Any], path: Path) -> None:
+    for node in nodes(config):
+        if node.get("data_format") == "channels_first" or node.get("dim_ordering") == "th":
+            raise ModelError(
+                f"{path}: layer {node.get('name')} has its channels first, which does not run here; "
+                "build the network with channels_last, give it the same weights, and save it again"
+            )
 
 
 def _refuse_pickle(path: Path) -> None:
+    if not path.exists():
+        raise ModelError(f"{path}: does not exist")
+    if path.is_dir():
+        raise ModelError(f"{path}: {_folder_hint(path)}")
     if not path.is_file():
-        what = "is a folder; import the .keras or .h5 file" if path.is_dir() else "does not exist"
-        raise ModelError(f"{path}: {what}")
+        raise ModelError(f"{path}: is not a file")
     with path.open("rb") as stream:
         opening = stream.read(1)
     if path.suffix.lower() in PICKLES or opening.startswith(_PICKLE_OPENING) or _is_pickled_zip(path):
@@ -115,6 +108,15 @@ def _refuse_pickle(path: Path) -> None:
             "Ask for the weights as .h5 or .keras, or load it on a machine without secrets and call model.save('model.keras')"
         )
         raise ModelError(msg)
+
+
+def _folder_hint(folder: Path) -> str:
+    if (folder / "saved_model.pb").is_file():
+        return (
+            "is a TensorFlow SavedModel, which holds operations instead of layers; "
+            "load it with the Keras that saved it, call model.save('model.h5'), and import that file"
+        )
+    return "is a folder; give a file, such as the .keras or .h5 in it"
 
 
 def _is_pickled_zip(path: Path) -> bool:

@@ -21,11 +21,12 @@ from ferstream.training.evaluation.evaluate import true_classes
 from ferstream.training.export.bundle_writer import BundleTarget, Measure, save_bundle
 from ferstream.training.export.serving import serving_model
 from ferstream.training.fitting.architectures import build
-from ferstream.training.fitting.fit import Build, Fit, OnStep
-from ferstream.training.fitting.history import EpochRecord, best_epoch
+from ferstream.training.fitting.fit import LAST, Build, Fit, OnStep
+from ferstream.training.fitting.history import EpochRecord
 from ferstream.training.fitting.recipe import Recipe
 from ferstream.training.fitting.run_files import log_tensorboard, write_run_files
 from ferstream.training.fitting.validation import predict_logits
+from ferstream.training.quiet import quiet_libraries
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,12 @@ class Progress:
     Attributes:
         on_step: Called with epoch (from 0), steps done, steps of the epoch, and the mean loss so far; see ``Fit``.
         on_epoch: Called with each epoch's numbers, once its files are written.
+        on_phase: Called at the start of each phase beside the epochs, with what it does in words.
     """
 
     on_step: OnStep = lambda *_: None
     on_epoch: Callable[[EpochRecord], None] = lambda _: None
+    on_phase: Callable[[str], None] = lambda _: None
 
 
 def train(
@@ -78,6 +81,7 @@ def train(
             log_tensorboard(folder, history[-1])
         progress.on_epoch(history[-1])
 
+    progress.on_phase("building the network")
     fit = Fit(
         recipe=recipe,
         training=selection.training,
@@ -87,11 +91,15 @@ def train(
         on_epoch=after_epoch,
         build_network=build_network,
     )
+    if (folder / LAST).exists():
+        progress.on_phase(f"resuming the run in {folder}")
     network = fit.run()
     with _writing(folder):  # once more, for a run that was killed between its last checkpoint and these files
         write_run_files(folder, fit.history)
-    provenance = _provenance(selection, recipe, command, fit.history)
-    return _write_bundle(network, selection, target, provenance, measure=lambda draft: measure(draft, selection.faces, selection.usage))
+    provenance = _provenance(selection, recipe, command, fit.epoch)
+    progress.on_phase(f"calibrating and measuring the model on {len(selection.validation)} faces, and writing the bundle")
+    with quiet_libraries():
+        return _write_bundle(network, selection, target, provenance, measure=lambda draft: measure(draft, selection.faces, selection.usage))
 
 
 def calibrate(network: keras.Model, faces: FaceSet) -> float:
@@ -112,12 +120,12 @@ def _writing(folder: Path) -> Iterator[None]:
         raise DataError(f"{folder}: cannot be written: {error.strerror or error}; checkpoints in it are intact") from error
 
 
-def _provenance(selection: Selection, recipe: Recipe, command: str, history: list[EpochRecord]) -> dict[str, Any]:
+def _provenance(selection: Selection, recipe: Recipe, command: str, epoch: int) -> dict[str, Any]:
     """Return how a model was made, as its manifest records it."""
     return {
         "arch": recipe.arch,
         "command": command,
-        "best_epoch": history[best_epoch(history)].epoch,
+        "best_epoch": epoch,
         "keras_backend": keras.backend.backend(),
         "settings": asdict(recipe),
         "faces": {

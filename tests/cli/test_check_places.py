@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import pwd
 import socket
 from pathlib import Path
 
+import pytest
+
+from ferstream.app.checks.places import check_outbox
 from ferstream.errors import ExitCode
+from ferstream.settings import Settings
 from tests.support.check_command import SECRET, RunCheck, only_failure
 
 
@@ -49,6 +54,23 @@ def test_an_outbox_that_cannot_be_written(check: RunCheck, tmp_path: Path) -> No
 def test_an_outbox_without_enough_disk_space(check: RunCheck) -> None:
     found = only_failure(check(rest=f"[outbox]\nmax_bytes = {10**18}"), ExitCode.USAGE)
     assert "free in" in found["detail"]
+
+
+def test_the_outbox_of_another_user_than_the_service_is_named_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    settings = Settings.model_validate({"outbox": {"path": str(tmp_path / "box")}})
+    unit = tmp_path / "ferstream.service"
+    user = pwd.getpwuid(os.geteuid()).pw_name
+
+    (alone,) = check_outbox(settings, service=unit)
+    unit.touch()
+    (beside,) = check_outbox(settings, service=unit)
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    (inside,) = check_outbox(settings, service=unit)
+
+    assert alone.detail == inside.detail
+    assert alone.detail.endswith(f"MB free, outbox of user {user}")
+    assert beside.detail.endswith(f"outbox of user {user}; the service has its own: sudo /opt/ferstream/ferstream-check")
 
 
 def test_an_outbox_in_memory_is_reported(check: RunCheck) -> None:

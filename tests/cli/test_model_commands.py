@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -132,6 +134,18 @@ class TestNeedingKeras:
         metrics = load_bundle("tiny-full-int8", [tmp_path / "out"]).manifest.metrics
         assert set(metrics) == {"PublicTest, fer2013", "PublicTest, ferplus", "ms_per_face", "ms_per_face_on"}
         assert metrics["PublicTest, fer2013"]["rows"] == 14
+
+    @pytest.mark.slow  # a process of its own, in which Keras and NNCF are imported: half a minute
+    def test_export_prints_its_own_lines_and_none_of_the_libraries(self, full_bundle: Bundle, tmp_path: Path) -> None:
+        pytest.importorskip("nncf", reason="the train extra is not installed")
+        write_csv(tmp_path, make_faces(21, 14))
+        forms = ("openvino", "openvino-int8", "onnx", "litert", "savedmodel")
+        words = ["export", full_bundle.directory, "--out", tmp_path / "out", "--data", tmp_path, "--faces", 4, "--calibration", 16]
+        command = [sys.executable, "-m", "ferstream", *map(str, words), *(word for form in forms for word in ("--format", form))]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=500)
+        assert [line.split()[0] for line in done.stdout.splitlines()] == ["compared", *forms]
+        steps = [line.partition(":")[0].removesuffix(" ...") for line in done.stderr.splitlines()]
+        assert steps == ["loading Keras", f"reading {tmp_path}", *(f"writing and comparing {form}" for form in forms)]
 
     def test_an_export_folder_that_cannot_be_written_is_named(self, full_bundle: Bundle, tmp_path: Path) -> None:
         pytest.importorskip("nncf", reason="the train extra is not installed")

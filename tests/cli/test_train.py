@@ -37,7 +37,7 @@ def test_a_killed_process_is_resumed_and_ends_in_a_bundle(tmp_path: Path) -> Non
     killed = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert killed.stdout is not None
     for line in killed.stdout:
-        if line.startswith("epoch 1/2"):
+        if line.startswith("epoch 1/2: loss"):
             os.kill(killed.pid, signal.SIGKILL)
             break
     killed.stdout.close()
@@ -46,7 +46,8 @@ def test_a_killed_process_is_resumed_and_ends_in_a_bundle(tmp_path: Path) -> Non
 
     resumed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
 
-    assert "epoch 1/2" not in resumed.stdout
+    assert "epoch 1/2: loss" not in resumed.stdout
+    assert f"resuming the run in {tmp_path / 'run'} ..." in resumed.stdout
     assert (tmp_path / "run" / "bundle" / "manifest.json").is_file()
     history = json.loads((tmp_path / "run" / "history.json").read_text())
     assert [record["epoch"] for record in history] == [1, 2]

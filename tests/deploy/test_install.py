@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import subprocess
 import tomllib
@@ -99,6 +100,28 @@ def test_every_path_that_is_printed_lies_below_the_root(installed: tuple[Path, s
 
 def test_the_slow_steps_are_announced(installed: tuple[Path, str]) -> None:
     assert re.search(r"^packages: 1 of uv\.lock into .*, hashes checked; this takes minutes$", installed[1], re.MULTILINE)
+
+
+def test_a_slow_step_says_that_it_goes_on(checkout: Checkout, tmp_path: Path, wheels: dict[str, Path]) -> None:
+    """In a log, where uv draws no bars: here the installation waits until the line was printed."""
+    slow = tmp_path / "bin" / "uv"
+    slow.parent.mkdir()
+    go_on = tmp_path / "go on"
+    os.mkfifo(go_on)
+    slow.write_text(f'#!/bin/bash\n[[ "$1 $2" != "pip install" ]] || ! mkdir "{go_on}.d" 2>&- || read -r <"{go_on}"\nexec {uv()} "$@"\n')
+    slow.chmod(0o755)
+    environment = checkout.environment(path=f"{slow.parent}:/usr/local/bin:/usr/bin:/bin") | {"INSTALL_TICK_S": "1"}
+    command = ["bash", str(checkout.folder / "deploy/install.sh"), "--root", str(tmp_path / "root"), "--wheel", str(wheels["1"])]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as install:
+        assert install.stdout is not None
+        for line in install.stdout:
+            if re.match(r"packages: still at work after \d+ s, \d+ MB installed$", line):
+                break
+        else:
+            pytest.fail("no line was printed")
+        go_on.write_text("now\n")
+        assert "done" in install.stdout.read()
+    assert version_of(tmp_path / "root") == "ferstream 1.0.0"
 
 
 def test_a_root_can_be_moved(checkout: Checkout, tmp_path: Path, wheels: dict[str, Path]) -> None:

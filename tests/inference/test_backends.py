@@ -52,7 +52,7 @@ def test_the_message_names_an_unknown_backend_and_the_known_ones(bundle: Bundle)
 
 
 def test_without_keras_the_message_says_what_to_install(with_keras: Bundle) -> None:
-    with pytest.raises(BundleError, match=r"install ferstream\[keras\]"):
+    with pytest.raises(BundleError, match=r"install with: .*keras<4,>=3\.12"):
         open_classifier(with_keras, backend="keras", hardware=Hardware(nvidia_gpu=True, keras=False))
 
 

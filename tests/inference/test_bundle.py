@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,33 @@ def test_the_manifest_describes_input_and_output(bundle: Bundle) -> None:
     assert said["labels"] == list(LABELS)
     assert said["input"] == {"height": 48, "width": 48, "channels": 1, "dtype": "uint8", "range": [0, 255]}
     assert said["alignment"] == "fer2013-5pt/1"
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda folder: (folder / "model.keras").touch(), r"the file is empty \(0 bytes\), and a model is a folder"),
+        (lambda folder: (folder / "model.keras").write_text("x"), r"is a file, and a model is a folder; ferstream import-model makes one"),
+        (lambda folder: (folder / "model.keras").mkdir(), r"the folder has no manifest\.json"),
+        (lambda folder: None, "no such model or folder"),
+    ],
+)
+def test_what_is_not_a_bundle_is_named_for_what_it_is(tmp_path: Path, make: Callable[[Path], object], says: str) -> None:
+    make(tmp_path)
+    with pytest.raises(BundleError, match=rf"model '.*model\.keras': {says}"):
+        load_bundle(str(tmp_path / "model.keras"))
+
+
+def test_a_file_of_a_bundle_leads_to_its_folder(bundle: Bundle) -> None:
+    with pytest.raises(BundleError, match=rf"is a file of a bundle; give its folder, {bundle.directory};"):
+        load_bundle(str(bundle.directory / "openvino.xml"))
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "openvino.bin"])
+def test_an_empty_file_in_a_bundle_is_named_as_empty(bundle: Bundle, name: str) -> None:
+    (bundle.directory / name).write_bytes(b"")
+    with pytest.raises(BundleError, match=rf"{name}: is empty \(0 bytes\); copy the whole bundle again"):
+        load_bundle(bundle.directory)
 
 
 class TestResolve:

@@ -82,7 +82,7 @@ def test_an_archive_under_the_name_of_hdf5_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["m.H5", "m.bin2", "m", "m.zip"])
 def test_names_that_keras_does_not_read_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ModelError, match="rename it to what it is"):
+    with pytest.raises(ModelError, match="its name must end in"):
         check_keras_file(write_hdf5(tmp_path / name))
 
 

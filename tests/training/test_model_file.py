@@ -13,7 +13,7 @@ import pytest
 keras = pytest.importorskip("keras", reason="the Keras extra is not installed")
 
 from ferstream.errors import ModelError
-from ferstream.training.model_file import read_network
+from ferstream.training.model_file import check_network, read_network
 from tests.support.old_models import keras2_json, keras2_layer, old_network, write_keras2_weights
 
 
@@ -89,7 +89,7 @@ class TestDamaged:
     def test_an_architecture_needs_its_weights(self, tmp_path: Path) -> None:
         (tmp_path / "model.json").write_text(json.dumps(keras2_json()))
         with pytest.raises(ModelError, match="give them with --weights"):
-            read_network(tmp_path / "model.json")
+            check_network(tmp_path / "model.json")
 
     @pytest.mark.filterwarnings("ignore")
     def test_weights_alone_need_their_architecture(self, network: Any, tmp_path: Path) -> None:
@@ -110,6 +110,39 @@ class TestDamaged:
             read_network(tmp_path / "none.h5")
         with pytest.raises(ModelError, match="is a folder"):
             read_network(tmp_path)
+
+    @pytest.mark.parametrize("name", ["model.h5", "model.keras", "model.json", "model.hdf5"])
+    def test_an_empty_file_is_named_as_empty(self, tmp_path: Path, name: str) -> None:
+        (tmp_path / name).touch()
+        with pytest.raises(ModelError, match=r"is not a model: the file is empty \(0 bytes\); copy it again"):
+            read_network(tmp_path / name)
+
+    def test_empty_weights_are_named_as_empty(self, tmp_path: Path) -> None:
+        (tmp_path / "model.json").write_text(json.dumps(keras2_json()))
+        (tmp_path / "weights.h5").touch()
+        with pytest.raises(ModelError, match=r"weights\.h5: is not a model: the file is empty"):
+            read_network(tmp_path / "model.json", tmp_path / "weights.h5")
+
+    @pytest.mark.filterwarnings("ignore")
+    @pytest.mark.parametrize("name", ["model.h5", "model.keras", "model.json"])
+    def test_a_file_that_is_cut_short_is_named_as_such(self, network: Any, tmp_path: Path, name: str) -> None:
+        path = tmp_path / name
+        if name == "model.json":
+            path.write_text(json.dumps(keras2_json()))
+        else:
+            network.save(path)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        with pytest.raises(ModelError, match=r"is not a Keras model: .* cut short.*; copy it again"):
+            read_network(path, path)
+
+    def test_a_savedmodel_folder_is_named_with_a_remedy(self, tmp_path: Path) -> None:
+        (tmp_path / "saved_model.pb").touch()
+        with pytest.raises(ModelError, match=r"is a TensorFlow SavedModel, .*model\.save\('model\.h5'\)"):
+            read_network(tmp_path)
+
+    def test_a_device_is_not_a_file(self) -> None:
+        with pytest.raises(ModelError, match="is not a file"):
+            read_network(Path("/dev/null"))
 
     def test_weights_of_another_network_are_refused(self, tmp_path: Path) -> None:
         (tmp_path / "model.json").write_text(json.dumps(keras2_json()))

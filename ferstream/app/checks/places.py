@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import http.client
+import os
+import pwd
 import shutil
 import socket
 import tempfile
@@ -19,6 +21,8 @@ from ferstream.settings.secrets import read_secret, readable_by_others, secret_f
 _MEGABYTE = 1_000_000
 _ANSWER_S = 2.0
 """Seconds that whoever holds the port may take to answer."""
+SERVICE = Path("/etc/systemd/system/ferstream.service")
+"""Unit file that ``deploy/install.sh`` writes."""
 _UNSAFE_LISTEN_ADVICE = "head -c 24 /dev/urandom | base64 > token; chmod 600 token; then set http.token_file to that file"
 
 
@@ -55,8 +59,14 @@ def check_http(settings: Settings) -> Iterator[Finding]:
         yield passed("http", f"http.listen = {pages.listen} is free{'' if pages.loopback else ', a token is set'}")
 
 
-def check_outbox(settings: Settings) -> Iterator[Finding]:
-    """Check that the folder of the outbox can be written and has enough free space."""
+def check_outbox(settings: Settings, service: Path = SERVICE) -> Iterator[Finding]:
+    """Check that the folder of the outbox can be written and has enough free space, and say whose outbox it is.
+
+    Args:
+        settings: The settings in force.
+        service: Unit file of the installed service. Where it exists and this process does not run in the service, the finding
+            names the command that checks the outbox of the service.
+    """
     folder = settings.outbox.directory
     if folder is None:
         yield skipped("outbox", "outbox.path is memory: events do not survive a restart")
@@ -75,7 +85,19 @@ def check_outbox(settings: Settings) -> Iterator[Finding]:
         )
         yield failed("outbox", detail, "free disk space, move outbox.path, or set a smaller outbox.max_bytes", ExitCode.USAGE)
         return
-    yield passed("outbox", f"{folder}{'' if folder.exists() else ' (will be created)'}, {free / _MEGABYTE:.0f} MB free")
+    detail = f"{folder}{'' if folder.exists() else ' (will be created)'}, {free / _MEGABYTE:.0f} MB free, outbox of user {_user()}"
+    if service.exists() and "STATE_DIRECTORY" not in os.environ:
+        yield passed("outbox", f"{detail}; the service has its own: sudo /opt/ferstream/ferstream-check")
+    else:
+        yield passed("outbox", detail)
+
+
+def _user() -> str:
+    """Return the name of the user of this process, or the number of one without a name."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def _bind(host: str, port: int) -> None:

@@ -19,13 +19,13 @@ from ferstream.app.checks.places import check_http, check_outbox, check_secrets
 from ferstream.capture.display_name import display_name
 from ferstream.errors import ExitCode, SourceTimeoutError
 from ferstream.runtime.deadline import DeadlineCall
+from ferstream.runtime.program import command
 from ferstream.settings import CameraSettings, Settings, load
 from ferstream.settings.problems import SettingsError
 from ferstream.settings.secrets import with_secrets
 
 MODEL_TIMEOUT_S = 120.0
 MACHINE_TIMEOUT_S = 120.0
-_MANUAL = "see docs/configuration.md, and: ferstream config reference"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ def read_settings(file: Path | None, environ: Mapping[str, str] | None = None) -
     try:
         loaded = load(file, environ=environ, secrets=False)
     except SettingsError as exc:
-        return None, [wrong_setting("settings", problem, _MANUAL) for problem in exc.problems]
+        return None, [wrong_setting("settings", problem, _manual()) for problem in exc.problems]
     where = str(loaded.file) if loaded.file else "no settings file: environment variables and defaults"
     count = len(loaded.settings.cameras)
     found = [passed("settings", f"{where}; {count} camera{'' if count == 1 else 's'}")]
@@ -121,3 +121,7 @@ def _results(check: Check, call: DeadlineCall[list[Finding]]) -> list[Finding]:
     except Exception as exc:  # noqa: BLE001 (the end of the check's thread: a bug in one check is reported like a failure)
         detail = f"unexpected {type(exc).__name__}: {exc}"
         return [failed(check.late.part, detail, "this is a bug of ferstream: please report it", ExitCode.INTERNAL)]
+
+
+def _manual() -> str:
+    return f"see docs/configuration.md, and: {command('config', 'reference')}"

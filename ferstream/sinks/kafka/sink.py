@@ -11,6 +11,7 @@ from ferstream.outbox.entry import Delivery
 from ferstream.outbox.outbox import Outbox
 from ferstream.runtime.backoff import Backoff
 from ferstream.runtime.observer import Observer
+from ferstream.runtime.program import install_command
 from ferstream.sinks.delivery import Timings
 from ferstream.sinks.kafka.cluster import KafkaCluster
 from ferstream.sinks.network_sink import NetworkSink
@@ -51,7 +52,8 @@ class KafkaTransport:
         try:
             from confluent_kafka import KafkaException
         except ImportError as exc:
-            raise ConfigError("kafka: the package confluent-kafka is missing; install it with: pip install 'ferstream[kafka]'") from exc
+            how = install_command("confluent-kafka", extra="kafka")
+            raise ConfigError(f"kafka: the package confluent-kafka is missing; install it with: {how}") from exc
         try:
             self._producer = self._make()
         except KafkaException as exc:

@@ -40,6 +40,9 @@ def read_faces(path: Path, *, votes: Path | None = None, want_votes: bool = Fals
         if votes is not None:
             raise DataError(f"{votes}: votes can be joined to a csv only; {path} is a folder of images")
         return read_folder(path)
+    for given in (path, votes):
+        if given is not None and not given.exists():
+            raise DataError(f"{given}: no such file or folder; check the path")
     faces = read_csv(path)
     if votes is None and want_votes and path.with_name(VOTES_NAME).is_file():
         votes = path.with_name(VOTES_NAME)

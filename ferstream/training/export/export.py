@@ -23,6 +23,7 @@ from ferstream.training.evaluation.timing import cost
 from ferstream.training.export import convert, export_check
 from ferstream.training.export.bundle_writer import BundleTarget, Measure, write_measured
 from ferstream.training.export.layer_table import draw_architecture, write_layer_table
+from ferstream.training.quiet import quiet_libraries
 
 Run = Callable[[Path, Crops], Probabilities]
 
@@ -86,6 +87,7 @@ def export_bundle(
     calibration: Crops | None = None,
     measure: Measure = cost,
     writers: Mapping[str, Writer] = WRITERS,
+    on_start: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Exported]:
     """Write each format into a folder and compare it with Keras; yield each one when it is done.
 
@@ -97,6 +99,7 @@ def export_bundle(
         calibration: (n, 48, 48) uint8 real faces to calibrate the INT8 ranges on; needed for ``openvino-int8``.
         measure: Returns the metrics that the INT8 bundle records.
         writers: How each format other than ``openvino-int8`` is written and run.
+        on_start: Called with the name of each format before it is written.
 
     Raises:
         ModelError: A format is unknown, or cannot be written here.
@@ -110,11 +113,15 @@ def export_bundle(
     out.mkdir(parents=True, exist_ok=True)
     expected = export_check.run_keras(served, faces)
     for form in formats:
-        if form == INT8:
-            yield _compare(form, _write_int8(bundle, served, out, calibration, measure), export_check.run_openvino, faces, expected)
-            continue
-        writer = writers[form]
-        yield _compare(form, writer.write(served, out / writer.file_name), writer.run, faces, expected)
+        on_start(form)
+        with quiet_libraries():
+            if form == INT8:
+                path = _write_int8(bundle, served, out, calibration, measure)
+                done = _compare(form, path, export_check.run_openvino, faces, expected)
+            else:
+                path = writers[form].write(served, out / writers[form].file_name)
+                done = _compare(form, path, writers[form].run, faces, expected)
+        yield done
 
 
 def _write_int8(bundle: Bundle, served: keras.Model, out: Path, calibration: Crops | None, measure: Measure) -> Path:

@@ -102,6 +102,8 @@ def _about_outputs(network: keras.Model) -> tuple[str, ...]:
 def _adapted(network: keras.Model, path: Path, value_range: str | None) -> tuple[keras.Model, tuple[str, ...]]:
     """Put layers in front of the network that turn grey 48x48 0..255 into its own input."""
     shape = tuple(network.input_shape) if isinstance(network.input_shape, tuple) else ()
+    if len(shape) == 4 and shape[1] in {1, 3} and shape[3] not in {1, 3}:
+        raise ModelError(f"{path}: input shape {shape} has its channels first; build the network with channels last and save it again")
     if len(shape) != 4 or None in shape[1:] or shape[3] not in {1, 3}:
         raise ModelError(f"{path}: input shape {network.input_shape}, expected (None, height, width, 1 or 3), channels last")
     height, width, channels = shape[1:]

@@ -64,7 +64,7 @@ class Fit:
             training: The faces to learn from.
             validation: The faces that choose the best epoch.
             folder: Folder of the checkpoints; made when missing.
-            on_step: Called after each step with the epoch (from 0), steps done, steps of the epoch, and the mean loss so far.
+            on_step: Called before an epoch and after each step with the epoch (from 0), steps done, its steps, and the mean loss so far.
                 While the teacher classifies the faces the loss is NaN and the steps are its chunks.
             on_epoch: Called with the history after each epoch, once its checkpoint is on disk.
             build_network: Builds the network of a recipe.
@@ -92,6 +92,8 @@ class Fit:
         if recipe.init:
             load_initial_weights(self.network, recipe.init)
         self.history: list[EpochRecord] = []
+        self.epoch = 0
+        """Epoch, from 1, whose weights ``run()`` returned; 0 before."""
         self._average = WeightAverage(decay=recipe.average) if recipe.average else None
         self._plateau = Plateau(rate=recipe.learning_rate)
         steps = len(self._batches)
@@ -114,6 +116,7 @@ class Fit:
         best = checkpoints.load(self._folder / BEST)
         check_same_data(self._folder / BEST, best.meta, self._digests)
         self.network.set_weights(best.arrays["weights"])
+        self.epoch = int(best.meta["epoch"])
         return self.network
 
     def _compile(self, *, train_base: bool) -> None:
@@ -148,6 +151,7 @@ class Fit:
         keras.utils.set_random_seed(self._recipe.seed + epoch)
         started, first, rate = time.monotonic(), epoch * len(self._batches), 0.0
         sums = np.zeros(2)
+        self._on_step(epoch, 0, len(self._batches), 0.0)
         for index, (faces, targets, weights) in enumerate(self._batches.epoch(epoch)):
             rate = self._learning_rate(first + index)
             self.network.optimizer.learning_rate = rate
@@ -165,7 +169,8 @@ class Fit:
     def _end_epoch(self, epoch: int, loss: float, accuracy: float, rate: float, started: float) -> None:
         with self._averaged():
             scores = validate(self.network, self._validation, label_weight=self._recipe.label_weight)
-            weights = [np.array(weight) for weight in self.network.get_weights()]
+        if not math.isfinite(scores.loss):
+            raise DataError(f"epoch {epoch + 1}: the validation loss is {scores.loss}; try a lower learning rate")
         self._plateau.observe(scores.loss)
         self.history.append(
             EpochRecord(
@@ -179,12 +184,19 @@ class Fit:
                 seconds=round(time.monotonic() - started, 2),
             )
         )
-        # The best weights first: after a kill between the two files the epoch is repeated and both are written again.
-        if best_epoch(self.history) == epoch:
-            meta = {"recipe": asdict(self._recipe), DATA: self._digests, "epoch": epoch + 1}
-            checkpoints.save(self._folder / BEST, Checkpoint({"weights": weights}, meta))
+        # The state first: after a kill between the two files the best weights are those of the state, and _resume() writes them.
         self._save_last()
+        self._save_best()
         self._on_epoch(self.history)
+
+    def _save_best(self) -> None:
+        """Write the weights of the last epoch, if it is the best one."""
+        if best_epoch(self.history) != len(self.history) - 1:
+            return
+        with self._averaged():
+            weights = [np.array(weight) for weight in self.network.get_weights()]
+        meta = {"recipe": asdict(self._recipe), DATA: self._digests, "epoch": len(self.history)}
+        checkpoints.save(self._folder / BEST, Checkpoint({"weights": weights}, meta))
 
     def _averaged(self) -> AbstractContextManager[None]:
         return self._average.applied(self.network) if self._average is not None else nullcontext()
@@ -226,6 +238,8 @@ class Fit:
             self._average.restore(saved.arrays["average"])
         self._plateau = Plateau(**saved.meta["plateau"])
         self.history = [EpochRecord(**record) for record in saved.meta["history"]]
+        if not (self._folder / BEST).exists() or checkpoints.load(self._folder / BEST).meta.get("epoch") != len(self.history):
+            self._save_best()
 
 
 def _new_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:

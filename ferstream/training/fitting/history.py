@@ -38,17 +38,22 @@ class EpochRecord:
 
 
 def best_epoch(history: Sequence[EpochRecord]) -> int:
-    """Return the index of the epoch with the highest score; of equal scores the one with the lowest validation loss."""
-    return max(range(len(history)), key=lambda index: (history[index].score, -_comparable(history[index].val_loss), -index))
+    """Return the index of the epoch with the highest score; of equal scores the one with the lowest validation loss.
+
+    An epoch whose loss is not a number is the best one only where all are like that: its score is that of random answers.
+    """
+    return max(range(len(history)), key=lambda index: (*_rank(history[index]), -index))
 
 
 def epochs_without_progress(history: Sequence[EpochRecord]) -> int:
     """Return how many epochs have passed since the score last rose; 0 for an empty history."""
     if not history:
         return 0
-    scores = [record.score for record in history]
+    scores = [_rank(record)[:2] for record in history]
     return len(scores) - 1 - scores.index(max(scores))
 
 
-def _comparable(loss: float) -> float:
-    return math.inf if math.isnan(loss) else loss
+def _rank(record: EpochRecord) -> tuple[bool, float, float]:
+    """Return what orders epochs: a finite loss, the score, the loss. None of them is NaN, which compares with nothing."""
+    is_finite = math.isfinite(record.val_loss) and math.isfinite(record.score)
+    return is_finite, record.score if is_finite else 0.0, -record.val_loss if is_finite else 0.0

@@ -51,7 +51,8 @@ def validate(network: keras.Model, faces: FaceSet, *, label_weight: float = 0.0)
     """
     logits = predict_logits(network, faces.pixels)
     best = logits.argmax(axis=1)
-    log_probability = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):  # the caller reports a loss that is not a number
+        log_probability = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
     targets = soft_targets(faces, label_weight=label_weight)
     return Validation(
         loss=float(-(targets * log_probability).sum(axis=1).mean()),

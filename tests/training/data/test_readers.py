@@ -30,6 +30,14 @@ def csv_with(path: Path, *rows: str, header: str = "emotion,pixels,Usage") -> Pa
     return path
 
 
+@pytest.mark.parametrize("votes", [False, True])
+def test_a_path_that_does_not_exist_is_one_line(tmp_path: Path, votes: bool) -> None:
+    csv = write_csv(tmp_path, make_faces(1, 1, votes=False))
+    missing = tmp_path / "none.csv"
+    with pytest.raises(DataError, match=rf"^{missing}: no such file or folder; check the path$"):
+        read_faces(csv if votes else missing, votes=missing if votes else None)
+
+
 def test_a_csv_with_votes_is_read_as_it_was_written(faces: FaceSet, csv_of: Callable[[FaceSet], Path]) -> None:
     path = csv_of(faces)
 

@@ -101,7 +101,14 @@ def test_other_sizes_and_three_channels_are_adapted_inside(tmp_path: Path) -> No
     assert any("three channels" in note for note in imported.notes)
 
 
-@pytest.mark.parametrize(("shape", "message"), [({"channels": 2}, "1 or 3"), ({"outputs": 8}, "has 8 outputs, ferstream's labels are 7")])
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ({"channels": 2}, "1 or 3"),
+        ({"size": (1, 48), "channels": 48}, "has its channels first"),
+        ({"outputs": 8}, "has 8 outputs, ferstream's labels are 7"),
+    ],
+)
 def test_other_channels_and_outputs_are_errors(tmp_path: Path, shape: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         import_network(**save(old_network(**shape), tmp_path, ".keras"))

@@ -17,6 +17,7 @@ from ferstream.training.data.dataset import FaceSet
 from ferstream.training.fitting import checkpoint as checkpoints
 from ferstream.training.fitting.checkpoint import load
 from ferstream.training.fitting.fit import BEST, LAST, Fit
+from ferstream.training.fitting.history import best_epoch
 from ferstream.training.fitting.recipe import Precision, Recipe
 from tests.support.bundles import in_precision, tiny_network
 
@@ -78,19 +79,64 @@ def test_a_killed_run_resumes_to_the_same_losses(tmp_path: Path, step: int, prec
         assert ours.val_loss == pytest.approx(theirs.val_loss, rel=1e-4)
 
 
-def test_a_run_that_ends_between_the_two_checkpoints_repeats_the_epoch(tmp_path: Path) -> None:
+def test_a_run_that_ends_between_the_two_checkpoints_writes_the_best_weights_when_it_is_resumed(tmp_path: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
-    (tmp_path / f"{LAST}.part").symlink_to("/dev/full")  # last.npz cannot be written, after best.npz was
+    (tmp_path / f"{BEST}.part").symlink_to("/dev/full")  # best.npz cannot be written, after last.npz was
     with pytest.raises(DataError, match="could not be written"):
         make(tmp_path).run()
-    assert (tmp_path / BEST).exists()
-    assert not (tmp_path / LAST).exists()
+    assert (tmp_path / LAST).exists()
+    assert not (tmp_path / BEST).exists()
 
     resumed = make(tmp_path)
     resumed.run()
 
     assert len(resumed.history) == 3
+    assert resumed.epoch == load(tmp_path / BEST).meta["epoch"] == best_epoch(resumed.history) + 1
+
+
+def test_the_best_weights_of_a_resumed_run_are_those_of_the_epoch_that_its_history_names(tmp_path: Path) -> None:
+    """The file of the best weights is lost with the kill; the last epoch was the best, and its averaged weights are in the state."""
+    recipe = replace(RECIPE, epochs=1, schedule="constant")
+    first = make(tmp_path, recipe).run().get_weights()
+    (tmp_path / BEST).unlink()
+
+    again = make(tmp_path, recipe)
+
+    for ours, theirs in zip(again.run().get_weights(), first, strict=True):
+        assert ours == pytest.approx(theirs)
+    assert again.epoch == 1
+
+
+def test_of_two_epochs_with_equal_accuracy_the_one_with_the_lower_loss_is_returned(tmp_path: Path) -> None:
+    """The rate is too low to change an answer, and high enough to lower the loss in each epoch."""
+    fit = make(tmp_path, replace(RECIPE, learning_rate=1e-7, schedule="constant", optimizer="sgd", average=0.0))
+
+    fit.run()
+
+    assert len({record.score for record in fit.history}) == 1
+    losses = [record.val_loss for record in fit.history]
+    assert fit.epoch == losses.index(min(losses)) + 1
+
+
+def test_a_validation_loss_that_is_not_finite_ends_the_run_before_a_checkpoint(tmp_path: Path) -> None:
+    steps = len(FACES.of_usage("Training")) // RECIPE.batch
+
+    def spoil(epoch: int, done: int, _steps: int, _loss: float) -> None:
+        if epoch == 1 and done == steps:  # after the last step: the training loss is finite
+            for weight in fit.network.trainable_variables:
+                weight.assign(np.full(weight.shape, np.nan))
+
+    fit = make(tmp_path, replace(RECIPE, average=0.0), on_step=spoil)
+    with pytest.raises(DataError, match="epoch 2: the validation loss is nan; try a lower learning rate"):
+        fit.run()
+    assert len(load(tmp_path / LAST).meta["history"]) == 1
+
+
+def test_an_epoch_is_announced_before_its_first_step(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    make(tmp_path, replace(RECIPE, epochs=1), on_step=lambda epoch, done, *_: seen.append((epoch, done))).run()
+    assert seen == [(0, 0), (0, 1), (0, 2), (0, 3), (0, 4)]
 
 
 def test_a_finished_run_is_not_repeated(tmp_path: Path) -> None:

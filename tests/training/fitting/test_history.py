@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from ferstream.training.fitting.history import EpochRecord, best_epoch, epochs_without_progress
 
 
@@ -27,6 +29,18 @@ def test_of_equal_scores_the_lower_validation_loss_is_best() -> None:
 
 def test_of_equal_scores_a_loss_that_is_not_a_number_is_not_best() -> None:
     assert best_epoch([record(1, 0.6, float("nan")), record(2, 0.6, 1.0)]) == 1
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_an_epoch_with_a_loss_that_is_not_finite_is_not_best_with_a_higher_score(loss: float) -> None:
+    history = [record(1, 0.5, 1.0), record(2, 0.6, loss)]
+    assert best_epoch(history) == 0
+    assert epochs_without_progress(history) == 1
+
+
+def test_a_score_that_is_not_a_number_is_not_best_wherever_it_stands() -> None:
+    assert best_epoch([record(1, float("nan")), record(2, 0.1), record(3, float("nan"))]) == 1
+    assert best_epoch([record(1, float("nan")), record(2, float("nan"))]) == 0
 
 
 def test_of_equal_scores_and_losses_the_first_is_best() -> None:
