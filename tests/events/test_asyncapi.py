@@ -12,7 +12,7 @@ import yaml
 from ferstream.events.encode import Encoder
 from ferstream.events.payload import MODELS
 from ferstream.events.schemas import FACE, KINDS, STATE, SUMMARY
-from ferstream.sinks.mqtt.publisher import MESSAGE_EXPIRY_S, OFFLINE, ONLINE, STOPPED
+from ferstream.sinks.mqtt.messages import MESSAGE_EXPIRY_S, OFFLINE, ONLINE, STOPPED
 from ferstream.sinks.mqtt.retained_messages import RetainedMessages
 from ferstream.sinks.mqtt.topics import Topics
 from tests.support.builders import face_event

@@ -10,7 +10,7 @@ import pytest
 
 from ferstream.domain.event import CameraState, CameraStatus
 from ferstream.runtime.backoff import Backoff
-from ferstream.sinks.mqtt.publisher import MqttTimings
+from ferstream.sinks.mqtt.timings import MqttTimings
 from tests.support.brokers import until
 from tests.support.builders import face_event
 from tests.support.mqtt_output import MqttOutput

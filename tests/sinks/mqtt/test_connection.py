@@ -21,7 +21,8 @@ def test_every_refusal_is_told_in_words(code: int) -> None:
         with pytest.raises(BrokerError) as caught:
             connection.connect()
         connection.close()
-    assert str(caught.value) == f"{broker.url} refused the connection: {reason_codes.CONNECT_REFUSED[code]}"
+    assert caught.value.detail == f"{broker.url} refused the connection: {reason_codes.CONNECT_REFUSED[code]}"
+    assert caught.value.advice == reason_codes.CONNECT_ADVICE[code]
     assert isinstance(caught.value, BrokerAuthError) == (code in reason_codes.NOT_AUTHORISED)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from ferstream.domain.event import CameraState, CameraStatus
 from ferstream.runtime.counters import Counters
-from ferstream.sinks.mqtt.publisher import MqttTimings
+from ferstream.sinks.mqtt.timings import MqttTimings
 from tests.support.brokers import Gate, until
 from tests.support.builders import face_event
 from tests.support.mqtt_output import MqttOutput
@@ -237,7 +237,7 @@ def test_a_command_handler_that_fails_does_not_end_the_connection(make_sink: Mak
         sink = make_sink(broker.url, on_command=fail)
         sink.open()
         until(lambda: "a command for camera door failed" in caplog.text)
-        until(lambda: "does not let this user read ferstream/edge-1/+/set" in caplog.text)
+        until(lambda: "refused the subscription to ferstream/edge-1/+/set: not authorised to read there" in caplog.text)
         sink.write(face_event())
         assert sink.outbox.wait_empty(20)
         sink.close()
