@@ -41,6 +41,7 @@ from ferstream.runtime.counters import Counters
 from ferstream.runtime.memory import give_back, tune_allocator
 from ferstream.runtime.supervisor import Fatal
 from ferstream.settings import Settings, state_directory
+from ferstream.sinks.mqtt.topics import Topics
 from ferstream.telemetry.server import TelemetryServer, reserve_port
 from ferstream.telemetry.systemd import Notifier
 
@@ -170,9 +171,11 @@ class Daemon:
             raise
 
     def _outputs(self, models: Models, broker: EmbeddedBroker | None) -> list[SinkSet]:
+        node = self._settings.node
+        topics = Topics(prefix=self._settings.mqtt.prefix, node=node)
         sinks = network_sinks(
             self._settings,
-            encoder=encoder(models, node=self._settings.node, boot_id=secrets.token_hex(8)),
+            encoder=encoder(models, node=node, boot_id=secrets.token_hex(8), availability=topics.availability),
             observer=self._counters,
             durable=self._durable,
             broker=broker,

@@ -90,8 +90,7 @@ class MqttConnection:
                 **connect_options(self._address),
             )
         except Exception as exc:
-            head = self._client.wire.head if self._client.wire is not None else b""
-            raise faults.unreachable(self._address, timeout_s, exc, stage=self._client.stage, head=head) from exc
+            raise faults.unreachable(self._address, timeout_s, exc, stage=self._client.stage, head=self.first_bytes) from exc
         self._socket_option(socket.TCP_NODELAY, 1)
         while self._connack is None:
             left = deadline - time.monotonic()
@@ -153,6 +152,16 @@ class MqttConnection:
     def stage(self) -> Stage:
         """How far the connection came."""
         return self._client.stage
+
+    @property
+    def silent(self) -> bool:
+        """Whether the other side neither answers nor closes the connection."""
+        return self._connack is None and self._client.socket() is not None
+
+    @property
+    def first_bytes(self) -> bytes:
+        """The beginning of what the other side sent, inside TLS."""
+        return self._client.wire.head if self._client.wire is not None else b""
 
     @property
     def connack_code(self) -> int | None:
@@ -219,9 +228,13 @@ class MqttConnection:
         """Send and receive for at most ``timeout_s`` seconds; return at once when something came or ``wake`` (a descriptor) is readable.
 
         Raises:
-            BrokerError: The connection is lost.
+            BrokerError: The connection is lost, and all that came before its end was returned.
         """
-        self._step_once(timeout_s, wake)
+        try:
+            self._step_once(timeout_s, wake)
+        except BrokerError:
+            if self._client.socket() is not None or not (self._answers or self._incoming):
+                raise
         answers, self._answers = self._answers, []
         incoming, self._incoming = self._incoming, []
         return answers, incoming

@@ -39,6 +39,7 @@ class Diagnosis:
             timeout_s: Longest time for one trial, in seconds.
         """
         self._stage, self._code = connection.stage, connection.connack_code
+        self._silent, self._answered = connection.silent, bool(connection.first_bytes)
         self._address, self._will, self._timeout_s = connection.address, connection.will, timeout_s
 
     def cause(self, *, is_cancelled: Callable[[], bool] = lambda: False) -> BrokerError | None:
@@ -57,19 +58,30 @@ class Diagnosis:
         return None
 
     def _trials(self) -> Iterator[Trial]:
+        """Yield the trials that fit to how far the connection came."""
         if self._stage is Stage.TLS:
             yield partial(self._plain, "mqtt")
             if self._address.websocket:
                 yield partial(self._plain, "ws")
-        elif self._stage is Stage.WEBSOCKET:
+        elif self._stage is Stage.WEBSOCKET and not self._answered:
             yield self._without_websocket
             if not self._address.encrypted:
                 yield self._encrypted
         elif self._stage is Stage.MQTT:
-            yield self._tls_alert if self._address.encrypted else self._encrypted
+            yield from self._trials_without_connack()
+        elif self._stage is Stage.ANSWERED:
+            yield from self._trials_after_refusal()
+
+    def _trials_without_connack(self) -> Iterator[Trial]:
+        if self._answered and not self._address.websocket:
+            return  # something answers that is no broker
+        yield self._tls_alert if self._address.encrypted else self._encrypted
+        if not self._silent:
             yield self._without_will
             yield self._other_version
-        elif self._code == reason_codes.UNSUPPORTED_VERSION:
+
+    def _trials_after_refusal(self) -> Iterator[Trial]:
+        if self._code == reason_codes.UNSUPPORTED_VERSION:
             yield self._other_version
         elif self._code in reason_codes.ABOUT_THE_WILL:
             yield self._without_will

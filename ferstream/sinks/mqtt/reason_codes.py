@@ -46,6 +46,7 @@ CONNECT_ADVICE: dict[int, str] = {
     0x90: "set mqtt.prefix to what the broker allows",
     0x95: "allow packets of at least 2 kB at the broker",
     0x97: "raise the quota of this client at the broker",
+    0x99: "the broker's log may say why",
     0x9A: RETAIN_ADVICE,
     0x9B: QOS_ADVICE,
     0x9C: "set mqtt.url to that server",

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("no_new_threads")
 @pytest.mark.parametrize("code", sorted(reason_codes.CONNECT_REFUSED))
 def test_every_refusal_is_told_in_words(code: int) -> None:
     with ScriptedBroker(lambda *_: connack(code)) as broker:
-        connection = MqttConnection(BrokerAddress(url=broker.url, client_id="c"))
+        connection = MqttConnection(BrokerAddress(url=broker.url, client_id="c", username="edge", password="secret"))
         with pytest.raises(BrokerError) as caught:
             connection.connect()
         connection.close()
