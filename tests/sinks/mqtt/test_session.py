@@ -21,6 +21,7 @@ from tests.support.scripted_broker import (
     ScriptedBroker,
     answering,
     connack,
+    disconnect,
     is_event,
     packet_id,
     puback,
@@ -183,3 +184,23 @@ def test_online_and_states_are_published_again_with_an_expiry_and_the_last_ones_
     assert expiry not in states[-1]
     assert published[-1].endswith(b"stopped")
     assert expiry not in published[-1]
+
+
+def test_a_take_over_is_named_with_the_client_id(make_sink: MakeSink, caplog: pytest.LogCaptureFixture) -> None:
+    with ScriptedBroker(answering(lambda packet: puback(packet) + disconnect(0x8E))) as broker:
+        sink = make_sink(broker.url, timings=QUICK)
+        sink.open()
+        until(lambda: 'another client took over the client id "ferstream-edge-1" (two ferstreams with one node name?' in caplog.text)
+        sink.close()
+
+
+@pytest.mark.parametrize("code", [0x9E, 0xA2, 0xB7])
+def test_a_reason_that_ends_the_connection_is_named_also_when_it_is_unknown(
+    make_sink: MakeSink, caplog: pytest.LogCaptureFixture, code: int
+) -> None:
+    words = {0x9E: "does not support shared subscriptions", 0xA2: "does not support subscriptions with wildcards", 0xB7: "reason code 0xb7"}
+    with ScriptedBroker(answering(lambda packet: puback(packet) + disconnect(code))) as broker:
+        sink = make_sink(broker.url, timings=QUICK)
+        sink.open()
+        until(lambda: words[code] in caplog.text)
+        sink.close()
