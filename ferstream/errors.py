@@ -102,9 +102,18 @@ class SourceRedirectError(SourceError):
 
 
 class BrokerError(FerstreamError):
-    """The MQTT broker cannot be used."""
+    """The MQTT broker cannot be used.
+
+    Attributes:
+        detail: What is wrong.
+        advice: What to do about it; empty if nothing is known. The text of the error holds both.
+    """
 
     exit_code = ExitCode.BROKER
+
+    def __init__(self, detail: str = "", *, advice: str = "") -> None:
+        super().__init__(f"{detail} ({advice})" if advice else detail)
+        self.detail, self.advice = detail, advice
 
 
 class BrokerAuthError(BrokerError):

@@ -162,10 +162,12 @@ class Engine:
             output.write(event)
 
 
-def encoder(models: Models, *, node: str, boot_id: str) -> Encoder:
-    """Make the encoder of one run; every event contains ``node`` and ``boot_id``."""
+def encoder(models: Models, *, node: str, boot_id: str, availability: str | None = None) -> Encoder:
+    """Make the encoder of one run; every event contains ``node`` and ``boot_id``, every camera state the topic of the availability."""
     classifier = models.classifier
-    return Encoder(node=node, boot_id=boot_id, model=ModelRef(classifier.name, classifier.version), clock=SystemClock())
+    return Encoder(
+        node=node, boot_id=boot_id, model=ModelRef(classifier.name, classifier.version), clock=SystemClock(), availability=availability
+    )
 
 
 def load_models(settings: Settings, mode: RunMode) -> Models:

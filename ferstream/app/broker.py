@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import parse_qsl, urlsplit
 
 from ferstream.broker.embedded import EmbeddedBroker
 from ferstream.broker.password_file import PasswordFile
+from ferstream.runtime.redaction import register_secret
 from ferstream.settings import Settings
 from ferstream.sinks.mqtt.address import BrokerAddress
 
@@ -47,6 +49,8 @@ def subscribe_command(settings: Settings, broker: EmbeddedBroker) -> str:
 def broker_address(settings: Settings, broker: EmbeddedBroker | None = None) -> BrokerAddress:
     """Return where to connect and with which login: those of the embedded broker if there is one, else those of the settings."""
     mqtt = settings.mqtt
+    for _, value in parse_qsl(urlsplit(mqtt.url).query):  # ws://host/path?token=...
+        register_secret(value)
     password = None if mqtt.password is None else mqtt.password.get_secret_value()
     return BrokerAddress(
         url=mqtt.url if broker is None else broker.url,

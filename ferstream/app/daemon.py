@@ -1,6 +1,7 @@
 """The daemon: starts all parts in order, waits for signals, commands and fatal errors, and ends the parts in order.
 
-Start: models, broker, sinks, stages, cameras, HTTP pages (while the cameras connect), ready. End: cameras, stages,
+Start: lock, port of the HTTP pages, models, broker, sinks, stages, cameras, HTTP pages (while the cameras connect), ready.
+What can fail without a network comes before the sinks, which connect. End: cameras, stages,
 sinks, HTTP pages; all within one deadline. The main thread runs everything here.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +23,7 @@ from ferstream.app.assembly import Engine, encoder, engine, live_mode
 from ferstream.app.broker import broker_for
 from ferstream.app.cameras import Cameras
 from ferstream.app.commands import Commands
+from ferstream.app.daemon_lock import daemon_lock
 from ferstream.app.factories import camera_plan
 from ferstream.app.reload import reload_settings
 from ferstream.app.running import Running
@@ -37,8 +40,9 @@ from ferstream.publishing.sink_set import SinkSet
 from ferstream.runtime.counters import Counters
 from ferstream.runtime.memory import give_back, tune_allocator
 from ferstream.runtime.supervisor import Fatal
-from ferstream.settings import Settings
-from ferstream.telemetry.server import TelemetryServer
+from ferstream.settings import Settings, state_directory
+from ferstream.sinks.mqtt.topics import Topics
+from ferstream.telemetry.server import TelemetryServer, reserve_port
 from ferstream.telemetry.systemd import Notifier
 
 _LOG = structlog.get_logger(__name__)
@@ -114,6 +118,8 @@ class Daemon:
         """
         tune_allocator()
         with handled(self.signals), ExitStack() as stack:
+            if self._reload is not None:  # the lock says that SIGHUP does not end this process
+                stack.enter_context(daemon_lock(state_directory()))
             running = self._start(stack)
             with self._stopped_on_error(running.pipeline):
                 self._notifier.ready(running.status_line())
@@ -131,6 +137,7 @@ class Daemon:
     # -- start -----------------------------------------------------------------------------------
 
     def _start(self, stack: ExitStack) -> Running:
+        port = self._reserve_port(stack)
         brokers: list[EmbeddedBroker | None] = []
 
         def outputs(models: Models) -> list[SinkSet]:
@@ -142,10 +149,18 @@ class Daemon:
         cameras = self._cameras(made, pipeline)
         running = Running(settings=self._settings, engine=made, pipeline=pipeline, cameras=cameras, broker=brokers[0])
         pipeline.start()
-        with self._stopped_on_error(pipeline):  # for example a port that is taken
+        with self._stopped_on_error(pipeline):
             cameras.start(self._settings.cameras)
-            running.server = self._telemetry(running, stack)
+            running.server = self._telemetry(running, stack, port)
         return running
+
+    def _reserve_port(self, stack: ExitStack) -> socket.socket | None:
+        """Bind the port of the HTTP pages; None if they are switched off."""
+        if not self._settings.http.enabled:
+            return None
+        port = reserve_port(self._settings.http.listen)
+        stack.callback(port.close)
+        return port
 
     @contextmanager
     def _stopped_on_error(self, pipeline: Pipeline) -> Iterator[None]:
@@ -156,9 +171,11 @@ class Daemon:
             raise
 
     def _outputs(self, models: Models, broker: EmbeddedBroker | None) -> list[SinkSet]:
+        node = self._settings.node
+        topics = Topics(prefix=self._settings.mqtt.prefix, node=node)
         sinks = network_sinks(
             self._settings,
-            encoder=encoder(models, node=self._settings.node, boot_id=secrets.token_hex(8)),
+            encoder=encoder(models, node=node, boot_id=secrets.token_hex(8), availability=topics.availability),
             observer=self._counters,
             durable=self._durable,
             broker=broker,
@@ -175,12 +192,12 @@ class Daemon:
             clock=made.clock,
         )
 
-    def _telemetry(self, running: Running, stack: ExitStack) -> TelemetryServer | None:
+    def _telemetry(self, running: Running, stack: ExitStack, port: socket.socket | None) -> TelemetryServer | None:
         heartbeats = heartbeats_of(running)
         server = None
-        if self._settings.http.enabled:
+        if port is not None:
             server = telemetry_server(running, heartbeats=heartbeats)
-            server.start()
+            server.start(port)
             stack.callback(server.stop)
         watchdog = watchdog_of(self._settings, heartbeats=heartbeats, notifier=self._notifier, on_stuck=self.abort)
         if watchdog is not None:

@@ -21,7 +21,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the report as one JS
 
 
 def check(config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Check settings, cameras, broker, models, ports and disk; a failure comes with advice.
+    """Check settings, cameras, broker, sinks, models, ports and disk; a failure comes with advice.
 
     Exit status: that of the first failure, 0 if there is none.
     """

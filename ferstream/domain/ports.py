@@ -70,6 +70,19 @@ class Sink(Protocol):
 
 
 @runtime_checkable
+class UsesNetwork(Protocol):
+    """A sink that connects to another machine once it is open."""
+
+    def check(self) -> None:
+        """Find out what makes the sink impossible, without a connection; called for all such sinks before one is opened.
+
+        Raises:
+            FerstreamError: The sink can never work (wrong settings, a certificate that cannot be read).
+        """
+        ...
+
+
+@runtime_checkable
 class RetainsCameras(Protocol):
     """A sink that keeps a value per camera on the other side, which must go when the camera is taken out of the settings."""
 

@@ -37,7 +37,7 @@ class ModelRef:
 class Encoder:
     """Numbers and encodes the events of one run."""
 
-    def __init__(self, *, node: str, boot_id: str, model: ModelRef, clock: Clock) -> None:
+    def __init__(self, *, node: str, boot_id: str, model: ModelRef, clock: Clock, availability: str | None = None) -> None:
         """Start every sequence at 0.
 
         Args:
@@ -45,15 +45,17 @@ class Encoder:
             boot_id: Id of the run, part of every event.
             model: The classifier, part of face and track events.
             clock: Monotonic clock, for ``latency_ms`` of live cameras.
+            availability: MQTT topic that says whether the node runs, part of states; None leaves it out.
         """
         self._node, self._boot_id, self._clock = node, boot_id, clock
+        self._availability = {} if availability is None else {"availability": availability}
         self._model = {"name": model.name, "version": model.version}
         self._seqs: dict[tuple[str, str], int] = {}
         self._bodies: dict[type[Event], tuple[str, Callable[[Any], Json]]] = {
             FaceEvent: (FACE, self._face),
             TrackEvent: (TRACK, self._track),
             Summary: (SUMMARY, _summary),
-            CameraState: (STATE, _state),
+            CameraState: (STATE, self._state),
         }
 
     @property
@@ -109,6 +111,14 @@ class Encoder:
             "model": self._model,
         }
 
+    def _state(self, event: CameraState) -> Json:
+        return {
+            "status": event.status.value,
+            "reason": event.reason,
+            "since": iso_utc(event.since_ns),
+            "fps": round(float(event.fps), 1),
+        } | self._availability
+
 
 def iso_utc(at_ns: int) -> str:
     """UTC nanoseconds since the epoch as ISO 8601 with milliseconds, rounded down: ``2026-11-21T20:31:35.125Z``."""
@@ -123,15 +133,6 @@ def _summary(event: Summary) -> Json:
         "interval_s": round(float(event.interval_s), 3),
         "counts": {label: int(event.counts.get(label, 0)) for label in ALL_LABELS},
         "faces_now": event.faces_now,
-    }
-
-
-def _state(event: CameraState) -> Json:
-    return {
-        "status": event.status.value,
-        "reason": event.reason,
-        "since": iso_utc(event.since_ns),
-        "fps": round(float(event.fps), 1),
     }
 
 

@@ -182,6 +182,8 @@ class StatePayload(_Payload):
     """When this status began: UTC, milliseconds."""
     fps: Annotated[float, Field(ge=0)]
     """Frames captured per second, measured lately; 0 unless online."""
+    availability: str | SkipJsonSchema[None] = None
+    """MQTT topic of the node: this state counts only while that topic holds ``online``. Absent without a broker."""
 
 
 Payload = FacePayload | TrackPayload | SummaryPayload | StatePayload

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from ferstream.domain.event import Event
-from ferstream.domain.ports import RetainsCameras, Sink, SinkStatus
+from ferstream.domain.ports import RetainsCameras, Sink, SinkStatus, UsesNetwork
 from ferstream.errors import FerstreamError
 from ferstream.events.encode import Encoder
 from ferstream.outbox.outbox import Outbox
@@ -71,6 +71,8 @@ class SinkSet:
     def open(self) -> None:
         """Open the outbox and every sink; if one cannot be opened, close the others again.
 
+        What can fail without a network comes first, so that a mistake is known before a connection is made.
+
         Raises:
             FerstreamError: A sink can never work.
         """
@@ -78,6 +80,9 @@ class SinkSet:
             if self._outbox is not None:
                 self._outbox.open()
             for sink in self._sinks:
+                if isinstance(sink, UsesNetwork):
+                    sink.check()
+            for sink in sorted(self._sinks, key=lambda sink: isinstance(sink, UsesNetwork)):
                 sink.open()
         except BaseException:
             self.close()

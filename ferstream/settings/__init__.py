@@ -15,7 +15,7 @@ from ferstream.settings.model import (
     TrackingSettings,
     WatchdogSettings,
 )
-from ferstream.settings.sinks import KafkaSettings, MqttSettings, OutboxSettings, PublishingSettings, WebhookSettings
+from ferstream.settings.sinks import KafkaSettings, MqttSettings, OutboxSettings, PublishingSettings, WebhookSettings, state_directory
 
 __all__ = [
     "CameraSettings",
@@ -38,4 +38,5 @@ __all__ = [
     "diff",
     "load",
     "load_settings",
+    "state_directory",
 ]

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -31,6 +33,7 @@ BROKER_SCHEMES = ("mqtt", "mqtts", "ws", "wss")
 WEBHOOK_SCHEMES = ("https", "http")
 EMBEDDED = "embedded"
 _MIN_CORNERS = 3
+_COLONS_OF_IPV6 = 2
 
 
 class Section(BaseModel):
@@ -164,11 +167,29 @@ def check_url(value: str, *, schemes: tuple[str, ...]) -> None:
         raise ValueError(f"expected a URL that begins with {', '.join(f'{s}://' for s in schemes[:-1])} or {schemes[-1]}://")
     try:
         parts = urlsplit(value)
+        _refuse_bare_ipv6(parts.netloc.rpartition("@")[2])
         host, _ = parts.hostname, parts.port
+    except _BareIPv6Error as exc:
+        raise ValueError(f"expected the IPv6 address in brackets, such as {scheme}://{exc}") from None
     except ValueError:
         raise ValueError("expected a URL with a valid host and port") from None
     if not host or re.search(r"\s", value):
         raise ValueError(f"expected a host after {scheme}://, and no blanks")
+
+
+class _BareIPv6Error(Exception):
+    """A host is an IPv6 address without brackets; the text is the same with brackets."""
+
+
+def _refuse_bare_ipv6(host_and_port: str) -> None:
+    """Raise ``_BareIPv6Error`` for an IPv6 address without brackets: nothing tells where its port begins."""
+    if host_and_port.startswith("[") or host_and_port.count(":") < _COLONS_OF_IPV6:
+        return
+    host, _, port = host_and_port.rpartition(":")
+    for address, end in ((host, f":{port}"), (host_and_port, "")):
+        with suppress(ValueError):
+            ipaddress.IPv6Address(address.partition("%")[0])
+            raise _BareIPv6Error(f"[{address}]{end}")
 
 
 def refuse_half_url(value: str, *, schemes: tuple[str, ...]) -> None:

@@ -63,7 +63,7 @@ class NetworkSink:
             timings=timings,
             on_fatal=on_fatal,
         )
-        self._closed = False
+        self._closed = self._checked = False
 
     @property
     def name(self) -> str:
@@ -80,13 +80,23 @@ class NetworkSink:
         """Whether its thread runs."""
         return self._loop.alive
 
+    def check(self) -> None:
+        """Check the settings; does not wait for the network.
+
+        Raises:
+            ConfigError: The sink can never work.
+        """
+        if not self._checked:
+            self._transport.open()
+            self._checked = True
+
     def open(self) -> None:
         """Check the settings and start connecting; does not wait for the network.
 
         Raises:
             ConfigError: The sink can never work.
         """
-        self._transport.open()
+        self.check()
         self._loop.start()
 
     def write(self, message: Message) -> None:

@@ -81,14 +81,17 @@ class TelemetryServer:
         """``http://host:port`` of the running server."""
         return f"http://{self.address}"
 
-    def start(self) -> None:
+    def start(self, sock: socket.socket | None = None) -> None:
         """Bind the port and start the thread; on return, requests are answered.
+
+        Args:
+            sock: The bound port of ``reserve_port``, which is closed at the stop; None binds it now.
 
         Raises:
             AddressInUseError: The port is taken.
             ConfigError: The address is not one of this machine, or this user may not use the port.
         """
-        sock = self._bind()
+        sock = sock or _bind(self._listen, self._key)
         self._address = ListenAddress(self._listen.host, sock.getsockname()[1])
         self._server = server = self._build()
         # A daemon thread: a second signal ends the process even while a page does not return.
@@ -113,27 +116,6 @@ class TelemetryServer:
         """Whether the server's thread runs."""
         return self._thread is not None and self._thread.is_alive()
 
-    def _bind(self) -> socket.socket:
-        listen = self._listen
-        try:
-            family, *_, target = socket.getaddrinfo(listen.host, listen.port, type=socket.SOCK_STREAM)[0]
-            sock = socket.socket(family, socket.SOCK_STREAM)
-        except OSError as error:
-            raise ConfigError(f"{self._key} = {listen}: {error.strerror or error}") from error
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(target)
-            # Connections that arrive before the event loop runs wait in the backlog.
-            sock.listen(_BACKLOG)
-        except OSError as error:
-            sock.close()
-            if error.errno == errno.EADDRINUSE:
-                raise AddressInUseError(
-                    f"{self._key} = {listen}: port {listen.port} is in use; choose another, or 0 for a free one"
-                ) from error
-            raise ConfigError(f"{self._key} = {listen}: {error.strerror or error}") from error
-        return sock
-
     def _build(self) -> uvicorn.Server:
         import uvicorn
 
@@ -157,3 +139,36 @@ class TelemetryServer:
             h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         )
         return uvicorn.Server(config)
+
+
+def reserve_port(listen: str, *, key: str = "http.listen") -> socket.socket:
+    """Bind the port of a server that is started later; connections wait until then.
+
+    Args:
+        listen: ``host:port``; port 0 takes a free one.
+        key: The setting that ``listen`` came from, for error messages.
+
+    Raises:
+        AddressInUseError: The port is taken.
+        ConfigError: The address is malformed, not one of this machine, or this user may not use the port.
+    """
+    return _bind(parse_listen(listen, key=key), key)
+
+
+def _bind(listen: ListenAddress, key: str) -> socket.socket:
+    try:
+        family, *_, target = socket.getaddrinfo(listen.host, listen.port, type=socket.SOCK_STREAM)[0]
+        sock = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise ConfigError(f"{key} = {listen}: {error.strerror or error}") from error
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(target)
+        # Connections that arrive before the event loop runs wait in the backlog.
+        sock.listen(_BACKLOG)
+    except OSError as error:
+        sock.close()
+        if error.errno == errno.EADDRINUSE:
+            raise AddressInUseError(f"{key} = {listen}: port {listen.port} is in use; choose another, or 0 for a free one") from error
+        raise ConfigError(f"{key} = {listen}: {error.strerror or error}") from error
+    return sock

@@ -23,8 +23,9 @@ NOWHERE = "mqtt://127.0.0.1:9"
 
 
 @pytest.fixture(autouse=True)
-def _machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment of a test: no settings, no systemd, and an allocator that the daemon does not tune."""
+def _machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The environment of a test: a state folder of its own, no systemd, and an allocator that the daemon does not tune."""
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
     for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MALLOC_ARENA_MAX", "4")

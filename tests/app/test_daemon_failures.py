@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,7 +44,18 @@ def test_a_port_that_is_taken_ends_everything_again(settings: Settings, make_set
         blocked = settings.model_copy(update={"http": settings.http.model_copy(update={"listen": listen})})
         with pytest.raises(AddressInUseError, match=listen):
             DaemonRun(blocked, extra_sinks=(sink,)).run(lambda running, signals: pytest.fail("it runs"))
-    assert sink.log == ["open recording", "close recording"]
+    assert sink.log == []
+    assert broker.connections == 0
+
+
+def test_a_sink_that_can_never_work_is_known_before_the_broker_is_connected_to(
+    settings: Settings, make_settings: MakeSettings, portrait: dict[str, Any], broker: AcceptingBroker, tmp_path: Path
+) -> None:
+    webhook = {"url": "https://127.0.0.1:9/events", "ca_file": str(tmp_path / "absent.pem")}
+    wrong = make_settings(cameras=[portrait], mqtt={"url": broker.url}, webhook=webhook)
+    with pytest.raises(ConfigError, match=r"absent\.pem"):
+        DaemonRun(wrong).run(lambda running, signals: pytest.fail("it runs"))
+    assert broker.connections == 0
 
 
 def test_a_model_that_cannot_be_used_starts_nothing(make_settings: MakeSettings) -> None:

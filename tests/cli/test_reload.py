@@ -2,63 +2,55 @@
 
 from __future__ import annotations
 
-import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from ferstream.cli.reload import only_daemon, reload, running_daemons
+from ferstream.cli.reload import only_daemon
 from ferstream.errors import ConfigError
+from tests.support.daemon import RunningDaemon, ferstream
 
-DAEMONS = [
-    ["/opt/ferstream/bin/ferstream", "run", "-c", "f.toml"],
-    ["/usr/bin/python3.11", "/opt/ferstream/bin/ferstream", "run"],
-    ["python", "-m", "ferstream", "run", "--seconds", "5"],
-    ["/usr/bin/python3", "/src/ferstream/__main__.py", "run"],
-]
-OTHERS = [
-    ["uv", "run", "ferstream", "run"],
-    ["timeout", "9", "ferstream", "run"],
-    ["ferstream", "demo"],
-    ["python", "-m", "ferstream", "replay", "run"],
-    ["python", "-m", "pytest", "ferstream", "run"],
-    ["bash", "-c", "ferstream run"],
-    [""],
-]
+SETTINGS = '[[cameras]]\nname = "door"\nsource = "demo:"\nanalysis_fps = 1\n[mqtt]\nurl = "mqtt://127.0.0.1:9"\n[outbox]\npath = "memory"\n'
 
 
-def proc_of(folder: Path, commands: list[list[str]]) -> Path:
-    for pid, words in enumerate(commands, 10_000_000):
-        (folder / str(pid)).mkdir()
-        (folder / str(pid) / "cmdline").write_bytes(b"\0".join(word.encode() for word in words) + b"\0")
-    (folder / "self").mkdir()
-    return folder
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[RunningDaemon]:
+    """A running daemon whose state folder is that of this test."""
+    with RunningDaemon(tmp_path, SETTINGS, STATE_DIRECTORY=str(tmp_path / "state")) as running:
+        running.wait_log('"running"')
+        yield running
 
 
-@pytest.mark.parametrize("words", DAEMONS)
-def test_a_daemon_is_found(words: list[str], tmp_path: Path) -> None:
-    assert running_daemons(proc_of(tmp_path, [words])) == [10_000_000]
+def test_the_only_daemon_is_found_and_reads_its_settings_again(daemon: RunningDaemon) -> None:
+    from ferstream.app.daemon_lock import daemons
+    from ferstream.app.find_daemons import send_reload
+    from ferstream.cli import app
+
+    assert daemon.process is not None
+    assert daemons(daemon.folder / "state") == {daemon.process.pid}
+    result = CliRunner().invoke(app, ["reload"])
+    assert result.exit_code == 0, result.output
+    assert f"sent SIGHUP to process {daemon.process.pid}" in result.output
+    daemon.wait_log("settings reloaded")
+    send_reload(daemon.process.pid)
+    daemon.end()
+    assert daemons(daemon.folder / "state") == set()
 
 
-@pytest.mark.parametrize("words", OTHERS)
-def test_a_program_that_starts_or_names_the_daemon_is_not_the_daemon(words: list[str], tmp_path: Path) -> None:
-    assert running_daemons(proc_of(tmp_path, [words])) == []
+def test_a_process_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    import subprocess
 
-
-def test_a_process_that_ends_meanwhile_is_ignored(tmp_path: Path) -> None:
-    (tmp_path / "10000000").mkdir()
-    assert running_daemons(tmp_path) == []
-
-
-def test_the_process_gets_sighup() -> None:
-    received: list[int] = []
-    before = signal.signal(signal.SIGHUP, lambda number, frame: received.append(number))
-    try:
-        reload(pid=os.getpid())
-    finally:
-        signal.signal(signal.SIGHUP, before)
-    assert received == [signal.SIGHUP]
+    with subprocess.Popen(["sleep", "600"]) as other:
+        try:
+            result = ferstream("reload", "--pid", other.pid)
+            assert result.returncode == 2
+            assert f"process {other.pid} is not a running 'ferstream run', nothing was sent" in result.stderr
+            assert other.poll() is None
+        finally:
+            other.send_signal(signal.SIGKILL)
 
 
 def test_the_only_daemon_is_chosen() -> None:
@@ -71,8 +63,3 @@ def test_the_only_daemon_is_chosen() -> None:
 def test_no_daemon_and_several_daemons_are_errors(running: list[int], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         only_daemon(running)
-
-
-def test_a_missing_process_is_an_error() -> None:
-    with pytest.raises(ConfigError, match="process 999999999: No such process"):
-        reload(pid=999_999_999)

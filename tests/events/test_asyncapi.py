@@ -12,8 +12,9 @@ import yaml
 from ferstream.events.encode import Encoder
 from ferstream.events.payload import MODELS
 from ferstream.events.schemas import FACE, KINDS, STATE, SUMMARY
-from ferstream.sinks.mqtt.publisher import MESSAGE_EXPIRY_S, OFFLINE, ONLINE, STOPPED
+from ferstream.sinks.mqtt.messages import MESSAGE_EXPIRY_S, OFFLINE, ONLINE, STOPPED
 from ferstream.sinks.mqtt.retained_messages import RetainedMessages
+from ferstream.sinks.mqtt.timings import MqttTimings
 from ferstream.sinks.mqtt.topics import Topics
 from tests.support.builders import face_event
 
@@ -100,6 +101,14 @@ def test_state_is_retained_with_qos_1_and_summary_with_0(encoder: Encoder) -> No
 
 def test_events_expire_when_the_document_says(document: Document) -> None:
     assert document["components"]["operationBindings"]["event"]["mqtt"]["messageExpiryInterval"] == MESSAGE_EXPIRY_S
+
+
+def test_availability_and_states_are_refreshed_and_expire_when_the_document_says(document: Document) -> None:
+    timings = MqttTimings()
+    for channel in ("availability", "state"):
+        text = document["channels"][channel]["description"]
+        assert f"{timings.refresh_s:g} s" in text
+        assert f"{timings.state_expiry_s} s" in text
 
 
 def test_user_properties_are_fields_of_the_payload(document: Document, encoder: Encoder) -> None:

@@ -97,7 +97,7 @@ def test_every_event_is_what_the_model_and_the_schema_say(event: Event) -> None:
     document = json.loads(message.payload)
     VALIDATORS[message.schema].validate(document)
     model = parse(message.payload)
-    absent = {"latency_ms", "abstained"}
+    absent = {"latency_ms", "abstained", "availability"}
     dumped = json.loads(model.model_dump_json(by_alias=True))
     assert _without_absent(dumped, absent) == _with_times_as_pydantic(document)
 
@@ -165,6 +165,14 @@ def test_the_documented_example() -> None:
 
 def test_probabilities_keep_the_order_of_the_labels() -> None:
     assert list(encoded(face_event())["emotion"]["probabilities"]) == list(LABELS)
+
+
+def test_a_state_names_the_topic_that_says_whether_it_still_counts() -> None:
+    encoder = Encoder(node="n", boot_id="b", model=ModelRef("m", "1"), clock=FakeClock(), availability="ferstream/n/availability")
+    message = encoder.encode(CameraState("door", CameraStatus.ONLINE, "", 0, 25.0))
+    assert json.loads(message.payload)["availability"] == "ferstream/n/availability"
+    VALIDATORS[message.schema].validate(json.loads(message.payload))
+    assert "availability" not in encoded(CameraState("door", CameraStatus.ONLINE, "", 0))
 
 
 def test_an_unknown_face_says_why_and_a_known_one_does_not() -> None:

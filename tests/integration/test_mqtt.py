@@ -14,7 +14,7 @@ import pytest
 from ferstream.broker.embedded import EmbeddedBroker
 from ferstream.domain.event import CameraState, CameraStatus, Summary
 from ferstream.events.payload import parse
-from ferstream.sinks.mqtt.publisher import OFFLINE, ONLINE, STOPPED
+from ferstream.sinks.mqtt.messages import OFFLINE, ONLINE, STOPPED
 from tests.support.brokers import Mosquitto, Subscriber, client_url, until
 from tests.support.builders import UTC_NS, face_event, track_event
 from tests.support.mqtt_output import MqttOutput

@@ -113,7 +113,7 @@ def test_a_server_that_is_not_a_broker_is_an_error(topics: Topics) -> None:
     server = http.server.HTTPServer((HOST, 0), Quiet)
     thread = threading.Thread(target=server.handle_request)
     thread.start()
-    with pytest.raises(BrokerError, match=r"closed the connection without an answer|did not answer"):
+    with pytest.raises(BrokerError, match="a web server answers, not an MQTT broker"):
         probe(BrokerAddress(url=f"mqtt://{HOST}:{server.server_port}", client_id="c"), topics, timeout_s=2)
     thread.join()
     server.server_close()

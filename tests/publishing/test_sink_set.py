@@ -108,6 +108,27 @@ def test_a_sink_that_cannot_be_opened_closes_the_others(make: Callable[..., Sink
     assert outbox.thread is not None and not outbox.thread.is_alive()
 
 
+def test_what_can_fail_without_a_network_is_known_before_a_connection_is_made(make: Callable[..., SinkSet]) -> None:
+    class NetworkSink(RecordingSink):
+        """Connects when it is opened."""
+
+        def check(self) -> None:
+            """Record the call."""
+            self.log.append(f"check {self.name}")
+            if self.write_error is not None:
+                raise self.write_error
+
+    log: list[str] = []
+    mqtt, file, webhook = NetworkSink("mqtt", log=log), RecordingSink("file", log=log), NetworkSink("webhook", log=log)
+    make(mqtt, file, webhook).open()
+    assert log == ["check mqtt", "check webhook", "open file", "open mqtt", "open webhook"]
+    log.clear()
+    webhook.write_error = ConfigError("no such certificate")
+    with pytest.raises(ConfigError, match="no such certificate"):
+        make(mqtt, file, webhook).open()
+    assert log == ["check mqtt", "check webhook", "close mqtt", "close file", "close webhook"]
+
+
 def test_close_closes_every_sink_and_raises_the_first_error(make: Callable[..., SinkSet]) -> None:
     log: list[str] = []
     first, second = RecordingSink("first", log=log), RecordingSink("second", log=log)

@@ -51,6 +51,18 @@ def test_all_problems_are_reported_at_once_file_first(error_lines: ErrorLines) -
                 'not beginning with $, found "a//b"'
             ),
         ),
+        (
+            "[mqtt]\nurl = 'mqtt://::1:21183'",
+            'f.toml:2: mqtt.url: expected the IPv6 address in brackets, such as mqtt://[::1]:21183, found "mqtt://***"',
+        ),
+        (
+            "[mqtt]\nurl = 'wss://2001:db8::7/mqtt'",
+            'f.toml:2: mqtt.url: expected the IPv6 address in brackets, such as wss://[2001:db8::7], found "wss://***/mqtt"',
+        ),
+        (
+            "[[cameras]]\nname = 'a'\nsource = 'rtsp://fe80::1%eth0:554/live'",
+            'f.toml:3: cameras.a.source: expected the IPv6 address in brackets, such as rtsp://[fe80::1%eth0]:554, found "rtsp://***/live"',
+        ),
         ("[mqtt]\nca_file = 3", "f.toml:2: mqtt.ca_file: expected a path as text, found 3"),
         ("[log]\nlevel = 'loud'", "f.toml:2: log.level: expected 'debug', 'info', 'warning' or 'error', found \"loud\""),
         ("[http]\nlisten = ['a', 'b']", "f.toml:2: http.listen: expected text in quotes, found a list of 2"),

@@ -57,7 +57,8 @@ class RunningDaemon:
     def start(self) -> None:
         """Start the process; again after it has ended."""
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen(self._command, stdout=log, stderr=log, env=clean_environment(**self._environment))
+            environment = clean_environment(**{"STATE_DIRECTORY": str(self.folder / "state")} | self._environment)
+            self.process = subprocess.Popen(self._command, stdout=log, stderr=log, env=environment)
 
     def __exit__(self, *_: object) -> None:
         if self.process is not None and self.process.poll() is None:

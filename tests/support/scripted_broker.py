@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Self
 
 HOST = "127.0.0.1"
-CONNECT, PUBLISH, SUBSCRIBE, PINGREQ = 1, 3, 8, 12
+CONNECT, PUBLISH, SUBSCRIBE, PINGREQ, DISCONNECT = 1, 3, 8, 12, 14
 
 Reply = Callable[[int, bytes], bytes | None]
 

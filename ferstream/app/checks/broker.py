@@ -1,4 +1,4 @@
-"""Check of the broker: connect with the real settings, publish a message, and read it back."""
+"""Check of the broker: make the connection of ``ferstream run``, publish a message, and read it back."""
 
 from __future__ import annotations
 
@@ -7,37 +7,50 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from ferstream.app.broker import broker_address
-from ferstream.app.checks.finding import Finding, failed_with, passed, warned
+from ferstream.app.checks.finding import Finding, failed, passed, warned
+from ferstream.app.find_daemons import runs_here
 from ferstream.broker.embedded import EmbeddedBroker
-from ferstream.errors import BrokerAuthError, ConfigError, FerstreamError
+from ferstream.errors import BrokerAuthError, BrokerError, ConfigError, FerstreamError
 from ferstream.settings import Settings
 from ferstream.sinks.mqtt.probe import ProbeResult, probe
 from ferstream.sinks.mqtt.topics import Topics
 
-BROKER_TIMEOUT_S = 30.0
+BROKER_TIMEOUT_S = 45.0
+WATCH_S = 1.5
+"""Seconds to wait for another client with the same client id, which would connect again after a short pause."""
 _ENCRYPTED = ("mqtts", "wss")
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
 def check_broker(settings: Settings) -> Iterator[Finding]:
-    """Publish to the check topic and read the message back; with ``embedded`` on a broker started for this check."""
+    """Make the connection of ``ferstream run``, publish to the check topic and read the message back.
+
+    With ``embedded`` on a broker started for this check.
+    """
     mqtt = settings.mqtt
     try:
         topics = Topics(prefix=mqtt.prefix, node=settings.node)
-        result = _probe_embedded(settings, topics) if mqtt.embedded else probe(broker_address(settings), topics)
+        result = _probe_embedded(settings, topics) if mqtt.embedded else _probe(settings, topics)
     except FerstreamError as exc:
-        yield failed_with("broker", exc, advice(exc))
+        yield failed("broker", exc.detail if isinstance(exc, BrokerError) else str(exc), advice_for(exc), exc.exit_code)
         return
     detail = f"{'embedded, ' if mqtt.embedded else ''}{result.note}"
     if result.round_trip_s is None:
-        yield warned("broker", detail, f"allow the user {mqtt.username or '(anonymous)'} to write to {mqtt.prefix}/# at the broker")
+        user = mqtt.username or "(anonymous)"
+        advice = (
+            f"no harm if a subscriber gets events; if not, allow the user {user} to write to {mqtt.prefix}/{settings.node}/# at the broker"
+        )
+        yield warned("broker", detail, advice)
     else:
         yield passed("broker", detail)
+    yield from (warned("broker", warning.detail, warning.advice) for warning in result.warnings)
     yield from check_encryption(settings)
 
 
-def advice(error: FerstreamError) -> str:
+def advice_for(error: FerstreamError) -> str:
     """Return what to do about a broker that cannot be used."""
+    if isinstance(error, BrokerError) and error.advice:
+        return error.advice
     if isinstance(error, BrokerAuthError):
         return "check mqtt.username and mqtt.password_file (or FERSTREAM_MQTT__PASSWORD), and the broker's own users and rights"
     if isinstance(error, ConfigError):
@@ -45,11 +58,25 @@ def advice(error: FerstreamError) -> str:
     return 'start the broker or correct mqtt.url; mqtt.url = "embedded" needs none; events wait in the outbox meanwhile'
 
 
+def _probe(settings: Settings, topics: Topics) -> ProbeResult:
+    """Try the broker with the client id of the daemon; with another one while a daemon runs here, which would lose its connection."""
+    address, commands = broker_address(settings), settings.mqtt.commands
+    if not runs_here():
+        return probe(address, topics, commands=commands, watch_s=WATCH_S)
+    other = replace(address, client_id=f"{address.client_id}-check")
+    try:
+        result = probe(other, topics, commands=commands)
+    except BrokerError as exc:
+        hint = f'tried with the client id "{other.client_id}", because a ferstream runs here; stop it to try its own'
+        raise type(exc)(exc.detail, advice=f"{advice_for(exc)}; {hint}") from exc
+    return replace(result, note=f"{result.note} (as {other.client_id}, because a ferstream runs here)")
+
+
 def _probe_embedded(settings: Settings, topics: Topics) -> ProbeResult:
     broker = EmbeddedBroker(port=0)
     try:
         broker.start()
-        return probe(replace(broker_address(settings, broker), session_expiry_s=0), topics)
+        return probe(replace(broker_address(settings, broker), session_expiry_s=0), topics, commands=settings.mqtt.commands)
     finally:
         broker.stop()
 

@@ -16,6 +16,7 @@ from ferstream.app.checks.cameras import advice, check_camera, timeout_s
 from ferstream.app.checks.finding import Finding, failed, passed, warned, wrong_setting
 from ferstream.app.checks.models import check_classifier, check_detector
 from ferstream.app.checks.places import check_http, check_outbox, check_secrets
+from ferstream.app.checks.sinks import SINK_TIMEOUT_S, check_kafka, check_webhook
 from ferstream.capture.display_name import display_name
 from ferstream.errors import ExitCode, SourceTimeoutError
 from ferstream.runtime.deadline import DeadlineCall
@@ -66,7 +67,7 @@ def read_settings(file: Path | None, environ: Mapping[str, str] | None = None) -
 
 
 def findings(settings: Settings) -> Iterator[Finding]:
-    """Check every part at the same time; the findings come in the order cameras, broker, models, this machine."""
+    """Check every part at the same time; the findings come in the order cameras, broker, other sinks, models, this machine."""
     return run_checks(checks_of(settings))
 
 
@@ -78,6 +79,7 @@ def checks_of(settings: Settings) -> list[Check]:
     return [
         *(_camera(camera, settings.detection.width) for camera in settings.cameras),
         Check(run=partial(check_broker, settings), timeout_s=BROKER_TIMEOUT_S, late=late_broker),
+        *_network_sinks(settings),
         _model("detector", partial(check_detector, settings)),
         _model("model", partial(check_classifier, settings)),
         _machine("http", partial(check_http, settings)),
@@ -90,6 +92,17 @@ def _camera(camera: CameraSettings, width: int) -> Check:
     detail = f"{display_name(camera.source)}: no answer within {limit_s:g} s"
     late = failed(f"camera {camera.name}", detail, advice(camera, SourceTimeoutError()), ExitCode.SOURCE)
     return Check(run=partial(check_camera, camera, width=width), timeout_s=limit_s, late=late)
+
+
+def _network_sinks(settings: Settings) -> Iterator[Check]:
+    """Yield the checks of the sinks that the settings ask for."""
+    for part, enabled, run in (
+        ("webhook", settings.webhook.enabled, check_webhook),
+        ("kafka", settings.kafka.enabled, check_kafka),
+    ):
+        if enabled:
+            late = failed(part, f"no answer within {SINK_TIMEOUT_S:g} s", "can this machine reach it?", ExitCode.BROKER)
+            yield Check(run=partial(run, settings), timeout_s=SINK_TIMEOUT_S, late=late)
 
 
 def _model(part: str, run: Callable[[], Iterable[Finding]]) -> Check:

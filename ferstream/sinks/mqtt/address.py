@@ -9,9 +9,11 @@ from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from ferstream.errors import ConfigError
+from ferstream.runtime.addresses import ListenAddress
 
 DEFAULT_PORTS: Final = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
 TLS_SCHEMES: Final = ("mqtts", "wss")
+WEBSOCKET_SCHEMES: Final = ("ws", "wss")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +21,8 @@ class BrokerAddress:
     """Address of a broker and everything that is needed to connect.
 
     Attributes:
-        url: ``mqtt://``, ``mqtts://``, ``ws://`` or ``wss://`` with host, port and (WebSocket) path; no credentials.
+        url: ``mqtt://``, ``mqtts://``, ``ws://`` or ``wss://`` with host, port and (WebSocket) path and query;
+            no user name and password.
         client_id: Unique at the broker.
         username: None connects without one.
         password: Never part of ``repr`` or of a message.
@@ -66,9 +69,30 @@ class BrokerAddress:
         return urlsplit(self.url).port or DEFAULT_PORTS[self.scheme]
 
     @property
+    def encrypted(self) -> bool:
+        """Whether the connection uses TLS."""
+        return self.scheme in TLS_SCHEMES
+
+    @property
+    def websocket(self) -> bool:
+        """Whether MQTT runs inside a WebSocket."""
+        return self.scheme in WEBSOCKET_SCHEMES
+
+    @property
+    def websocket_path(self) -> str:
+        """Path and query of the WebSocket; may hold a secret, such as ``?token=``."""
+        parts = urlsplit(self.url)
+        return (parts.path or "/mqtt") + (f"?{parts.query}" if parts.query else "")
+
+    @property
+    def host_and_port(self) -> str:
+        """``host:port``, an IPv6 address in brackets."""
+        return str(ListenAddress(self.host, self.port))
+
+    @property
     def label(self) -> str:
         """``scheme://host:port``: safe to show."""
-        return f"{self.scheme}://{self.host}:{self.port}"
+        return f"{self.scheme}://{self.host_and_port}"
 
 
 def tls_context(address: BrokerAddress) -> ssl.SSLContext:

@@ -6,11 +6,14 @@ import logging
 from collections.abc import Callable, Sequence
 
 from ferstream.runtime.observer import Observer
+from ferstream.sinks.mqtt import reason_codes
 from ferstream.sinks.mqtt.connection import MqttConnection
 from ferstream.sinks.mqtt.packets import FAILURE, Incoming
 from ferstream.sinks.mqtt.topics import Topics
 
 OnCommand = Callable[[str, bytes], None]
+KNOWN_COMMANDS = (b"ON", b"OFF")
+"""Commands to a camera; in any case, with or without blanks around."""
 MAX_LOGGED_TOPICS = 1000
 """Topics that are remembered so that each is logged once."""
 
@@ -36,12 +39,18 @@ class CommandReceiver:
         self._subscription: int | None = None
         self._logged: set[str] = set()
 
+    @property
+    def unanswered(self) -> bool:
+        """Whether the broker has not answered the subscription."""
+        return self._subscription is not None
+
     def subscribe(self, connection: MqttConnection) -> None:
         """Subscribe on a new connection.
 
         Raises:
             BrokerError: The connection is lost.
         """
+        self._subscription = None
         if self._on_command is not None:
             self._subscription = connection.subscribe(self._topics.commands)
 
@@ -50,7 +59,13 @@ class CommandReceiver:
         if self._subscription is not None and (granted := connection.subscribed(self._subscription)) is not None:
             self._subscription = None
             if granted >= FAILURE:
-                _LOG.error("mqtt: %s does not let this user read %s", self._broker, self._topics.commands)
+                why = reason_codes.words(reason_codes.SUBSCRIBE_FAILED, granted)
+                _LOG.error(
+                    "mqtt: commands do not work: %s refused the subscription to %s: %s; allow this user to read there",
+                    self._broker,
+                    self._topics.commands,
+                    why,
+                )
         for message in incoming:
             camera = self._topics.command_camera(message.topic)
             if camera is None or self._on_command is None:
@@ -58,6 +73,7 @@ class CommandReceiver:
             if message.retain:
                 self._log_retained(message.topic)
             else:
+                _LOG.info("mqtt: a command came on %s: %s", message.topic, _shown(message.payload))
                 self._run(self._on_command, camera, message.payload)
 
     def _log_retained(self, topic: str) -> None:
@@ -71,3 +87,9 @@ class CommandReceiver:
         except Exception:  # noqa: BLE001 (a command must not end the connection; it is counted)
             self._observer.count("command_errors", camera)
             _LOG.exception("mqtt: a command for camera %s failed", camera)
+
+
+def _shown(payload: bytes) -> str:
+    """Return a command for the log, or its length if it is no known command."""
+    text = payload.strip().upper()
+    return text.decode() if text in KNOWN_COMMANDS else f"{len(payload)} bytes, neither ON nor OFF"

@@ -13,25 +13,24 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Final
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from ferstream.errors import BrokerAuthError, BrokerError
-from ferstream.sinks.mqtt import reason_codes
-from ferstream.sinks.mqtt.address import DEFAULT_PORTS, TLS_SCHEMES, BrokerAddress, tls_context
-from ferstream.sinks.mqtt.bounded_client import MAX_INCOMING_BYTES, BoundedClient
-from ferstream.sinks.mqtt.packets import FAILURE, Answer, Incoming, Outgoing, Will, pack_properties
+from ferstream.errors import BrokerError
+from ferstream.sinks.mqtt import faults, reason_codes
+from ferstream.sinks.mqtt.address import DEFAULT_PORTS, BrokerAddress, tls_context
+from ferstream.sinks.mqtt.client import MAX_PACKETS_IN_FLIGHT, connect_options, make_client
+from ferstream.sinks.mqtt.packets import FAILURE, Answer, Incoming, Outgoing, Will, pack_properties, packet_bytes
+from ferstream.sinks.mqtt.wire import Stage
 
 __all__ = ["DEFAULT_PORTS", "Answer", "BrokerAddress", "Incoming", "MqttConnection", "Outgoing", "Will", "tls_context"]
 
 CONNECT_TIMEOUT_S: Final = 5.0
-MAX_PACKETS_IN_FLIGHT: Final = 65_535
 _ASK_S: Final = 0.1
 
 
@@ -60,14 +59,17 @@ class MqttConnection:
         """
         self._address = address
         self._v5 = address.protocol == 5
-        self._client = self._make_client()
-        self._will(will)
+        self._client = make_client(address, will)
+        self._will = will
         self._connack: tuple[int, Properties | None] | None = None
-        self._lost: str | None = None
-        self._taken_over = False
+        self._lost: BrokerError | None = None
+        self._loss_code: int | None = None
         self._answers: list[Answer] = []
         self._incoming: list[Incoming] = []
         self._suback: dict[int, int] = {}
+        self._client.on_connect, self._client.on_disconnect = self._on_connect, self._on_disconnect
+        self._client.on_publish, self._client.on_message = self._on_publish, self._on_message
+        self._client.on_subscribe = self._on_subscribe
 
     # -- life ------------------------------------------------------------------------------
 
@@ -85,21 +87,24 @@ class MqttConnection:
                 self._address.host,
                 self._address.port,
                 keepalive=self._address.keepalive_s,
-                **self._connect_options(),
+                **connect_options(self._address),
             )
         except Exception as exc:
-            raise _unreachable(where, timeout_s, exc) from exc
+            raise faults.unreachable(self._address, timeout_s, exc, stage=self._client.stage, head=self.first_bytes) from exc
         self._socket_option(socket.TCP_NODELAY, 1)
         while self._connack is None:
             left = deadline - time.monotonic()
             if left <= 0 or is_cancelled():
-                raise BrokerError(f"{where}: connected, but the broker did not answer within {timeout_s:g} s")
+                raise BrokerError(
+                    f"{where}: connected, but the broker did not answer within {timeout_s:g} s",
+                    advice="does an MQTT broker listen on this port? is it overloaded?",
+                )
             try:
                 self._step_once(min(left, _ASK_S), None)
             except BrokerError as exc:
                 if self._connack is None:
-                    raise BrokerError(f"{where} closed the connection without an answer; does it speak MQTT {self._version}?") from exc
-        self._check_connack(where)
+                    raise self._no_answer() from exc
+        self._check_connack()
 
     def disconnect(self, *, end_session: bool = False) -> None:
         """Send DISCONNECT: the broker discards the Last Will and, with ``end_session``, the session it keeps (MQTT 5)."""
@@ -134,9 +139,48 @@ class MqttConnection:
         return int(size) or None
 
     @property
+    def address(self) -> BrokerAddress:
+        """The broker."""
+        return self._address
+
+    @property
+    def will(self) -> Will | None:
+        """The Last Will."""
+        return self._will
+
+    @property
+    def stage(self) -> Stage:
+        """How far the connection came."""
+        return self._client.stage
+
+    @property
+    def silent(self) -> bool:
+        """Whether the other side neither answers nor closes the connection."""
+        return self._connack is None and self._client.socket() is not None
+
+    @property
+    def first_bytes(self) -> bytes:
+        """The beginning of what the other side sent, inside TLS."""
+        return self._client.wire.head if self._client.wire is not None else b""
+
+    @property
+    def connack_code(self) -> int | None:
+        """Reason code of the CONNACK; None before it came. Codes of MQTT 3.1.1 are those of MQTT 5 with the same meaning."""
+        return None if self._connack is None else self._connack[0]
+
+    @property
+    def loss_code(self) -> int | None:
+        """Reason code with which the broker ended the connection; None if it gave none."""
+        return self._loss_code
+
+    @property
     def taken_over(self) -> bool:
         """Whether the broker ended the connection for another client with the same client id (MQTT 5)."""
-        return self._taken_over
+        return self._loss_code == reason_codes.SESSION_TAKEN_OVER
+
+    def packet_bytes(self, message: Outgoing) -> int:
+        """Return the size of a message's packet in bytes, which ``maximum_packet_bytes`` limits."""
+        return packet_bytes(message, v5=self._v5)
 
     def publish(self, message: Outgoing) -> int:
         """Hand a message to the socket; return the packet id that its ``Answer`` will carry.
@@ -147,7 +191,7 @@ class MqttConnection:
         properties = _PackedProperties(pack_properties(message)) if self._v5 else None
         info = self._client.publish(message.topic, message.payload, message.qos, message.retain, properties)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            raise BrokerError(self._lost_reason())
+            raise self._lost_error()
         return int(info.mid)
 
     def publish_all(self, messages: Sequence[Outgoing]) -> list[int]:
@@ -173,7 +217,7 @@ class MqttConnection:
         """
         code, mid = self._client.subscribe(topic, qos)
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS or mid is None:
-            raise BrokerError(self._lost_reason())
+            raise self._lost_error()
         return int(mid)
 
     def subscribed(self, mid: int) -> int | None:
@@ -184,9 +228,13 @@ class MqttConnection:
         """Send and receive for at most ``timeout_s`` seconds; return at once when something came or ``wake`` (a descriptor) is readable.
 
         Raises:
-            BrokerError: The connection is lost.
+            BrokerError: The connection is lost, and all that came before its end was returned.
         """
-        self._step_once(timeout_s, wake)
+        try:
+            self._step_once(timeout_s, wake)
+        except BrokerError:
+            if self._client.socket() is not None or not (self._answers or self._incoming):
+                raise
         answers, self._answers = self._answers, []
         incoming, self._incoming = self._incoming, []
         return answers, incoming
@@ -200,7 +248,7 @@ class MqttConnection:
     def _step_once(self, timeout_s: float, wake: int | None) -> None:
         sock = self._client.socket()
         if sock is None:
-            raise BrokerError(self._lost_reason())
+            raise self._lost_error()
         pending = getattr(sock, "pending", None)  # TLS and WebSocket buffer what poll() cannot see
         poller = select.poll()
         poller.register(sock, select.POLLIN | (select.POLLOUT if self._client.want_write() else 0))
@@ -214,7 +262,7 @@ class MqttConnection:
         except Exception as exc:
             raise BrokerError(f"{self._address.label}: the broker sent something malformed ({type(exc).__name__})") from exc
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            raise BrokerError(self._lost_reason())
+            raise self._lost_error()
 
     def _move_bytes(self, *, read: bool, write: bool) -> MQTTErrorCode:
         code = self._client.loop_read() if read else MQTTErrorCode.MQTT_ERR_SUCCESS
@@ -230,53 +278,6 @@ class MqttConnection:
             except BrokerError:
                 return
 
-    # -- set-up ----------------------------------------------------------------------------
-
-    def _make_client(self) -> Client:
-        address = self._address
-        websocket = address.scheme in ("ws", "wss")
-        client = BoundedClient(
-            CallbackAPIVersion.VERSION2,
-            client_id=address.client_id,
-            clean_session=None if self._v5 else not address.resume,
-            protocol=MQTTProtocolVersion.MQTTv5 if self._v5 else MQTTProtocolVersion.MQTTv311,
-            transport="websockets" if websocket else "tcp",
-            reconnect_on_failure=False,
-        )
-        client.suppress_exceptions = True
-        client.max_inflight_messages_set(MAX_PACKETS_IN_FLIGHT)
-        client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
-        client.on_publish, client.on_message = self._on_publish, self._on_message
-        client.on_subscribe = self._on_subscribe
-        if address.username is not None:
-            client.username_pw_set(address.username, address.password)
-        if address.scheme in TLS_SCHEMES:
-            client.tls_set_context(tls_context(address))
-            if address.insecure:
-                client.tls_insecure_set(True)
-        if websocket:
-            client.ws_set_options(path=urlsplit(address.url).path or "/mqtt")
-        return client
-
-    def _connect_options(self) -> dict[str, Any]:
-        if not self._v5:
-            return {}
-        properties = Properties(PacketTypes.CONNECT)
-        properties.SessionExpiryInterval = self._address.session_expiry_s
-        properties.MaximumPacketSize = MAX_INCOMING_BYTES
-        return {"clean_start": not self._address.resume, "properties": properties}
-
-    def _will(self, will: Will | None) -> None:
-        if will is None:
-            return
-        properties = None
-        if self._v5:
-            properties = Properties(PacketTypes.WILLMESSAGE)
-            properties.WillDelayInterval = will.delay_s
-            properties.PayloadFormatIndicator = 1
-            properties.ContentType = "text/plain"
-        self._client.will_set(will.topic, will.payload, 1, True, properties)
-
     # -- callbacks of paho; these only record ------------------------------------------------
 
     def _on_connect(self, client: Client, userdata: object, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None) -> None:
@@ -286,13 +287,13 @@ class MqttConnection:
         self, client: Client, userdata: object, flags: DisconnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
         if flags.is_disconnect_packet_from_server:
-            self._taken_over = reason.value == reason_codes.SESSION_TAKEN_OVER
-            self._lost = reason_codes.words(reason_codes.DISCONNECTED, reason.value)
+            self._disconnected(reason.value, properties)
         elif reason.value == reason_codes.KEEP_ALIVE_TIMEOUT:
-            self._lost = "the broker does not answer any more"
+            self._lost = BrokerError(f"{self._address.label}: the broker does not answer any more")
+            self._loss_code = reason_codes.KEEP_ALIVE_TIMEOUT
 
     def _on_publish(self, client: Client, userdata: object, mid: int, reason: ReasonCode, properties: Properties) -> None:
-        self._answers.append(Answer(mid, reason.value))
+        self._answers.append(Answer(mid, self._client.puback_code(mid, reason.value)))
 
     def _on_message(self, client: Client, userdata: object, message: MQTTMessage) -> None:
         self._incoming.append(Incoming(message.topic, bytes(message.payload), message.retain))
@@ -302,43 +303,42 @@ class MqttConnection:
 
     # -- reasons -----------------------------------------------------------------------------
 
-    @property
-    def _version(self) -> str:
-        return "5" if self._v5 else "3.1.1"
-
     def _granted(self, name: str, default: int) -> int:
         properties = self._connack[1] if self._connack else None
         return int(getattr(properties, name, default)) if properties is not None else default
 
-    def _check_connack(self, where: str) -> None:
-        code = self._connack[0] if self._connack else 0
+    def _no_answer(self) -> BrokerError:
+        code = self._client.codes.get(PacketTypes.CONNACK)
+        if code:  # a reason code that paho does not know
+            return faults.refused(self._address, code, None, will_topic=None)
+        if self._lost is not None and self._loss_code is not None:
+            return self._lost
+        return faults.no_answer(self._address, self._client.wire)
+
+    def _check_connack(self) -> None:
+        code, properties = self._connack or (0, None)
         if code >= FAILURE:
-            kind = BrokerAuthError if code in reason_codes.NOT_AUTHORISED else BrokerError
-            raise kind(f"{where} refused the connection: {reason_codes.words(reason_codes.CONNECT_REFUSED, code)}")
+            will_topic = None if self._will is None else self._will.topic
+            raise faults.refused(self._address, code, properties, will_topic=will_topic)
+        where = self._address.label
         if self._granted("MaximumQoS", 1) < 1:
-            raise BrokerError(f"{where} does not support QoS 1, which ferstream needs")
+            raise BrokerError(f"{where} does not support QoS 1, which ferstream needs", advice=reason_codes.QOS_ADVICE)
+        if not self._granted("RetainAvailable", 1):
+            raise BrokerError(f"{where} does not keep retained messages, which ferstream needs", advice=reason_codes.RETAIN_ADVICE)
 
-    def _lost_reason(self) -> str:
+    def _lost_error(self) -> BrokerError:
         if self._lost is None:
-            self._lost = "the connection was lost"
-        return f"{self._address.label}: {self._lost}"
+            code = self._client.codes.get(PacketTypes.DISCONNECT)
+            if code is not None:  # a reason code that paho does not know
+                self._disconnected(code, None)
+        wire = self._client.wire
+        if self._lost is None and wire is not None and isinstance(wire.failure, ssl.SSLError):
+            self._lost = faults.tls_failure(self._address, wire.failure)
+        self._lost = self._lost or BrokerError(f"{self._address.label}: the connection was lost")
+        return self._lost
 
-
-def _unreachable(where: str, timeout_s: float, exc: Exception) -> BrokerError:
-    """Why no connection came about, in words."""
-    if isinstance(exc, ssl.SSLCertVerificationError):
-        return BrokerError(f"{where}: the broker's certificate is not trusted: {exc.verify_message} (see mqtt.ca_file)")
-    if isinstance(exc, ssl.SSLError):
-        return BrokerError(f"{where}: no TLS connection: {exc.reason or 'handshake failed'} (does the port speak TLS?)")
-    if isinstance(exc, socket.gaierror):
-        return BrokerError(f"{where}: unknown host")
-    if isinstance(exc, ConnectionResetError):
-        hint = " (does the port speak TLS?)" if where.startswith(("mqtts", "wss")) else ""
-        return BrokerError(f"{where}: the other side closed the connection{hint}")
-    if isinstance(exc, ConnectionRefusedError):
-        return BrokerError(f"{where}: connection refused; is a broker running there?")
-    if isinstance(exc, TimeoutError):
-        return BrokerError(f"{where}: no answer within {timeout_s:g} s")
-    if isinstance(exc, OSError):
-        return BrokerError(f"{where}: {exc.strerror or 'no connection'}")
-    return BrokerError(f"{where}: {type(exc).__name__}")
+    def _disconnected(self, code: int, properties: Properties | None) -> None:
+        """Note the DISCONNECT of the broker."""
+        self._loss_code = code
+        words = reason_codes.words(reason_codes.DISCONNECTED, code) + faults.server_words(properties)
+        self._lost = BrokerError(f"{self._address.label}: {words}", advice=reason_codes.DISCONNECT_ADVICE.get(code, ""))

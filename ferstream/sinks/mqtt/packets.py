@@ -35,11 +35,13 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Will:
-    """The Last Will: what the broker publishes when the connection is lost; retained, QoS 1."""
+    """The Last Will: what the broker publishes when the connection is lost."""
 
     topic: str
     payload: bytes
     delay_s: int = 0
+    qos: Literal[0, 1] = 1
+    retain: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,19 @@ def pack_properties(message: Outgoing) -> bytes:
     for name, value in (message.user or {}).items():
         body += _USER_PROPERTY + _utf8(name) + _utf8(value)
     return _length(len(body)) + body
+
+
+def packet_bytes(message: Outgoing, *, v5: bool) -> int:
+    """Return the size of the whole PUBLISH packet of a message in bytes, which the broker's Maximum Packet Size limits.
+
+    Args:
+        message: The message.
+        v5: Whether it is sent with MQTT 5, which adds the properties.
+    """
+    packet_id = 2 if message.qos else 0
+    properties = len(pack_properties(message)) if v5 else 0
+    remaining = 2 + len(message.topic.encode()) + packet_id + properties + len(message.payload)
+    return 1 + len(_length(remaining)) + remaining
 
 
 @lru_cache(maxsize=64)

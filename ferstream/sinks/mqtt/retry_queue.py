@@ -18,11 +18,13 @@ from ferstream.sinks.mqtt import reason_codes
 MAX_REFUSALS = 3
 """Refusals after which an event is dropped when the reason code says nothing about the cause."""
 
+_TOO_LARGE = 0x95
+
 _LOG = logging.getLogger(__name__)
 
 
 class RetryQueue:
-    """The refused events of one connection after the other."""
+    """The refused events of one connection."""
 
     def __init__(self, *, reader: OutboxReader, observer: Observer, broker: str, pause_floor_s: float, pause_cap_s: float) -> None:
         """Make an empty queue.
@@ -63,10 +65,28 @@ class RetryQueue:
             deliveries.append(heapq.heappop(self._waiting)[2])
         return deliveries
 
-    def clear(self) -> None:
-        """Forget everything: the connection ended, and the outbox takes its events back."""
-        self._waiting.clear()
-        self._logged.clear()
+    def too_large(self, delivery: Delivery | None, topic: str, *, size: int, limit: int) -> None:
+        """Drop an event whose packet the broker does not take; logged once per topic of a connection.
+
+        Args:
+            delivery: The event; None for a retained message, which is not sent on this connection.
+            topic: Its topic.
+            size: Size of its packet in bytes.
+            limit: The broker's limit in bytes.
+        """
+        if delivery is not None:
+            self._observer.count("mqtt_publish", "rejected")
+            self._reader.refuse(delivery, "rejected")
+        if (topic, _TOO_LARGE, "") not in self._logged:
+            self._logged.add((topic, _TOO_LARGE, ""))
+            _LOG.error(
+                "mqtt: a message to %s of %d bytes is not sent: %s takes packets of up to %d bytes; raise its limit. "
+                "Further messages to this topic that are too large are counted, not logged",
+                topic,
+                size,
+                self._broker,
+                limit,
+            )
 
     def log(self, topic: str, code: int, what: str) -> None:
         """Log a refusal and what happens next, once per topic of a connection."""

@@ -12,10 +12,12 @@ from ferstream.outbox.reader import OutboxReader
 from ferstream.runtime.backoff import Backoff
 from ferstream.runtime.observer import Observer
 from ferstream.runtime.waker import Waker
-from ferstream.sinks.mqtt.address import TLS_SCHEMES, BrokerAddress, tls_context
+from ferstream.sinks.mqtt.address import BrokerAddress, tls_context
 from ferstream.sinks.mqtt.commands import OnCommand
-from ferstream.sinks.mqtt.publisher import MqttFeed, MqttPublisher, MqttTimings, OnFatal
+from ferstream.sinks.mqtt.publisher import MqttPublisher, OnFatal
 from ferstream.sinks.mqtt.retained_messages import RETAINED, RetainedMessages
+from ferstream.sinks.mqtt.session import MqttFeed
+from ferstream.sinks.mqtt.timings import MqttTimings
 from ferstream.sinks.mqtt.topics import Topics
 
 STOP_TIMEOUT_S = 7.0
@@ -83,14 +85,22 @@ class MqttSink:
         """Return whether the broker accepts events now, and why not."""
         return SinkStatus(self.name, self._publisher.connected, self._publisher.reason)
 
+    def check(self) -> None:
+        """Read the certificates.
+
+        Raises:
+            ConfigError: A certificate cannot be used.
+        """
+        if self._address.encrypted:
+            tls_context(self._address)
+
     def open(self) -> None:
         """Start to connect; does not wait for the broker.
 
         Raises:
             ConfigError: A certificate cannot be used.
         """
-        if self._address.scheme in TLS_SCHEMES:
-            tls_context(self._address)
+        self.check()
         self._publisher.start()
 
     def write(self, message: Message) -> None:

@@ -55,7 +55,7 @@ class WebhookSink(NetworkSink):
             name=NAME,
             outbox=outbox,
             schemas=schemas,
-            transport=_Transport(endpoint, clock or SystemClock()),
+            transport=WebhookTransport(endpoint, clock or SystemClock()),
             observer=observer,
             backoff=backoff,
             timings=timings,
@@ -63,8 +63,8 @@ class WebhookSink(NetworkSink):
         )
 
 
-class _Transport(RequestWorkers):
-    """Makes the clients; reads the certificates when the sink is opened."""
+class WebhookTransport(RequestWorkers):
+    """Implements ``Transport`` over HTTP; reads the certificates when it is opened."""
 
     def __init__(self, endpoint: WebhookEndpoint, clock: Clock) -> None:
         endpoint.check()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 from collections.abc import Callable
 
@@ -10,7 +11,7 @@ import pytest
 
 from ferstream.domain.event import CameraState, CameraStatus
 from ferstream.runtime.backoff import Backoff
-from ferstream.sinks.mqtt.publisher import MqttTimings
+from ferstream.sinks.mqtt.timings import MqttTimings
 from tests.support.brokers import until
 from tests.support.builders import face_event
 from tests.support.mqtt_output import MqttOutput
@@ -18,6 +19,8 @@ from tests.support.scripted_broker import ScriptedBroker, answering, disconnect,
 
 pytestmark = pytest.mark.usefixtures("no_new_threads")
 
+NOT_MQTT = b"\xff\x00"
+"""The client ends the connection, as if it were cut."""
 OUTAGE_S, LIMIT_S = 2.0, 3.0
 
 
@@ -108,3 +111,23 @@ def test_no_pause_that_begins_in_an_outage_of_two_seconds_is_longer_than_three()
     while earliest_s < OUTAGE_S:
         assert backoff.next_s() < LIMIT_S
         earliest_s += timings.reconnect_floor_s
+
+
+def test_the_pause_grows_when_connections_that_deliver_are_lost_again_and_again_without_a_reason(
+    make_sink: Callable[..., MqttOutput], recorder: RecordingBackoff, caplog: pytest.LogCaptureFixture
+) -> None:
+    def publish(packet: bytes) -> bytes:
+        found = re.search(rb'"index":(\d+)', packet) if is_event(packet) else None
+        is_odd = found is not None and int(found[1]) % 2 == 1
+        return puback(packet) + (NOT_MQTT if is_odd else b"")
+
+    with ScriptedBroker(answering(publish)) as broker:
+        sink = make_sink(broker.url, backoff=recorder)
+        sink.open()
+        for number in range(12):  # the connection ends after every second event
+            sink.write(face_event(number))
+            assert sink.outbox.wait_empty(30)
+            until(lambda n=number: len(recorder.recorded) > n // 2 or n % 2 == 0)  # type: ignore[misc]
+        sink.close()
+    assert recorder.recorded[:5] == [0, 0, 1, 2, 3]
+    assert 'probably another client uses the client id "ferstream-edge-1"' in caplog.text

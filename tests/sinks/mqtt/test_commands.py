@@ -73,3 +73,16 @@ def test_a_long_message_is_cut_and_the_connection_stays(make_sink: Callable[...,
         assert broker.connections == 1
     assert 1000 < len(received[0]) < 70_000
     assert received[1] == b"ON"
+
+
+def test_a_command_is_logged_with_its_topic(make_sink: Callable[..., MqttOutput], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    received: list[bytes] = []
+    with ScriptedBroker(sending(command(b" off\n") + command(b"secret-word"), 5)) as broker:
+        sink = make_sink(broker.url, on_command=lambda _, payload: received.append(payload))
+        sink.open()
+        until(lambda: len(received) == 2)
+        sink.close()
+    assert "mqtt: a command came on ferstream/edge-1/door/set: OFF" in caplog.text
+    assert "mqtt: a command came on ferstream/edge-1/door/set: 11 bytes, neither ON nor OFF" in caplog.text
+    assert "secret-word" not in caplog.text

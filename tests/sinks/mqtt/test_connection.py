@@ -17,11 +17,12 @@ pytestmark = pytest.mark.usefixtures("no_new_threads")
 @pytest.mark.parametrize("code", sorted(reason_codes.CONNECT_REFUSED))
 def test_every_refusal_is_told_in_words(code: int) -> None:
     with ScriptedBroker(lambda *_: connack(code)) as broker:
-        connection = MqttConnection(BrokerAddress(url=broker.url, client_id="c"))
+        connection = MqttConnection(BrokerAddress(url=broker.url, client_id="c", username="edge", password="secret"))
         with pytest.raises(BrokerError) as caught:
             connection.connect()
         connection.close()
-    assert str(caught.value) == f"{broker.url} refused the connection: {reason_codes.CONNECT_REFUSED[code]}"
+    assert caught.value.detail == f"{broker.url} refused the connection: {reason_codes.CONNECT_REFUSED[code]}"
+    assert caught.value.advice == reason_codes.CONNECT_ADVICE[code]
     assert isinstance(caught.value, BrokerAuthError) == (code in reason_codes.NOT_AUTHORISED)
 
 

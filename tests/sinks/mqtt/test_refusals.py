@@ -9,7 +9,7 @@ import pytest
 from ferstream.domain.event import CameraState, CameraStatus
 from ferstream.runtime.counters import Counters
 from ferstream.sinks.mqtt import reason_codes
-from ferstream.sinks.mqtt.publisher import MqttTimings
+from ferstream.sinks.mqtt.timings import MqttTimings
 from tests.support.brokers import until
 from tests.support.builders import face_event
 from tests.support.mqtt_output import MqttOutput
