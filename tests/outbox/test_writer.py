@@ -3,134 +3,29 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import pytest
 
 from ferstream.errors import OutboxCorruptError, OutboxError
-from ferstream.events.schemas import FACE
-from ferstream.outbox.entry import Delivery, Dropped, Entry, OutboxCounts
-from ferstream.outbox.reader import OutboxReader
 from ferstream.outbox.rows import Row
-from ferstream.outbox.state import OutboxState
 from ferstream.outbox.store import FILE_NAME, Store
-from ferstream.outbox.timings import OutboxTimings
-from ferstream.outbox.writer import OutboxWriter
 from tests.support.brokers import until
 from tests.support.threads import Task
+from tests.support.writer_bench import WriterBench
 
 pytestmark = pytest.mark.usefixtures("no_new_threads")
 
 
-class FailingStore(Store):
-    """A real store whose writes raise what the test says, or wait for it.
-
-    Attributes:
-        errors: Raised by the next writes, one each.
-        broken: Raised by every write.
-        full: Raised by every write of an event; deletions go through.
-        thaw: Writes wait until it is set.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory)
-        self.errors: list[BaseException] = []
-        self.broken: OutboxError | None = None
-        self.full: OutboxError | None = None
-        self.failed, self.thaw = threading.Event(), threading.Event()
-        self.thaw.set()
-
-    def add(self, new: Sequence[Row]) -> None:
-        """Fail if the script says so."""
-        self._play(self.full)
-        super().add(new)
-
-    def delete(self, gone: Sequence[int]) -> None:
-        """Fail if the script says so."""
-        self._play(None)
-        super().delete(gone)
-
-    def _play(self, full: OutboxError | None) -> None:
-        self.thaw.wait(10)
-        error = self.errors.pop(0) if self.errors else self.broken or full
-        if error is not None:
-            self.failed.set()
-            raise error
-
-
-class Bench:
-    """A writer with its state, a reader and a store."""
-
-    def __init__(self, directory: Path, *, memory: Mapping[str, int] = MappingProxyType({}), **timings: float) -> None:
-        self.state = OutboxState(max_events=1000, max_bytes=100_000, durable=True, **memory)
-        self.store = FailingStore(directory)
-        self.dropped: Dropped = []
-        self.corrupt_files = 0
-        self.reader = OutboxReader(
-            name="mqtt",
-            schemas=(FACE,),
-            state=self.state,
-            on_ready=lambda: None,
-            on_dropped=lambda reason: None,
-            wake_writer=lambda: self.writer.wake(),
-        )
-        self.writer = OutboxWriter(
-            state=self.state,
-            store=self.store,
-            timings=OutboxTimings(**{"spill_after_s": 0.0, "lagging_after_s": 0.0, "retry_s": 0.01} | timings),
-            on_dropped=self.dropped.extend,
-            on_read=lambda: None,
-            on_corrupt_file=self._count,
-        )
-
-    def _count(self) -> None:
-        self.corrupt_files += 1
-
-    def counts(self) -> OutboxCounts:
-        return self.reader.counts()
-
-    def add(self, count: int, first: int = 0) -> None:
-        for seq in range(first, first + count):
-            payload = f"{seq}".encode()
-            self.state.append(Entry(camera="door", schema=FACE, boot_id="b", seq=seq, size=len(payload), payload=payload), self.reader.bit)
-
-    def add_stored(self, count: int) -> None:
-        """Add events and wait until they are on disk."""
-        self.add(count)
-        until(self.all_safe)
-
-    def all_safe(self) -> bool:
-        return self.state.wait_safe(0) == 0
-
-    def take(self, count: int) -> list[Delivery]:
-        """Take so many, waiting until they were read back."""
-        taken: list[Delivery] = []
-
-        def step() -> bool:
-            taken.extend(self.reader.take(count - len(taken)))
-            return len(taken) >= count
-
-        until(step)
-        return taken
-
-    def stored(self) -> list[int]:
-        """Close the writer; numbers on disk."""
-        assert self.writer.close(10)
-        seqs = [head.seq for head in self.store.open()]
-        self.store.close()
-        return seqs
-
-
 @pytest.fixture
-def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+def make_bench(tmp_path: Path) -> Iterator[Callable[..., WriterBench]]:
     """Makes writers; closes them at the end."""
-    made: list[Bench] = []
+    made: list[WriterBench] = []
 
-    def make(**options: Any) -> Bench:
-        made.append(Bench(tmp_path, **options))
+    def make(**options: Any) -> WriterBench:
+        made.append(WriterBench(tmp_path, **options))
         return made[-1]
 
     yield make
@@ -139,12 +34,12 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
 
 
 @pytest.fixture
-def bench(make_bench: Callable[..., Bench]) -> Bench:
+def bench(make_bench: Callable[..., WriterBench]) -> WriterBench:
     return make_bench()
 
 
 @pytest.mark.parametrize("error", [OutboxError("disk is full"), RuntimeError("a bug"), MemoryError()])
-def test_a_failed_write_is_tried_again_and_nothing_is_lost(bench: Bench, error: BaseException) -> None:
+def test_a_failed_write_is_tried_again_and_nothing_is_lost(bench: WriterBench, error: BaseException) -> None:
     bench.store.errors = [error, error]
     bench.writer.start()
     bench.add(10)
@@ -155,7 +50,7 @@ def test_a_failed_write_is_tried_again_and_nothing_is_lost(bench: Bench, error: 
     assert bench.counts().balanced
 
 
-def test_what_is_only_on_disk_is_read_back_while_writes_fail(make_bench: Callable[..., Bench]) -> None:
+def test_what_is_only_on_disk_is_read_back_while_writes_fail(make_bench: Callable[..., WriterBench]) -> None:
     bench = make_bench(memory={"resident_events": 0})
     bench.writer.start()
     bench.add_stored(900)
@@ -168,7 +63,7 @@ def test_what_is_only_on_disk_is_read_back_while_writes_fail(make_bench: Callabl
     assert bench.dropped == []
 
 
-def test_a_disk_too_full_to_write_to_is_still_deleted_from(bench: Bench) -> None:
+def test_a_disk_too_full_to_write_to_is_still_deleted_from(bench: WriterBench) -> None:
     bench.writer.start()
     bench.add_stored(5)
     bench.store.full = OutboxError("disk is full")
@@ -183,7 +78,7 @@ def test_a_disk_too_full_to_write_to_is_still_deleted_from(bench: Bench) -> None
 
 @pytest.mark.parametrize("acknowledged", [3, 5])
 def test_a_file_that_cannot_be_deleted_is_taken_up_again_without_doubles(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, acknowledged: int
+    bench: WriterBench, monkeypatch: pytest.MonkeyPatch, acknowledged: int
 ) -> None:
     def stuck(store: Store) -> None:
         store.close()
@@ -208,7 +103,7 @@ def test_a_file_that_cannot_be_deleted_is_taken_up_again_without_doubles(
     assert bench.dropped == []
 
 
-def test_a_disk_that_hangs_is_reported_while_it_does(make_bench: Callable[..., Bench]) -> None:
+def test_a_disk_that_hangs_is_reported_while_it_does(make_bench: Callable[..., WriterBench]) -> None:
     bench = make_bench(slow_s=0.05)
     bench.writer.start()
     bench.store.thaw.clear()
@@ -220,7 +115,7 @@ def test_a_disk_that_hangs_is_reported_while_it_does(make_bench: Callable[..., B
     assert bench.stored() == [0, 1, 2]
 
 
-def test_a_file_that_turns_out_corrupt_while_running_is_replaced(bench: Bench, tmp_path: Path) -> None:
+def test_a_file_that_turns_out_corrupt_while_running_is_replaced(bench: WriterBench, tmp_path: Path) -> None:
     bench.writer.start()
     bench.add(5)
     until(bench.all_safe)
@@ -233,7 +128,7 @@ def test_a_file_that_turns_out_corrupt_while_running_is_replaced(bench: Bench, t
     assert bench.dropped == []
 
 
-def test_what_was_only_in_the_corrupt_file_is_counted(make_bench: Callable[..., Bench]) -> None:
+def test_what_was_only_in_the_corrupt_file_is_counted(make_bench: Callable[..., WriterBench]) -> None:
     bench = make_bench(memory={"resident_events": 1, "prefetch_events": 0})
     bench.writer.start()
     bench.add_stored(3)
@@ -247,7 +142,7 @@ def test_what_was_only_in_the_corrupt_file_is_counted(make_bench: Callable[..., 
     assert bench.counts().balanced
 
 
-def test_a_file_that_cannot_even_be_set_aside_means_memory(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_even_be_set_aside_means_memory(bench: WriterBench, monkeypatch: pytest.MonkeyPatch) -> None:
     def stuck(_: Store) -> Path:
         raise OutboxError("cannot be renamed")
 
@@ -261,7 +156,7 @@ def test_a_file_that_cannot_even_be_set_aside_means_memory(bench: Bench, monkeyp
     assert bench.stored() == [0, 1, 2]
 
 
-def test_a_disk_too_full_to_delete_from_is_freed_by_deleting_the_file(bench: Bench, tmp_path: Path) -> None:
+def test_a_disk_too_full_to_delete_from_is_freed_by_deleting_the_file(bench: WriterBench, tmp_path: Path) -> None:
     bench.writer.start()
     bench.add(5)
     until(bench.all_safe)
@@ -273,7 +168,7 @@ def test_a_disk_too_full_to_delete_from_is_freed_by_deleting_the_file(bench: Ben
     assert bench.stored() == []
 
 
-def test_acknowledged_while_it_is_being_written(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_acknowledged_while_it_is_being_written(bench: WriterBench, monkeypatch: pytest.MonkeyPatch) -> None:
     add = FailingStore.add
 
     def slow(store: FailingStore, new: Sequence[Row]) -> None:
@@ -290,7 +185,7 @@ def test_acknowledged_while_it_is_being_written(bench: Bench, monkeypatch: pytes
     assert counts.acknowledged >= 1 and counts.balanced
 
 
-def test_new_events_are_written_at_once_while_older_ones_on_disk_are_needed(make_bench: Callable[..., Bench]) -> None:
+def test_new_events_are_written_at_once_while_older_ones_on_disk_are_needed(make_bench: Callable[..., WriterBench]) -> None:
     bench = make_bench(spill_after_s=3600.0)
     bench.writer.start()
     bench.writer.hurry(True)
@@ -304,7 +199,7 @@ def test_new_events_are_written_at_once_while_older_ones_on_disk_are_needed(make
     assert bench.state.wait_safe(0.3) == 1  # no older event waits, so the sinks have their time for it
 
 
-def test_the_publishing_thread_waits_while_events_that_should_be_on_disk_are_not(make_bench: Callable[..., Bench]) -> None:
+def test_the_publishing_thread_waits_while_events_that_should_be_on_disk_are_not(make_bench: Callable[..., WriterBench]) -> None:
     bench = make_bench(late_s=0.0)
     bench.writer.start()
     bench.store.thaw.clear()
@@ -319,7 +214,7 @@ def test_the_publishing_thread_waits_while_events_that_should_be_on_disk_are_not
 
 
 @pytest.mark.parametrize("hangs", [False, True])
-def test_the_publishing_thread_does_not_wait_for_a_disk_that_fails_or_hangs(make_bench: Callable[..., Bench], hangs: bool) -> None:
+def test_the_publishing_thread_does_not_wait_for_a_disk_that_fails_or_hangs(make_bench: Callable[..., WriterBench], hangs: bool) -> None:
     bench = make_bench(late_s=0.0, slow_s=0.05)
     bench.writer.start()
     if hangs:
@@ -335,13 +230,13 @@ def test_the_publishing_thread_does_not_wait_for_a_disk_that_fails_or_hangs(make
     bench.store.thaw.set()
 
 
-def test_nobody_waits_for_a_writer_that_was_not_started(make_bench: Callable[..., Bench]) -> None:
+def test_nobody_waits_for_a_writer_that_was_not_started(make_bench: Callable[..., WriterBench]) -> None:
     bench = make_bench(late_s=0.0)
     bench.add(3)
     Task(bench.writer.wait_while_late).result()
 
 
-def test_close_without_start(bench: Bench) -> None:
+def test_close_without_start(bench: WriterBench) -> None:
     assert bench.writer.close(1)
 
 
