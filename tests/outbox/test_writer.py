@@ -14,7 +14,7 @@ from ferstream.outbox.rows import Row
 from ferstream.outbox.store import FILE_NAME, Store
 from tests.support.brokers import until
 from tests.support.threads import Task
-from tests.support.writer_bench import WriterBench
+from tests.support.writer_bench import FailingStore, WriterBench
 
 pytestmark = pytest.mark.usefixtures("no_new_threads")
 
