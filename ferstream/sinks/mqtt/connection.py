@@ -25,7 +25,7 @@ from ferstream.errors import BrokerError
 from ferstream.sinks.mqtt import faults, reason_codes
 from ferstream.sinks.mqtt.address import DEFAULT_PORTS, BrokerAddress, tls_context
 from ferstream.sinks.mqtt.client import MAX_PACKETS_IN_FLIGHT, connect_options, make_client
-from ferstream.sinks.mqtt.packets import FAILURE, Answer, Incoming, Outgoing, Will, pack_properties, packet_bytes
+from ferstream.sinks.mqtt.packets import Answer, Incoming, Outgoing, Will, pack_properties, packet_bytes
 from ferstream.sinks.mqtt.wire import Stage
 
 __all__ = ["DEFAULT_PORTS", "Answer", "BrokerAddress", "Incoming", "MqttConnection", "Outgoing", "Will", "tls_context"]
@@ -166,7 +166,10 @@ class MqttConnection:
     @property
     def connack_code(self) -> int | None:
         """Reason code of the CONNACK; None before it came. Codes of MQTT 3.1.1 are those of MQTT 5 with the same meaning."""
-        return None if self._connack is None else self._connack[0]
+        if self._v5 and self._connack is not None:
+            return self._connack[0]
+        code = self._client.codes.get(PacketTypes.CONNACK)  # paho does not know, or does not report, all of them
+        return code if self._v5 or code is None else reason_codes.FROM_MQTT_3.get(code, code)
 
     @property
     def loss_code(self) -> int | None:
@@ -308,16 +311,15 @@ class MqttConnection:
         return int(getattr(properties, name, default)) if properties is not None else default
 
     def _no_answer(self) -> BrokerError:
-        code = self._client.codes.get(PacketTypes.CONNACK)
-        if code:  # a reason code that paho does not know
+        if code := self.connack_code:
             return faults.refused(self._address, code, None, will_topic=None)
         if self._lost is not None and self._loss_code is not None:
             return self._lost
         return faults.no_answer(self._address, self._client.wire)
 
     def _check_connack(self) -> None:
-        code, properties = self._connack or (0, None)
-        if code >= FAILURE:
+        code, properties = self.connack_code or 0, self._connack[1] if self._connack else None
+        if code:
             will_topic = None if self._will is None else self._will.topic
             raise faults.refused(self._address, code, properties, will_topic=will_topic)
         where = self._address.label

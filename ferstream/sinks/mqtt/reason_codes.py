@@ -27,6 +27,9 @@ CONNECT_REFUSED: dict[int, str] = {
 }
 """Reason codes of CONNACK; paho translates those of MQTT 3.1.1 into these."""
 
+FROM_MQTT_3 = {1: 0x84, 2: 0x85, 3: 0x88, 4: 0x86, 5: 0x87}
+"""Return codes of MQTT 3.1.1 and the reason codes of the same meaning."""
+
 RETAIN_ADVICE = "allow retained messages at the broker: availability and camera states are retained"
 QOS_ADVICE = "allow QoS 1 at the broker: events are acknowledged with it"
 

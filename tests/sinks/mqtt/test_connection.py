@@ -26,7 +26,18 @@ def test_every_refusal_is_told_in_words(code: int) -> None:
     assert isinstance(caught.value, BrokerAuthError) == (code in reason_codes.NOT_AUTHORISED)
 
 
-@pytest.mark.parametrize(("code", "words"), [(4, "wrong user name or password"), (5, "not authorised"), (2, "client id")])
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (1, "does not speak this MQTT version"),
+        (2, "client id"),
+        (3, "its service is not available"),
+        (4, "wrong user name or password"),
+        (5, "not authorised"),
+        (0x8A, "banned"),
+        (0xB7, "reason code 0xb7"),
+    ],
+)
 def test_refusals_of_mqtt_3(code: int, words: str) -> None:
     with ScriptedBroker(lambda *_: bytes((0x20, 2, 0, code))) as broker:
         connection = MqttConnection(BrokerAddress(url=broker.url, client_id="c", protocol=4))

@@ -72,6 +72,16 @@ def test_a_broker_of_the_other_version_is_named(spoken: int, tried: int, advice:
     assert found.advice == f"set mqtt.protocol = {advice}"
 
 
+def test_a_broker_that_refuses_the_version_with_a_code_is_named_with_the_version_it_speaks() -> None:
+    def reply(kind: int, packet: bytes) -> bytes | None:
+        return ACCEPTED_5 if version(packet) == 5 else b"\x20\x02\x00\x01"
+
+    with ScriptedBroker(reply) as broker:
+        found = cause(broker.url, protocol=4)
+    assert found is not None
+    assert found.advice == "set mqtt.protocol = 5"
+
+
 def test_a_broker_that_does_not_keep_retained_messages_is_named() -> None:
     with ScriptedBroker(accepts(lambda packet: not flags(packet) & 0x20)) as broker:
         found = cause(broker.url, protocol=4)
