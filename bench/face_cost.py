@@ -28,7 +28,7 @@ CONFIG = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LAT
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", default=["emotion-edge", "emotion-edge-int8"])
+    parser.add_argument("models", nargs="*", default=["emotion-edge", "emotion-small", "emotion-edge-int8", "emotion-small-int8"])
     parser.add_argument("--calls", type=int, default=300)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

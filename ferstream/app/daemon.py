@@ -126,6 +126,7 @@ class Daemon:
                 _LOG.info(
                     "running",
                     cameras=len(running.cameras.names),
+                    model=running.model_label(),
                     metrics=running.server.url if running.server else None,
                     mqtt=running.broker_label(),
                     broker=running.broker_reason() or "connected",

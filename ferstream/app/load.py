@@ -9,7 +9,7 @@ from ferstream.pipeline.pipeline import Pipeline
 from ferstream.runtime.clock import Clock
 
 ADVICE = (
-    "lower analysis_fps, use fewer cameras or smaller streams, set inference.model to emotion-edge-int8, or lower detection.width; "
+    "lower analysis_fps, use fewer cameras or smaller streams, set inference.model to emotion-small, or lower detection.width; "
     "all analysis_fps together should not exceed sustainable_fps"
 )
 

@@ -61,6 +61,13 @@ class Running:
         """Return the status of one sink; None if there is no sink of that name."""
         return next((status for status in self.sinks() if status.name == name), None)
 
+    def model_label(self) -> str:
+        """Return the model, why ``auto`` chose it, and what a face costs, for people."""
+        models = self.engine.models
+        chosen = f", auto: {models.chosen_because}" if models.chosen_because else ""
+        classifier = models.classifier
+        return f"{classifier.name}/{classifier.version} on {classifier.backend}, {models.ms_per_face:.2f} ms a face{chosen}"
+
     def broker_label(self) -> str:
         """Return the broker's address for people."""
         return f"{HOST}:{self.broker.port} (embedded)" if self.broker else redact_source(self.settings.mqtt.url)

@@ -25,7 +25,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "schema": ("ferstream.cli.schema:schema", "Print the JSON Schemas of the events."),
     "train": ("ferstream.cli.train:app", "Train an expression model, or report on its data."),
     "evaluate": ("ferstream.cli.evaluate:evaluate", "Measure a model on labelled faces."),
+    "card": ("ferstream.cli.card:card", "Write the card of a model: its numbers, curves and recipe."),
     "predict": ("ferstream.cli.predict:predict", "Find faces and expressions in still pictures."),
+    "balance": ("ferstream.cli.balance:balance", "Make a model bundle from a network with two heads."),
     "export": ("ferstream.cli.export:export", "Convert a model bundle to other formats and compare the results."),
     "import-model": ("ferstream.cli.import_model:import_model", "Make a bundle from the model of an older project."),
 }

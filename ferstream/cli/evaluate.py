@@ -45,7 +45,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 (the options of the command)
         check_folder(plots)
     bundle = load_bundle(model)
     say(f"reading {data}")
-    faces = read_faces(data, votes=votes, want_votes=labels == "ferplus")
+    faces = read_faces(data, votes=votes, want_votes=True)
     say(f"loading {bundle.manifest.name} and classifying the faces of {usage}")
     with quiet_libraries():
         classifier = open_classifier(bundle, backend=backend, deterministic=True)
@@ -113,6 +113,8 @@ def _print(result: Evaluation, numbers: dict[str, Any]) -> None:
     console.print(table)
     console.print(_scores_line("all faces", result.scores), highlight=False, soft_wrap=True)
     console.print(_scores_line("not in Training", result.unseen), highlight=False, soft_wrap=True)
+    for line in _all_rows_lines(numbers["all_rows"]):
+        console.print(line, highlight=False, soft_wrap=True)
     console.print(_cost_line(numbers), highlight=False, soft_wrap=True)
 
 
@@ -123,6 +125,17 @@ def _scores_line(title: str, scores: Scores | None) -> str:
     rates = f"accuracy {100 * values['accuracy']:.2f} %, balanced {100 * values['balanced_accuracy']:.2f} %"
     rest = f"macro F1 {values['macro_f1']:.4f}, loss {values['loss']:.4f}, ECE {values['ece']:.4f}"
     return f"{title:>16}: {values['rows']} faces, {rates}, {rest}"
+
+
+def _all_rows_lines(values: dict[str, Any]) -> list[str]:
+    """Return the lines about all faces of the split, with a majority and without."""
+    rates = f"accuracy {100 * values['label_accuracy']:.2f} %, balanced {100 * values['label_balanced_accuracy']:.2f} %"
+    lines = [f"{'original labels':>16}: {values['rows']} faces, {rates}"]
+    if "vote_rows" in values:
+        agreement = f"{100 * values['vote_agreement']:.2f} % of the votes agree, mean confidence {100 * values['vote_confidence']:.2f} %"
+        lines.append(f"{'shares of votes':>16}: {values['vote_rows']} faces, {agreement}, ECE {values['vote_ece']:.4f}")
+    lines.append(f"{'mirror images':>16}: {100 * values['mirror_consistency']:.2f} % get the same label")
+    return lines
 
 
 def _cost_line(numbers: dict[str, Any]) -> str:
@@ -141,6 +154,9 @@ def _draw(result: Evaluation, folder: Path, *, title: str) -> None:
 
     plots.draw_confusion_matrix(result.scores.confusion, folder / "confusion.png", title=title)
     plots.draw_reliability(reliability(result.probabilities, result.truth), folder / "reliability.png", title=title)
+    votes = result.answers.vote_scores()
+    if votes is not None:
+        plots.draw_reliability(votes.bins, folder / "reliability-votes.png", title=f"{title}: all faces, shares of votes")
     draw_most_confused(result, folder / "most_confused.png", title=title)
-    for picture in ("confusion.png", "reliability.png", "most_confused.png"):
+    for picture in ("confusion.png", "reliability.png", *(["reliability-votes.png"] if votes is not None else []), "most_confused.png"):
         typer.echo(f"picture: {folder / picture}")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def predict(  # noqa: PLR0913, PLR0917 (the options of the command)
     images: list[Path] = typer.Argument(help="Pictures: JPEG, PNG, WebP, BMP, TIFF, GIF."),
-    model: str = typer.Option("emotion-edge", "--model", help="Name, name/version or folder of a model bundle."),
+    model: str = typer.Option("auto", "--model", help="auto, or name, name/version or folder of a model bundle."),
     detect: bool = typer.Option(True, "--detect/--no-detect", help="Find the faces, or use each picture as one face crop."),
     out: Path = typer.Option(Path(), "--out", "-o", metavar="DIR", help="Folder of the annotated pictures, NAME.faces.png."),
     json_file: str | None = typer.Option(None, "--json", metavar="FILE", help="File of the JSON; - is stdout. Default: DIR/faces.json."),
@@ -59,10 +59,10 @@ def _open(model: str, backend: str, *, detect: bool, score: float, min_face: flo
     from ferstream.detection.detector import DetectorLimits
     from ferstream.detection.factory import load_detector
     from ferstream.inference.backends import open_classifier
-    from ferstream.inference.bundle import load_bundle
+    from ferstream.inference.model_choice import open_bundle
     from ferstream.stills.analysis import PictureAnalyzer
 
-    classifier = open_classifier(load_bundle(model), backend=backend)
+    classifier = open_classifier(open_bundle(model, backend=backend)[0], backend=backend)
     detector = load_detector().new_detector(DetectorLimits(score=score, min_face_px=min_face)) if detect else None
     return PictureAnalyzer(detector=detector, classifier=classifier, max_pixels=max_pixels), classifier
 

@@ -1,8 +1,8 @@
 """Model bundles: folders ``<models>/<name>/<version>/`` with a manifest that is verified when they are loaded.
 
 A bundle has ``manifest.json``, a description ``CARD.md``, and the files that backends load: ``openvino.xml``,
-``openvino.bin``, ``model.keras``. The manifest has the sha256 of each file that backends load, so that an incomplete
-or exchanged file is an error before the model is used.
+``openvino.bin``, ``model.keras``; some have ``heads.npz``, which training reads. The manifest has the sha256 of each of
+these files, so that an incomplete or exchanged file is an error before the model is used.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ CARD = "CARD.md"
 KERAS_FILE = "model.keras"
 OPENVINO_XML = "openvino.xml"
 OPENVINO_BIN = "openvino.bin"
+HEADS_FILE = "heads.npz"
+"""Both heads of a model that was trained with two, for another balance or more training (``training/bundle_heads.py``)."""
 
 MAX_MANIFEST_BYTES = 1_000_000
 """A longer manifest is refused unread."""

@@ -19,8 +19,9 @@ from ferstream.domain.frame import Frame, detection_size
 from ferstream.inference.alignment import ALIGNMENTS
 from ferstream.inference.backends import open_classifier
 from ferstream.inference.batch_classifier import BatchClassifier
-from ferstream.inference.bundle import load_bundle
 from ferstream.inference.classifier import Classifier
+from ferstream.inference.cost import ms_per_face
+from ferstream.inference.model_choice import open_bundle
 from ferstream.runtime.observer import Observer
 
 SMALLEST_FACE_PX = 16.0
@@ -53,7 +54,7 @@ class InferencePlan:
     """How crops are classified.
 
     Attributes:
-        model: Name, name/version or folder of a bundle.
+        model: ``auto``, name, name/version or folder of a bundle.
         backend: ``auto``, ``openvino`` or ``keras``.
         device: OpenVINO's name of the device, or ``auto``.
         max_batch: Largest number of faces per call.
@@ -61,7 +62,7 @@ class InferencePlan:
         deterministic: Whether results must not depend on how faces were batched.
     """
 
-    model: str = "emotion-edge"
+    model: str = "auto"
     backend: str = "auto"
     device: str = "auto"
     max_batch: int = 32
@@ -91,7 +92,13 @@ class FaceFinder:
 
 
 class Models:
-    """The loaded detector and classifier."""
+    """The loaded detector and classifier.
+
+    Attributes:
+        classifier: The loaded classifier.
+        ms_per_face: What it costs here, in milliseconds of one call.
+        chosen_because: Why ``auto`` chose its model; empty where the model was named.
+    """
 
     def __init__(self, *, detection: DetectionPlan, inference: InferencePlan) -> None:
         """Load both models in parallel, and warm them up.
@@ -107,7 +114,8 @@ class Models:
         self._detection = detection
         with ThreadPoolExecutor(max_workers=2) as pool:
             detector_model = pool.submit(_load_detector, detection)
-            self.classifier = _load_classifier(inference)
+            self.classifier, self.chosen_because = _load_classifier(inference)
+            self.ms_per_face = ms_per_face(self.classifier)
             self._detector_model = detector_model.result()
         self._limits = QualityLimits(min_face_px=detection.min_face_px)
         self._preparers: dict[str, FacePreparer] = {}
@@ -159,9 +167,10 @@ def _load_detector(plan: DetectionPlan) -> DetectorModel:
     return model
 
 
-def _load_classifier(plan: InferencePlan) -> Classifier:
+def _load_classifier(plan: InferencePlan) -> tuple[Classifier, str]:
+    bundle, why = open_bundle(plan.model, backend=plan.backend, device=plan.device)
     classifier = open_classifier(
-        load_bundle(plan.model),
+        bundle,
         backend=plan.backend,
         device=plan.device,
         threads=plan.threads,
@@ -169,4 +178,4 @@ def _load_classifier(plan: InferencePlan) -> Classifier:
         deterministic=plan.deterministic,
     )
     classifier.warm_up()
-    return classifier
+    return classifier, why

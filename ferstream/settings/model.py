@@ -125,8 +125,8 @@ class TrackingSettings(f.Section):
 class InferenceSettings(f.Section):
     """Classifying expressions."""
 
-    model: f.BundleName = "emotion-edge"
-    """Name, name/version or folder of a model bundle."""
+    model: f.BundleName = "auto"
+    """auto = emotion-large on a GPU, emotion-edge on a CPU, emotion-small on a weak one; or name, name/version or folder of a bundle."""
     backend: Literal["auto", "openvino", "keras"] = "auto"
     """auto = Keras on an NVIDIA GPU, else OpenVINO."""
     device: f.Text = "auto"

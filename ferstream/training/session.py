@@ -14,10 +14,8 @@ from ferstream.errors import DataError
 from ferstream.inference.bundle import Bundle
 from ferstream.training.data.dataset import FaceSet
 from ferstream.training.data.selection import Selection
-from ferstream.training.data.targets import NO_MAJORITY
 from ferstream.training.evaluation.bundle_metrics import bundle_metrics
-from ferstream.training.evaluation.calibration import fit_temperature
-from ferstream.training.evaluation.evaluate import true_classes
+from ferstream.training.evaluation.temperature import temperature_for
 from ferstream.training.export.bundle_writer import BundleTarget, Measure, save_bundle
 from ferstream.training.export.serving import serving_model
 from ferstream.training.fitting.architectures import build
@@ -102,15 +100,6 @@ def train(
         return _write_bundle(network, selection, target, provenance, measure=lambda draft: measure(draft, selection.faces, selection.usage))
 
 
-def calibrate(network: keras.Model, faces: FaceSet) -> float:
-    """Return the temperature that fits ``faces``: to FER+ majorities where there are votes, else to the original labels."""
-    truth = true_classes(faces, "fer2013" if faces.votes is None else "ferplus")
-    has_truth = truth != NO_MAJORITY
-    if not has_truth.any():
-        return 1.0
-    return fit_temperature(predict_logits(network, faces.pixels[has_truth]), truth[has_truth])
-
-
 @contextmanager
 def _writing(folder: Path) -> Iterator[None]:
     """Translate an error of the file system into one line. The checkpoint of the last epoch is on disk by then."""
@@ -139,7 +128,7 @@ def _provenance(selection: Selection, recipe: Recipe, command: str, epoch: int) 
 def _write_bundle(
     network: keras.Model, selection: Selection, target: BundleTarget, provenance: dict[str, Any], *, measure: Measure
 ) -> Bundle:
-    temperature = calibrate(network, selection.validation)
+    temperature = temperature_for(predict_logits(network, selection.validation.pixels), selection.validation)
     return save_bundle(
         serving_model(network, logits=True, temperature=temperature),
         target,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -17,13 +18,14 @@ from ferstream.app.checks import Finding, Verdict, read_settings
 from ferstream.app.checks.broker import check_encryption
 from ferstream.app.checks.cameras import check_camera, described
 from ferstream.app.checks.finding import failed, passed
+from ferstream.app.checks.models import check_classifier
 from ferstream.app.checks.places import check_http
 from ferstream.app.checks.plan import Check, checks_of, run_checks
 from ferstream.capture.source import SourceInfo
 from ferstream.errors import ExitCode
 from ferstream.runtime.counters import Counters
 from ferstream.runtime.redaction import forget_secrets
-from ferstream.settings import CameraSettings, HttpSettings, MqttSettings, Settings
+from ferstream.settings import CameraSettings, HttpSettings, InferenceSettings, MqttSettings, Settings
 from tests.support.http_stub import Answer, http_body, http_status, says, serving
 from tests.support.telemetry import TOKEN, server_of
 
@@ -39,6 +41,17 @@ def check(part: str, run: Callable[[], Iterable[Finding]], timeout_s: float = 60
 def test_the_report_has_a_fixed_order() -> None:
     parts = [one.late.part for one in checks_of(Settings(cameras=(camera("b"), camera("a"))))]
     assert parts == ["camera b", "camera a", "broker", "detector", "model", "http", "outbox"]
+
+
+def test_the_model_check_names_the_model_and_its_cost(make_settings: Callable[..., Settings]) -> None:
+    (found,) = check_classifier(make_settings())
+    assert found.verdict == Verdict.OK
+    assert re.match(r"tiny 1\.0\.0 on openvino:CPU, \d+\.\d\d ms a face, /", found.detail)
+
+
+def test_the_model_check_says_why_auto_chose_its_model() -> None:
+    (found,) = check_classifier(Settings(inference=InferenceSettings(backend="openvino")))
+    assert re.match(r"emotion-(edge|small) \S+ \(auto: .+\) on openvino:CPU, \d+\.\d\d ms a face", found.detail)
 
 
 def test_the_limit_of_a_camera_is_that_of_its_settings() -> None:

@@ -51,6 +51,7 @@ def test_a_daemon_publishes_what_its_cameras_see_and_stops_when_asked(settings: 
     assert [face["seq"] for face in faces] == list(range(len(faces)))
     assert faces[0]["node"] == "edge-1"
     assert named(logs, "running")[0]["cameras"] == 1
+    assert named(logs, "running")[0]["model"].startswith("tiny/1.0.0 on openvino:CPU, ")
     assert named(logs, "stopping")[0]["reason"] == "SIGTERM"
     assert named(logs, "stopped") == [{"event": "stopped", "log_level": "info", "events_not_delivered": 0, "events_in_outbox": 0}]
 

@@ -59,7 +59,7 @@ def test_an_overload_is_logged_once_with_the_sustainable_rate(node: Node) -> Non
     line = lines[0]
     assert line["event"].startswith("overloaded")
     assert (line["wanted_fps"], line["sustainable_fps"], line["served_percent"]) == (25.0, 8.0, 32)
-    for setting in ("analysis_fps", "fewer cameras", "emotion-edge-int8", "detection.width"):
+    for setting in ("analysis_fps", "fewer cameras", "emotion-small", "detection.width"):
         assert setting in line["advice"]
 
 

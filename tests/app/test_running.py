@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -53,6 +54,11 @@ def test_frames_per_second_are_the_mean_since_the_last_status_line(make_settings
     assert running.status_line().startswith("5.0 fps")
     clock.advance(1.0)
     assert running.status_line().startswith("0.0 fps")
+
+
+def test_the_model_is_named_with_its_cost(make_settings: MakeSettings, models: Models) -> None:
+    label = running_of(make_settings(), models=models, clock=FakeClock()).model_label()
+    assert re.fullmatch(r"tiny/1\.0\.0 on openvino:CPU, \d+\.\d\d ms a face", label)
 
 
 def test_two_status_lines_at_the_same_moment(make_settings: MakeSettings, models: Models) -> None:

@@ -53,7 +53,7 @@ def test_ferplus_reads_the_votes_beside_the_csv_and_plots_are_drawn(tmp_path: Pa
     assert numbers["truth"] == "ferplus"
     assert numbers["ms_per_face_from"] == "this run"
     made = {path.name for path in (tmp_path / "pictures").iterdir()}
-    assert made == {"confusion.png", "reliability.png", "most_confused.png"}
+    assert made == {"confusion.png", "reliability.png", "reliability-votes.png", "most_confused.png"}
 
 
 def test_the_machine_of_the_cost_and_a_missing_training_split_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

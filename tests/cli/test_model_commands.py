@@ -132,7 +132,7 @@ class TestNeedingKeras:
         done = call(*words)
         assert done.exit_code == 0, done.output
         metrics = load_bundle("tiny-full-int8", [tmp_path / "out"]).manifest.metrics
-        assert set(metrics) == {"PublicTest, fer2013", "PublicTest, ferplus", "ms_per_face", "ms_per_face_on"}
+        assert set(metrics) == {"PublicTest, all rows", "PublicTest, fer2013", "PublicTest, ferplus", "ms_per_face", "ms_per_face_on"}
         assert metrics["PublicTest, fer2013"]["rows"] == 14
 
     @pytest.mark.slow  # a process of its own, in which Keras and NNCF are imported: half a minute

@@ -30,17 +30,20 @@ def check_detector(settings: Settings) -> Iterator[Finding]:
 
 
 def check_classifier(settings: Settings) -> Iterator[Finding]:
-    """Load and verify the model bundle, and run it once."""
+    """Load and verify the model bundle, and measure what a face costs."""
     from ferstream.inference.backends import open_classifier
-    from ferstream.inference.bundle import load_bundle
+    from ferstream.inference.cost import ms_per_face
+    from ferstream.inference.model_choice import open_bundle
 
     plan = inference_plan(settings, deterministic=False)
     try:
-        bundle = load_bundle(plan.model)
+        bundle, why = open_bundle(plan.model, backend=plan.backend, device=plan.device)
         classifier = open_classifier(bundle, backend=plan.backend, device=plan.device, threads=plan.threads, max_batch=plan.max_batch)
         try:
             classifier.warm_up()
-            detail = f"{classifier.name} {classifier.version} on {classifier.backend}, {bundle.directory}"
+            cost = f"{ms_per_face(classifier):.2f} ms a face"
+            chosen = f" (auto: {why})" if why else ""
+            detail = f"{classifier.name} {classifier.version}{chosen} on {classifier.backend}, {cost}, {bundle.directory}"
         finally:
             classifier.close()
     except FerstreamError as exc:

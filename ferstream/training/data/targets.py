@@ -46,6 +46,15 @@ def vote_distribution(votes: NDArray[np.int64]) -> tuple[NDArray[np.float32], ND
     return counts / np.maximum(total, 1.0), total[:, 0] > 0
 
 
+def voted_shares(votes: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return the shares of the seven classes (N, 7) float32, and a mask (N,) of the faces for which they mean something.
+
+    Those are the faces in which at least half of the voters saw one of the seven, be it with a majority or without.
+    """
+    shares, usable = vote_distribution(votes)
+    return shares, usable & (2 * votes[:, _COLUMNS].sum(axis=1) >= votes.sum(axis=1))
+
+
 def majority(votes: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the class (N,) int64 that more than half of the ten voters chose, or ``NO_MAJORITY``.
 

@@ -7,7 +7,8 @@ from typing import Any
 from ferstream.inference.backends import open_classifier
 from ferstream.inference.bundle import Bundle
 from ferstream.training.data.dataset import FaceSet
-from ferstream.training.evaluation.evaluate import TRUTHS, evaluate
+from ferstream.training.evaluation.answers import answer
+from ferstream.training.evaluation.evaluate import TRUTHS, evaluate_answers
 from ferstream.training.evaluation.timing import cost
 
 
@@ -20,13 +21,16 @@ def bundle_metrics(bundle: Bundle, faces: FaceSet, usage: str) -> dict[str, Any]
         usage: The split to score.
 
     Returns:
-        For each kind of true class (``fer2013``, and ``ferplus`` where there are votes) its scores, and the cost per face.
+        For each kind of true class (``fer2013``, and ``ferplus`` where there are votes) its scores; what needs no true
+        class (``all rows``): mirror consistency, original labels, shares of votes; and the cost per face.
     """
     classifier = open_classifier(bundle, backend="openvino")
     metrics: dict[str, Any] = {}
     try:
+        answers = answer(classifier.classify, faces, usage)
+        metrics[f"{usage}, all rows"] = answers.as_json()
         for truth in TRUTHS[:1] if faces.votes is None else TRUTHS:
-            numbers = evaluate(classifier.classify, faces, usage=usage, truth=truth).as_json()
+            numbers = evaluate_answers(answers, faces, usage=usage, truth=truth).as_json()
             metrics[f"{usage}, {truth}"] = {key: value for key, value in numbers.items() if isinstance(value, int | float)}
     finally:
         classifier.close()

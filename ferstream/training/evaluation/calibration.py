@@ -1,8 +1,13 @@
-"""Calibration of probabilities: the expected calibration error, and the temperature that lowers it."""
+"""Calibration of probabilities: the expected calibration error, and the temperature that lowers it.
+
+The truth is either one class a face, or the shares of the seven classes among the votes of a face. Against shares, an
+answer counts as right by the share of the votes that agree with it.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +25,7 @@ class Reliability:
 
     Attributes:
         confidence: (BINS,) float64, mean probability of the answers.
-        accuracy: (BINS,) float64, share of right answers.
+        accuracy: (BINS,) float64, share of right answers, or of the votes that agree with the answers.
         share: (BINS,) float64, share of all faces that are in the bin.
     """
 
@@ -41,16 +46,17 @@ def reliability(probabilities: npt.NDArray[np.floating], labels: npt.NDArray[np.
         probabilities: (N, 7).
         labels: (N,) true classes.
     """
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    right = (probabilities.argmax(axis=1) == labels).astype(np.float64)
-    index = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
-    count = np.bincount(index, minlength=BINS)
-    filled = np.maximum(count, 1)
-    return Reliability(
-        confidence=np.bincount(index, confidence, BINS) / filled,
-        accuracy=np.bincount(index, right, BINS) / filled,
-        share=count / max(1, len(labels)),
-    )
+    return _binned(probabilities, (probabilities.argmax(axis=1) == labels).astype(np.float64))
+
+
+def share_reliability(probabilities: npt.NDArray[np.floating], shares: npt.NDArray[np.floating]) -> Reliability:
+    """Bin faces by the probability of their answer, and compare with the share of the votes that agree with it.
+
+    Args:
+        probabilities: (N, 7).
+        shares: (N, 7), shares of the votes.
+    """
+    return _binned(probabilities, shares[np.arange(len(shares)), probabilities.argmax(axis=1)].astype(np.float64))
 
 
 def log_loss(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], temperature: float = 1.0) -> float:
@@ -59,19 +65,56 @@ def log_loss(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], te
     return float((np.logaddexp.reduce(scaled, axis=1) - scaled[np.arange(len(labels)), labels]).mean())
 
 
-def fit_temperature(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.int64]) -> float:
-    """Return the temperature, 0.2..5, with the lowest log loss (Guo et al. 2017), by golden-section search.
+def share_log_loss(logits: npt.NDArray[np.floating], shares: npt.NDArray[np.floating], temperature: float = 1.0) -> float:
+    """Return the mean cross entropy of ``shares`` (N, 7) and softmax(logits (N, 7) / temperature)."""
+    scaled = logits.astype(np.float64) / temperature
+    return float((np.logaddexp.reduce(scaled, axis=1) - (shares * scaled).sum(axis=1)).mean())
 
-    The log loss has a single minimum in the temperature, which is what the search needs.
+
+def fit_temperature(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.int64]) -> float:
+    """Return the temperature, 0.2..5, with the lowest log loss (Guo et al. 2017).
 
     Args:
         logits: (N, 7).
         labels: (N,) true classes.
     """
+    return _lowest(lambda temperature: log_loss(logits, labels, temperature))
+
+
+def fit_temperature_to_shares(logits: npt.NDArray[np.floating], shares: npt.NDArray[np.floating]) -> float:
+    """Return the temperature, 0.2..5, with the lowest cross entropy against shares of votes.
+
+    Args:
+        logits: (N, 7).
+        shares: (N, 7), shares of the votes.
+    """
+    return _lowest(lambda temperature: share_log_loss(logits, shares, temperature))
+
+
+def softmax(logits: npt.NDArray[np.floating], temperature: float = 1.0) -> npt.NDArray[np.float64]:
+    """Return the probabilities (N, 7) of logits (N, 7) divided by a temperature."""
+    scaled = logits.astype(np.float64) / temperature
+    return np.asarray(np.exp(scaled - np.logaddexp.reduce(scaled, axis=1, keepdims=True)))
+
+
+def _binned(probabilities: npt.NDArray[np.floating], right: npt.NDArray[np.float64]) -> Reliability:
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    index = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
+    count = np.bincount(index, minlength=BINS)
+    filled = np.maximum(count, 1)
+    return Reliability(
+        confidence=np.bincount(index, confidence, BINS) / filled,
+        accuracy=np.bincount(index, right, BINS) / filled,
+        share=count / max(1, len(right)),
+    )
+
+
+def _lowest(loss: Callable[[float], float]) -> float:
+    """Return the temperature with the lowest loss by golden-section search; the loss has a single minimum."""
     low, high = _LOG_RANGE
     for _ in range(_STEPS):
         left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-        if log_loss(logits, labels, math.exp(left)) < log_loss(logits, labels, math.exp(right)):
+        if loss(math.exp(left)) < loss(math.exp(right)):
             high = right
         else:
             low = left

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +13,11 @@ from ferstream.errors import DataError
 from ferstream.training.data.dataset import FaceSet
 from ferstream.training.data.quality import pixel_keys
 from ferstream.training.data.targets import NO_MAJORITY, majority
+from ferstream.training.evaluation.answers import Answers, Classify, answer
 from ferstream.training.evaluation.scores import Scores, score
 
 TRUTHS: tuple[str, ...] = ("fer2013", "ferplus")
 """What the true class of a face is: its original label, or the class that more than half of ten FER+ voters chose."""
-
-Classify = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
-"""From faces (n, 48, 48) uint8 to probabilities (n, 7) float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +31,7 @@ class Evaluation:
         scores: Scores of all N faces.
         unseen: Scores of the faces whose pixels are not in Training; None without Training faces to compare with.
         without_majority: Number of faces of the split that have no true class.
+        answers: The answers to all faces of the split.
     """
 
     faces: FaceSet
@@ -42,6 +40,7 @@ class Evaluation:
     scores: Scores
     unseen: Scores | None
     without_majority: int
+    answers: Answers
 
     def as_json(self) -> dict[str, Any]:
         """Return every number, with keys in a fixed order."""
@@ -51,6 +50,7 @@ class Evaluation:
             **on_all,
             **{f"{key}_dedup": value for key, value in on_unseen.items()},
             "rows_without_majority": self.without_majority,
+            "all_rows": self.answers.as_json(),
             "per_class": self.scores.per_class(),
             "confusion": self.scores.confusion.tolist(),
             "labels": list(LABELS),
@@ -58,24 +58,26 @@ class Evaluation:
 
 
 def evaluate(classify: Classify, faces: FaceSet, *, usage: str, truth: str = "fer2013") -> Evaluation:
-    """Classify every face of a split that has a true class, and score the answers.
+    """Classify every face of a split, and score those that have a true class.
 
     Args:
         classify: The classifier.
         faces: All splits, so that faces that are also in Training can be found.
         usage: The split to evaluate.
-        truth: ``fer2013`` or ``ferplus``. With ``ferplus`` only faces with a FER+ majority are classified.
+        truth: ``fer2013`` or ``ferplus``. With ``ferplus`` the faces with a FER+ majority are scored.
 
     Raises:
         DataError: The split is empty, or ``ferplus`` is given and there are no votes.
     """
-    split = faces.of_usage(usage)
-    classes = true_classes(split, truth)
+    _true_classes_of(faces.of_usage(usage), truth, usage)
+    return evaluate_answers(answer(classify, faces, usage), faces, usage=usage, truth=truth)
+
+
+def evaluate_answers(answers: Answers, faces: FaceSet, *, usage: str, truth: str) -> Evaluation:
+    """Score the answers to a split; see ``evaluate``."""
+    classes = _true_classes_of(answers.faces, truth, usage)
     has_truth = classes != NO_MAJORITY
-    if not has_truth.any():
-        raise DataError(f"{faces.source}: no row of {usage} has a FER+ majority")
-    scored, classes = split.where(has_truth), classes[has_truth]
-    probabilities = classify(scored.pixels)
+    scored, classes, probabilities = answers.faces.where(has_truth), classes[has_truth], answers.probabilities[has_truth]
     unseen = _unseen(scored, faces, usage)
     return Evaluation(
         faces=scored,
@@ -84,7 +86,15 @@ def evaluate(classify: Classify, faces: FaceSet, *, usage: str, truth: str = "fe
         scores=score(probabilities, classes),
         unseen=None if unseen is None else score(probabilities[unseen], classes[unseen]),
         without_majority=int((~has_truth).sum()),
+        answers=answers,
     )
+
+
+def _true_classes_of(split: FaceSet, truth: str, usage: str) -> npt.NDArray[np.int64]:
+    classes = true_classes(split, truth)
+    if not (classes != NO_MAJORITY).any():
+        raise DataError(f"{split.source}: no row of {usage} has a FER+ majority")
+    return classes
 
 
 def true_classes(faces: FaceSet, truth: str) -> npt.NDArray[np.int64]:

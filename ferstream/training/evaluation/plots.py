@@ -1,7 +1,8 @@
-"""Pictures of an evaluation: the confusion matrix and the reliability diagram."""
+"""Pictures of an evaluation: the confusion matrix, the reliability diagram, and what the balance of two heads trades."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def draw_reliability(bins: Reliability, path: Path, *, title: str) -> None:
     bars = {"width": 1 / BINS, "align": "edge", "edgecolor": "white"}
     upper.bar(edges[filled], bins.accuracy[filled], color=figures.BLUE, alpha=0.75, label="accuracy", **bars)
     upper.plot(bins.confidence[filled], bins.confidence[filled], color=figures.ORANGE, marker=".", label="perfectly calibrated")
-    upper.set_ylabel("accuracy")
+    upper.set_ylabel("accuracy, or share of votes that agree")
     upper.set_title(f"{title}\nECE {bins.error:.3f}", fontsize=10)
     upper.legend(fontsize=8, frameon=False, loc="upper left")
     lower.bar(edges, bins.share, color=figures.GREY, **bars)
@@ -51,4 +52,33 @@ def draw_reliability(bins: Reliability, path: Path, *, title: str) -> None:
         axes.set_xlim(0, 1)
         axes.grid(alpha=0.25)
     upper.set_ylim(0, 1)
+    figures.save_figure(figure, path)
+
+
+def draw_balance_curves(curves: Mapping[str, Mapping[str, Sequence[float]]], path: Path, *, title: str) -> None:
+    """Draw scores over one parameter of the balance in each panel; the parameter's own value is marked.
+
+    Args:
+        curves: For each parameter: ``values`` (11 of them), ``chosen`` (one), and the scores ``accuracy``, ``balanced``,
+            ``labels``, ``labels_balanced`` at each value, 0..1.
+        path: The PNG.
+        title: Title of the figure.
+    """
+    figure, panels = figures.new_figure(1, len(curves), width=5 * len(curves), height=4)
+    names = {"votes_prior": "s, share of the vote priors that is removed", "labels": "b, weight of the head of the labels"}
+    lines = {
+        "accuracy": ("FER+ majority, accuracy", figures.BLUE, "-"),
+        "balanced": ("FER+ majority, balanced", figures.BLUE, "--"),
+        "labels": ("original labels, accuracy", figures.ORANGE, "-"),
+        "labels_balanced": ("original labels, balanced", figures.ORANGE, "--"),
+    }
+    for axes, (name, curve) in zip(np.atleast_1d(panels), curves.items(), strict=True):
+        for score, (label, colour, style) in lines.items():
+            axes.plot(curve["values"], [100 * value for value in curve[score]], style, color=colour, marker=".", label=label)
+        axes.axvline(curve["chosen"][0], color=figures.LIGHT_GREY, linestyle=":", label="chosen")
+        axes.set_xlabel(names.get(name, name))
+        axes.set_ylabel("%")
+        axes.grid(alpha=0.25)
+    np.atleast_1d(panels)[0].legend(fontsize=8, frameon=False)
+    figure.suptitle(title, fontsize=10)
     figures.save_figure(figure, path)

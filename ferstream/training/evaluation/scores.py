@@ -87,9 +87,13 @@ def score(probabilities: npt.NDArray[np.float32], truth: npt.NDArray[np.int64]) 
     """Score probabilities (N, 7) against true classes (N,)."""
     confusion = np.zeros((len(LABELS), len(LABELS)), np.int64)
     np.add.at(confusion, (truth, probabilities.argmax(axis=1)), 1)
-    logits = np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST))
     return Scores(
-        loss=log_loss(logits, truth) if len(truth) else 0.0,
+        loss=log_loss(log_of(probabilities), truth) if len(truth) else 0.0,
         ece=reliability(probabilities, truth).error,
         confusion=confusion,
     )
+
+
+def log_of(probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Return the logarithms of probabilities (N, 7), finite also for 0."""
+    return np.asarray(np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import keras
 from ferstream.inference.alignment import FER2013_5PT
 from ferstream.inference.bundle import KERAS_FILE, OPENVINO_BIN, OPENVINO_XML, Bundle, check_target, write_bundle
 from ferstream.training.export.convert import to_openvino
+from ferstream.training.export.stored_weights import store_in_float16
 
 Measure = Callable[[Bundle], Mapping[str, Any]]
 """From a complete draft of a bundle to the metrics that its manifest records."""
@@ -46,6 +47,19 @@ class BundleTarget:
         check_target(directory=self.directory, name=self.name, version=self.version, replace=self.replace)
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """How a bundle stores its weights.
+
+    Attributes:
+        half: Whether ``model.keras`` has its weights in float16, which halves it; they are loaded as float32.
+        files: Further files of the bundle by name, which the manifest lists with their sha256.
+    """
+
+    half: bool = False
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+
 def save_bundle(
     served: keras.Model,
     target: BundleTarget,
@@ -55,6 +69,7 @@ def save_bundle(
     recipe: Mapping[str, Any] | None = None,
     card: str = "",
     measure: Measure | None = None,
+    stored: Stored = Stored(),
 ) -> Bundle:
     """Write a served model as a bundle: ``model.keras``, OpenVINO IR with FP16 weights, manifest and card.
 
@@ -66,6 +81,7 @@ def save_bundle(
         recipe: How the model was made, for the manifest.
         card: Text of ``CARD.md``.
         measure: Returns more metrics, from a draft of the bundle.
+        stored: How the weights are stored, and further files.
 
     Raises:
         BundleError: The target exists, or the disk cannot be written.
@@ -74,11 +90,13 @@ def save_bundle(
     with tempfile.TemporaryDirectory(prefix="ferstream-bundle-") as scratch:
         keras_file = Path(scratch) / KERAS_FILE
         served.save(keras_file)
+        if stored.half:
+            store_in_float16(keras_file)
         xml = to_openvino(served, Path(scratch) / OPENVINO_XML)
         return write_measured(
             target,
             measure=measure,
-            files={KERAS_FILE: keras_file, OPENVINO_XML: xml, OPENVINO_BIN: xml.with_suffix(".bin")},
+            files={KERAS_FILE: keras_file, OPENVINO_XML: xml, OPENVINO_BIN: xml.with_suffix(".bin"), **stored.files},
             card=card,
             alignment=FER2013_5PT,
             temperature=temperature,

@@ -40,9 +40,7 @@ def serving_model(
     crops = keras.Input((FACE_SIZE_PX, FACE_SIZE_PX, 1), dtype="uint8", name="crops")
     grey = keras.layers.Rescaling(1.0, dtype="float32", name="as_float")(crops)
     logits = last_activation(plain) not in _PROBABILITIES if logits is None else logits
-    scores = _scores(plain, grey, logits=logits)
-    if mirror:
-        scores = (scores + _scores(plain, keras.ops.flip(grey, axis=2), logits=logits)) * 0.5
+    scores = _mirror_average(plain, grey, logits=logits) if mirror else _scores(plain, grey, logits=logits)
     if order is not None:
         scores = keras.ops.take(scores, list(order), axis=1)
     if temperature != 1.0:
@@ -64,6 +62,13 @@ def last_activation(network: keras.Model) -> str:
 def _scores(network: keras.Model, grey: Any, *, logits: bool) -> Any:
     result = network(grey, training=False)
     return result if logits else keras.ops.log(keras.ops.maximum(result, _SMALLEST))
+
+
+def _mirror_average(network: keras.Model, grey: Any, *, logits: bool) -> Any:
+    """Return the mean scores of each crop and its mirror image, which run through the network in one batch."""
+    both = keras.ops.concatenate([grey, keras.ops.flip(grey, axis=2)], axis=0)
+    scores = _scores(network, both, logits=logits)
+    return keras.ops.mean(keras.ops.reshape(scores, (2, -1, scores.shape[-1])), axis=0)
 
 
 def _check_shapes(network: keras.Model) -> None:

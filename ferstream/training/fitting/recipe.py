@@ -93,6 +93,8 @@ class Recipe:
 
 RECIPES: dict[str, Recipe] = {
     "edge": Recipe(arch="edge"),
+    "small": Recipe(arch="small"),
+    "large": Recipe(arch="large", optimizer="sgd", learning_rate=0.1, weight_decay=5e-4, batch=256, precision="mixed_bfloat16"),
     "sequential4": Recipe(
         arch="sequential4", epochs=15, batch=64, optimizer="adam", learning_rate=5e-4, weight_decay=0.0, schedule="plateau", average=0.0
     ),

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from ferstream.training.evaluation.answers import Answers
 from ferstream.training.evaluation.error_gallery import draw_most_confused, most_confused
 from ferstream.training.evaluation.evaluate import Evaluation
 from ferstream.training.evaluation.scores import score
@@ -19,7 +20,10 @@ def result() -> Evaluation:
     probabilities = np.full((3, 7), 0.05, np.float32)
     probabilities[[0, 1, 2], [1, 2, 2]] = (0.5, 0.7, 0.7)
     scores = score(probabilities, faces.labels)
-    return Evaluation(faces=faces, truth=faces.labels, probabilities=probabilities, scores=scores, unseen=scores, without_majority=0)
+    answers = Answers(faces=faces, probabilities=probabilities, mirrored=probabilities)
+    return Evaluation(
+        faces=faces, truth=faces.labels, probabilities=probabilities, scores=scores, unseen=scores, without_majority=0, answers=answers
+    )
 
 
 def test_wrong_answers_are_ordered_by_probability(result: Evaluation) -> None:

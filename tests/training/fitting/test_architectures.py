@@ -17,7 +17,7 @@ def test_every_architecture_has_a_recipe() -> None:
 
 
 def test_an_unknown_architecture_is_an_error_that_lists_the_known() -> None:
-    with pytest.raises(DataError, match="choose one of edge, sequential4, sequential3, mobilenet"):
+    with pytest.raises(DataError, match="choose one of edge, small, large, sequential4, sequential3, mobilenet"):
         build(replace(RECIPES["edge"], arch="vgg"))
 
 

@@ -1,0 +1,41 @@
+"""``ferstream card``: write the card of a model bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def card(
+    model: str = typer.Argument(help="Name, name/version or folder of a bundle."),
+    data: Path = typer.Option(..., "--data", help="fer2013.csv or a folder that holds it, with FER+'s fer2013new.csv beside it."),
+    usage: str = typer.Option("PublicTest", "--usage", help="Split to measure on."),
+) -> None:
+    """Measure a bundle as it is served, and write CARD.md with its pictures into its folder.
+
+    What people wrote under "Limits" in an existing card is kept.
+    """
+    from ferstream.cli.outputs import check_folder, writing
+    from ferstream.cli.progress import say
+    from ferstream.inference.backends import open_classifier
+    from ferstream.inference.bundle import load_bundle
+    from ferstream.training.data.readers import read_faces
+    from ferstream.training.evaluation.answers import answer
+    from ferstream.training.evaluation.evaluate import evaluate_answers
+    from ferstream.training.export.card import Measured, write_card
+
+    bundle = load_bundle(model)
+    check_folder(bundle.directory)
+    say(f"reading {data}")
+    faces = read_faces(data, want_votes=True)
+    say(f"loading {bundle.manifest.name} and classifying the faces of {usage}, and their mirror images")
+    classifier = open_classifier(bundle, backend="openvino")
+    try:
+        answers = answer(classifier.classify, faces, usage)
+    finally:
+        classifier.close()
+    majority, labels = (evaluate_answers(answers, faces, usage=usage, truth=truth) for truth in ("ferplus", "fer2013"))
+    with writing(bundle.directory):
+        for path in write_card(bundle, Measured(usage=usage, majority=majority, labels=labels, answers=answers)):
+            print(path)
