@@ -16,6 +16,7 @@ from ferstream.app.factories import detection_plan, inference_plan
 from ferstream.app.privacy import privacy_rules
 from ferstream.domain.event import Event
 from ferstream.events.encode import Encoder, ModelRef
+from ferstream.labelling.evidence import EvidenceLimits
 from ferstream.labelling.smoothing import SmoothingLabeller
 from ferstream.pipeline.components import Components, PipelineConfig
 from ferstream.pipeline.models import Models
@@ -144,7 +145,11 @@ class Engine:
             finders=self.models.finders(),
             new_tracker=lambda camera: ByteTracker(camera=camera, run=self.mode.new_run_id(), lifespan_s=tracking.lifespan_s),
             classify=self.models.classification(max_batch=inference.max_batch, observer=counters),
-            new_labeller=lambda camera: SmoothingLabeller(time_constant_s=tracking.smoothing_s, min_confidence=inference.min_confidence),
+            new_labeller=lambda camera: SmoothingLabeller(
+                limits=EvidenceLimits(smoothing_s=tracking.smoothing_s),
+                min_confidence=inference.min_confidence,
+                hold_s=tracking.hold_label_s,
+            ),
             publish=self._publish,
             allow=FaceRateLimit(max_hz=self.mode.max_hz_per_face).allows,
         )

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import cv2
+import numpy as np
+
 from ferstream.detection.mask import PrivacyMask
 from ferstream.detection.pose import estimate_pose
 from ferstream.detection.quality import QualityGate, QualityLimits
 from ferstream.domain.emotion import Abstained
-from ferstream.domain.face import DetectedFrame, Face, FaceCrop, FaceImage
-from ferstream.domain.frame import Frame
+from ferstream.domain.face import DetectedFrame, Face, FaceCrop, FaceImage, Thumbnail
+from ferstream.domain.frame import Frame, Image
 from ferstream.domain.ports import Align
 
 IsUpright = Callable[[Frame, Face], bool]
+
+THUMBNAIL_SIZE = (16, 9)
+"""Width and height of the picture by which cuts are found."""
+_THINNED_SIZE = (128, 72)
+"""Width and height to which the detection image is thinned first: 17 us instead of 260 us for means of all pixels."""
 
 
 def _believe_landmarks(frame: Frame, face: Face) -> bool:
@@ -48,7 +56,8 @@ class FacePreparer:
         """
         info = frame.info
         visible = (face for face in faces if not self._mask.covers(face.box, info.width, info.height))
-        return DetectedFrame(info=info, faces=tuple(self._prepared(frame, face, is_upright) for face in visible))
+        faces_of_frame = tuple(self._prepared(frame, face, is_upright) for face in visible)
+        return DetectedFrame(info=info, faces=faces_of_frame, thumbnail=thumbnail(frame.detection_image))
 
     def _prepared(self, frame: Frame, face: Face, is_upright: IsUpright) -> FaceCrop:
         width, height = frame.info.width, frame.info.height
@@ -62,3 +71,17 @@ class FacePreparer:
     def _cut(self, frame: Frame, face: Face) -> FaceImage:
         crop, matrix = self._align(frame.luma, face.landmarks)
         return self._mask.apply_to_crop(crop, matrix, frame.info.width, frame.info.height)
+
+
+def thumbnail(image: Image) -> Thumbnail:
+    """Return a picture in 16x9 grey pixels.
+
+    Args:
+        image: (h, w, 3) uint8 BGR.
+
+    Returns:
+        (9, 16) float32, 0..255: means of the blocks of the picture.
+    """
+    thinned = cv2.resize(image, _THINNED_SIZE, interpolation=cv2.INTER_NEAREST)
+    small = cv2.resize(thinned, THUMBNAIL_SIZE, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), dtype=np.float32)

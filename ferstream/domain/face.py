@@ -17,6 +17,8 @@ Point = tuple[float, float]
 """(x, y) in pixels."""
 FaceImage = npt.NDArray[np.uint8]
 """(48, 48) uint8 grey face, full range 0..255, in the geometry of the model's alignment."""
+Thumbnail = npt.NDArray[np.float32]
+"""(9, 16) float32 grey, 0..255."""
 Affine = npt.NDArray[np.float64]
 """(2, 3) float64 matrix that maps (x, y, 1) of one picture to (x, y) of another."""
 
@@ -72,7 +74,14 @@ class FaceCrop:
 
 @dataclass(frozen=True, slots=True)
 class DetectedFrame:
-    """The faces of one frame, by descending score; the frame's pixels are not kept."""
+    """The faces of one frame; the frame's pixels are not kept.
+
+    Attributes:
+        info: Identity and times of the frame.
+        faces: The faces by descending score.
+        thumbnail: The whole picture in so few pixels that it shows only whether the scene is another one; None if it was not made.
+    """
 
     info: FrameInfo
     faces: tuple[FaceCrop, ...]
+    thumbnail: Thumbnail | None = None

@@ -37,10 +37,17 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class TrackedFace:
-    """A face of a frame and its track."""
+    """A face of a frame and its track.
+
+    Attributes:
+        track: The track.
+        face: The face.
+        jumped: Whether the face is too far from where the track was, or too different in size, to be surely the same face.
+    """
 
     track: Track
     face: FaceCrop
+    jumped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,7 @@ class TrackedFrame:
         info: Identity and times of the frame.
         faces: The faces by descending score.
         ended: Tracks that ended at this frame.
+        cut: Whether the picture shows another scene than the frame before.
         end_of_stream: True for the item that follows the last frame of a source: it repeats the ``info`` of that frame, has no
             faces, ends all tracks and is not counted as a frame.
     """
@@ -58,4 +66,5 @@ class TrackedFrame:
     info: FrameInfo
     faces: tuple[TrackedFace, ...]
     ended: tuple[Track, ...] = ()
+    cut: bool = False
     end_of_stream: bool = False

@@ -1,7 +1,7 @@
-"""The smoothed label of a track: its probabilities averaged over media time.
+"""The smoothed label of a track: the one that its last frames support together (``evidence``).
 
-The average is exponential, with a time constant in seconds rather than a number of frames, so that labels
-change equally fast at 5 and at 25 frames per second. Called by the inference thread.
+Its confidence is the average of its probabilities over media time. A cut in the picture, a jump of the track, or some
+time without a usable face end the evidence: the old label must not be shown for another face. Called by the inference thread.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from ferstream.domain.event import FaceEvent, LabelledFrame, TrackChange, TrackE
 from ferstream.domain.face import Face
 from ferstream.domain.frame import FrameInfo
 from ferstream.domain.track import Track, TrackedFace, TrackedFrame
+from ferstream.labelling.evidence import NS_PER_S, EvidenceLimits, LabelFilter, most_probable
 
-_NS_PER_S = 1_000_000_000
 _NO_VERDICT = Verdict(UNKNOWN, 0.0)
 Probabilities = Sequence[float]
 
@@ -27,15 +27,17 @@ class _History:
     """State of one track that has not ended.
 
     Attributes:
-        average: Averaged probabilities in LABELS order; None before the first one.
-        averaged_ns: Media time of the last probabilities in ``average``.
+        evidence: Decides the label; None before the first classified face of good quality, and after it is too old.
+        average: Averaged probabilities in LABELS order, for the confidence of the label.
+        classified_ns: Media time of the last face in ``evidence``.
         smoothed: Smoothed label of the last frame.
         label_counts: Number of frames per smoothed label.
         last: The face and its labels in the last frame.
     """
 
-    average: list[float] | None = None
-    averaged_ns: int = 0
+    evidence: LabelFilter | None = None
+    average: list[float] = field(default_factory=list)
+    classified_ns: int = 0
     smoothed: Verdict = _NO_VERDICT
     label_counts: Counter[str] = field(default_factory=Counter)
     last: tuple[Face, Emotion] | None = None
@@ -44,26 +46,23 @@ class _History:
 class SmoothingLabeller:
     """Labels the faces and tracks of one camera; see ``Labeller``."""
 
-    def __init__(
-        self, *, time_constant_s: float = 0.5, min_confidence: float = 0.0, switch_margin: float = 0.05, forget_s: float = 2.0
-    ) -> None:
+    def __init__(self, *, limits: EvidenceLimits | None = None, min_confidence: float = 0.0, hold_s: float = 0.5) -> None:
         """Start with no tracks.
 
         Args:
-            time_constant_s: Seconds of media time after which the weight of a frame has fallen to 1/e; 0 turns smoothing off.
+            limits: How much evidence a change of the smoothed label needs; None for the defaults.
             min_confidence: Lowest probability, 0..1, of a label of a face or track; below it the label is ``unknown``.
-            switch_margin: How much more probable, 0..1, another class must be for the smoothed label to change to it.
-            forget_s: Seconds of media time without a classified face of good quality after which the smoothed label is ``unknown``.
+            hold_s: Seconds of media time without a classified face of good quality after which the smoothed label is ``unknown``.
 
         Raises:
             ValueError: A value is outside its range.
         """
-        if time_constant_s < 0 or forget_s < 0 or not 0 <= min_confidence <= 1 or not 0 <= switch_margin <= 1:
-            raise ValueError("time_constant_s and forget_s must be >= 0, min_confidence and switch_margin within 0..1")
-        self._time_constant_ns = time_constant_s * _NS_PER_S
-        self._forget_ns = round(forget_s * _NS_PER_S)
+        limits = limits or EvidenceLimits()
+        if limits.smoothing_s < 0 or hold_s < 0 or not 0 <= min_confidence <= 1 or not 0 <= limits.switch_margin <= 1:
+            raise ValueError("smoothing_s and hold_s must be >= 0, min_confidence and switch_margin within 0..1")
+        self._limits = limits
+        self._hold_ns = round(hold_s * NS_PER_S)
         self._min_confidence = min_confidence
-        self._switch_margin = switch_margin
         self._histories: dict[str, _History] = {}
 
     @property
@@ -82,6 +81,9 @@ class SmoothingLabeller:
         faces: list[FaceEvent] = []
         changes: list[TrackEvent] = []
         for tracked, of_face in zip(frame.faces, probabilities, strict=True):
+            history = self._histories.get(tracked.track.id)
+            if history is not None and (frame.cut or tracked.jumped):
+                history.evidence = None
             event, change = self._observe(frame.info, tracked, of_face)
             faces.append(event)
             changes.extend(change)
@@ -105,7 +107,7 @@ class SmoothingLabeller:
     def _emotion(self, history: _History, now_ns: int, abstained: Abstained | None, given: Probabilities | None) -> Emotion:
         verdict = _NO_VERDICT if given is None else _best(given)
         if given is not None and abstained is None:
-            self._average(history, now_ns, given)
+            self._add_evidence(history, now_ns, given)
             if verdict.confidence < self._min_confidence:
                 abstained = Abstained.LOW_CONFIDENCE
         history.smoothed = self._smoothed(history, now_ns)
@@ -113,23 +115,26 @@ class SmoothingLabeller:
             verdict = Verdict(UNKNOWN, verdict.confidence)
         return Emotion(verdict, history.smoothed, None if given is None else tuple(map(float, given)), abstained)
 
-    def _average(self, history: _History, now_ns: int, given: Probabilities) -> None:
-        if history.average is None or self._time_constant_ns == 0 or now_ns - history.averaged_ns > self._forget_ns:
+    def _add_evidence(self, history: _History, now_ns: int, given: Probabilities) -> None:
+        smoothing_s = self._limits.smoothing_s
+        if history.evidence is None or self._is_too_old(history, now_ns):
+            history.evidence = LabelFilter(self._limits, given, now_ns)
             history.average = list(map(float, given))
         else:
-            weight = -math.expm1((history.averaged_ns - now_ns) / self._time_constant_ns)
+            history.evidence.update(given, now_ns)
+            weight = -math.expm1((history.classified_ns - now_ns) / (smoothing_s * NS_PER_S)) if smoothing_s else 1.0
             history.average = [old + weight * (new - old) for old, new in zip(history.average, given, strict=True)]
-        history.averaged_ns = now_ns
+        history.classified_ns = now_ns
 
     def _smoothed(self, history: _History, now_ns: int) -> Verdict:
-        if history.average is None or now_ns - history.averaged_ns > self._forget_ns:
+        if history.evidence is None or self._is_too_old(history, now_ns):
             return _NO_VERDICT
-        best = _best(history.average)
-        if history.smoothed.label in LABELS:
-            kept = history.average[LABELS.index(history.smoothed.label)]
-            if best.confidence - kept < self._switch_margin:
-                best = Verdict(history.smoothed.label, kept)
-        return best if best.confidence >= self._min_confidence else Verdict(UNKNOWN, best.confidence)
+        label = history.evidence.label
+        confidence = history.average[label]
+        return Verdict(LABELS[label] if confidence >= self._min_confidence else UNKNOWN, confidence)
+
+    def _is_too_old(self, history: _History, now_ns: int) -> bool:
+        return now_ns - history.classified_ns > self._hold_ns
 
     def _end(self, info: FrameInfo, track: Track, faces: list[FaceEvent], changes: list[TrackEvent]) -> None:
         history = self._histories.pop(track.id, None)
@@ -143,8 +148,7 @@ class SmoothingLabeller:
 def _best(probabilities: Probabilities) -> Verdict:
     if len(probabilities) != len(LABELS):
         raise ValueError(f"expected {len(LABELS)} probabilities, got {len(probabilities)}")
-    # max keeps the first of equals: the order of LABELS decides a tie.
-    index = max(range(len(LABELS)), key=probabilities.__getitem__)
+    index = most_probable(probabilities)
     return Verdict(LABELS[index], float(probabilities[index]))
 
 

@@ -118,8 +118,10 @@ class TrackingSettings(f.Section):
 
     lifespan_s: f.Seconds = 1.5
     """A face that was not seen for this time has left."""
-    smoothing_s: f.SecondsOrOff = 0.5
-    """Time constant of the smoothed label; 0 = no smoothing."""
+    smoothing_s: f.SecondsOrOff = 0.2
+    """After this time of clear frames the smoothed label changes; 0 = no smoothing."""
+    hold_label_s: f.SecondsOrOff = 0.5
+    """The smoothed label is unknown when no face could be labelled for this time."""
 
 
 class InferenceSettings(f.Section):

@@ -19,8 +19,9 @@ import numpy as np
 import numpy.typing as npt
 from edgefirst.tracker import ByteTrack
 
-from ferstream.domain.face import Box, DetectedFrame, FaceCrop
+from ferstream.domain.face import Box, DetectedFrame, FaceCrop, Thumbnail
 from ferstream.domain.track import Track, TrackedFace, TrackedFrame, TrackState
+from ferstream.tracking.continuity import Motion, is_cut, is_jump, motion_between
 from ferstream.tracking.recovery import RecoveryLimits, recover_tracks
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class _TrackRecord:
     appeared_ns: int
     seen_ns: int
     box: Box
+    motion: Motion = (0.0, 0.0)
 
 
 class ByteTracker:
@@ -76,6 +78,7 @@ class ByteTracker:
         self._created = 0
         self._last: FrameInfo | None = None
         self._first_size: tuple[int, int] | None = None
+        self._thumbnail: Thumbnail | None = None
 
     @property
     def tracks(self) -> int:
@@ -92,10 +95,9 @@ class ByteTracker:
         boxes = [self._in_first_size(item.face.box, frame.info) for item in frame.faces]
         keys = self._match(frame.faces, boxes, now_ns)
         self._recover(keys, boxes)
-        tracks = [self._observe(key, box, now_ns) for key, box in zip(keys, boxes, strict=True)]
+        faces = tuple(self._tracked(key, face, box, now_ns) for key, face, box in zip(keys, frame.faces, boxes, strict=True))
         self._last = frame.info
-        faces = tuple(TrackedFace(track, face) for track, face in zip(tracks, frame.faces, strict=True))
-        return TrackedFrame(info=frame.info, faces=faces, ended=ended)
+        return TrackedFrame(info=frame.info, faces=faces, ended=ended, cut=self._is_cut(frame.thumbnail))
 
     def finish(self) -> TrackedFrame | None:
         """End all tracks; see ``Tracker.finish``."""
@@ -128,14 +130,22 @@ class ByteTracker:
         for face, track in pairs.items():
             self._records[keys[new[face]]] = self._records.pop(lost[track])
 
-    def _observe(self, key: str, box: Box, now_ns: int) -> Track:
+    def _tracked(self, key: str, face: FaceCrop, box: Box, now_ns: int) -> TrackedFace:
         record = self._records.get(key)
         if record is None:
             self._created += 1
             self._records[key] = _TrackRecord(self._created, now_ns, now_ns, box)
-            return Track(id=f"{self._prefix}{self._created}", state=TrackState.APPEARED, age_ns=0)
+            return TrackedFace(Track(id=f"{self._prefix}{self._created}", state=TrackState.APPEARED, age_ns=0), face)
+        elapsed_ns = now_ns - record.seen_ns
+        jumped = is_jump(record.box, record.motion, box, elapsed_ns)
+        record.motion = motion_between(record.box, box, elapsed_ns)
         record.seen_ns, record.box = now_ns, box
-        return Track(id=f"{self._prefix}{record.number}", state=TrackState.PRESENT, age_ns=now_ns - record.appeared_ns)
+        track = Track(id=f"{self._prefix}{record.number}", state=TrackState.PRESENT, age_ns=now_ns - record.appeared_ns)
+        return TrackedFace(track, face, jumped=jumped)
+
+    def _is_cut(self, thumbnail: Thumbnail | None) -> bool:
+        before, self._thumbnail = self._thumbnail, thumbnail
+        return before is not None and thumbnail is not None and is_cut(before, thumbnail)
 
     def _end_stale(self, now_ns: int) -> tuple[Track, ...]:
         return self._end([key for key, record in self._records.items() if now_ns - record.seen_ns > self._lifespan_ns])
