@@ -91,8 +91,8 @@ class LabelFilter:
         """Multiply the belief by the probabilities, to the power of the number of independent observations."""
         limits = self._limits
         unit_s = _UNIT * limits.smoothing_s
-        drift = -math.expm1(-_CHANGES_PER_UNIT * elapsed_s / unit_s)
         counted_s = min(elapsed_s, _HEAVIEST_FRAME * limits.smoothing_s)
+        drift = -math.expm1(-_CHANGES_PER_UNIT * counted_s / unit_s)
         power = counted_s / (unit_s * (1 + limits.unrest_weight * self._unrest))
         self._belief = _normalised(
             [

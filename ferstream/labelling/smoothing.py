@@ -116,15 +116,19 @@ class SmoothingLabeller:
         return Emotion(verdict, history.smoothed, None if given is None else tuple(map(float, given)), abstained)
 
     def _add_evidence(self, history: _History, now_ns: int, given: Probabilities) -> None:
-        smoothing_s = self._limits.smoothing_s
         if history.evidence is None or self._is_too_old(history, now_ns):
             history.evidence = LabelFilter(self._limits, given, now_ns)
             history.average = list(map(float, given))
         else:
             history.evidence.update(given, now_ns)
-            weight = -math.expm1((history.classified_ns - now_ns) / (smoothing_s * NS_PER_S)) if smoothing_s else 1.0
-            history.average = [old + weight * (new - old) for old, new in zip(history.average, given, strict=True)]
+            old_share = self._old_share(now_ns - history.classified_ns)
+            history.average = [old_share * old + (1 - old_share) * new for old, new in zip(history.average, given, strict=True)]
         history.classified_ns = now_ns
+
+    def _old_share(self, elapsed_ns: int) -> float:
+        """Return the weight, 0..1, of an average after some time."""
+        smoothing_ns = self._limits.smoothing_s * NS_PER_S
+        return math.exp(-elapsed_ns / smoothing_ns) if smoothing_ns > 0 else 0.0
 
     def _smoothed(self, history: _History, now_ns: int) -> Verdict:
         if history.evidence is None or self._is_too_old(history, now_ns):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from ferstream.detection.mask import MASK_GREY, PrivacyMask
-from ferstream.detection.prepare import FacePreparer
+from ferstream.detection.prepare import FacePreparer, thumbnail
 from ferstream.detection.quality import QualityLimits
 from ferstream.domain.emotion import Abstained
 from ferstream.domain.face import Box, Face, Point
@@ -139,3 +139,22 @@ def test_the_pose_is_that_of_square_pixels(aspect: float) -> None:
     faces = [face(100, 100, squeezed), face(300, 100, turned)]
     frontal, profile = FacePreparer(align=Cutter()).prepare(Frame(picture.info, luma, picture.detection_image), faces).faces
     assert (frontal.abstained, profile.abstained) == (None, Abstained.TURNED)
+
+
+@pytest.mark.parametrize("size", [(360, 640), (352, 640), (640, 352), (64, 64), (32, 32)])
+def test_the_thumbnail_is_the_picture_in_16_by_9_grey_pixels(size: tuple[int, int]) -> None:
+    picture = np.zeros((*size, 3), np.uint8)
+    picture[:, size[1] // 2 :] = 200
+    small = thumbnail(picture)
+    assert (small.shape, small.dtype) == ((9, 16), np.float32)
+    assert small[:, 0].tolist() == [0.0] * 9
+    assert small[:, -1].tolist() == [200.0] * 9
+
+
+def test_a_privacy_mask_covers_the_thumbnail_too() -> None:
+    preparer = FacePreparer(align=Cutter(), mask=PrivacyMask((((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)),)))
+    picture = frame()
+    preparer.apply_masks(picture)
+    made = preparer.prepare(picture, []).thumbnail
+    assert made is not None
+    assert set(made.ravel().tolist()) == {float(MASK_GREY)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from ferstream.domain.event import LabelledFrame, TrackChange, TrackEvent
 from ferstream.domain.face import Box, Face, FaceCrop
 from ferstream.domain.frame import FrameInfo
 from ferstream.domain.track import Track, TrackedFace, TrackedFrame, TrackState
+from ferstream.labelling.evidence import EvidenceLimits
 from ferstream.labelling.smoothing import SmoothingLabeller
 
 MS = 1_000_000
@@ -25,13 +27,24 @@ def certain(label: str, share: float = 1.0) -> Probabilities:
     return tuple(share if name == label else rest for name in LABELS)
 
 
-def frame(at_ms: float, *tracks: str, ended: Sequence[str] = (), abstained: Abstained | None = None, born_ms: float = 0) -> TrackedFrame:
+UNSMOOTHED = EvidenceLimits(smoothing_s=0)
+
+
+def frame(
+    at_ms: float,
+    *tracks: str,
+    ended: Sequence[str] = (),
+    abstained: Abstained | None = None,
+    born_ms: float = 0,
+    cut: bool = False,
+    jumped: str = "",
+) -> TrackedFrame:
     info = FrameInfo("door", round(at_ms / 40), round(at_ms * MS), 0, 0, 640, 480, live=False)
     age = round((at_ms - born_ms) * MS)
     state = TrackState.PRESENT if age else TrackState.APPEARED
     face = Face(Box(at_ms, 1, 40, 50), score=0.9, landmarks=((0.0, 0.0),) * 5)
-    faces = tuple(TrackedFace(Track(name, state, age), FaceCrop(face, None, abstained)) for name in tracks)
-    return TrackedFrame(info, faces, tuple(Track(name, TrackState.LEFT, age) for name in ended))
+    faces = tuple(TrackedFace(Track(name, state, age), FaceCrop(face, None, abstained), jumped=name == jumped) for name in tracks)
+    return TrackedFrame(info, faces, tuple(Track(name, TrackState.LEFT, age) for name in ended), cut=cut)
 
 
 def only(labelled: LabelledFrame) -> Verdict:
@@ -51,24 +64,22 @@ def test_the_first_frame_of_a_track_is_its_average() -> None:
     assert (change.dwell_ns, change.shares) == (0, {"happy": 1.0})
 
 
-def test_the_average_follows_its_time_constant() -> None:
-    labeller = SmoothingLabeller(time_constant_s=0.5)
-    labeller.label(frame(0, "a"), [certain("sad")])
-    smoothed = only(labeller.label(frame(500, "a"), [certain("happy")]))
-    assert smoothed.label == "happy"
-    assert smoothed.confidence == pytest.approx(1 - math.exp(-1))
+def test_the_confidence_is_an_average_over_media_time() -> None:
+    labeller = SmoothingLabeller()
+    labeller.label(frame(0, "a"), [certain("happy", 1.0)])
+    smoothed = only(labeller.label(frame(200, "a"), [certain("happy", 0.5)]))
+    assert smoothed == Verdict("happy", pytest.approx(1 - 0.5 * (1 - math.exp(-1))))
 
 
 @given(st.integers(1, 20))
-def test_the_average_does_not_depend_on_the_frame_rate(parts: int) -> None:
-    once, often = SmoothingLabeller(switch_margin=0), SmoothingLabeller(switch_margin=0)
+def test_the_confidence_does_not_depend_on_the_frame_rate(parts: int) -> None:
+    once, often = SmoothingLabeller(), SmoothingLabeller()
     for labeller in (once, often):
-        labeller.label(frame(0, "a"), [certain("sad")])
-    wanted = only(once.label(frame(400, "a"), [certain("happy")]))
+        labeller.label(frame(0, "a"), [certain("happy")])
+    wanted = only(once.label(frame(400, "a"), [certain("happy", 0.6)]))
     for part in range(1, parts + 1):
-        smoothed = only(often.label(frame(400 * part / parts, "a"), [certain("happy")]))
-    assert smoothed.label == wanted.label
-    assert smoothed.confidence == pytest.approx(wanted.confidence, abs=1e-6)
+        smoothed = only(often.label(frame(400 * part / parts, "a"), [certain("happy", 0.6)]))
+    assert smoothed == Verdict(wanted.label, pytest.approx(wanted.confidence, abs=1e-6))
 
 
 def test_one_different_frame_changes_the_face_but_not_the_track() -> None:
@@ -93,18 +104,8 @@ def test_a_lasting_change_is_one_event() -> None:
     ]
 
 
-def test_two_equally_probable_classes_do_not_alternate() -> None:
-    labeller = SmoothingLabeller(time_constant_s=0.05, switch_margin=0.1)
-    even = {"happy": 0.49, "neutral": 0.51}, {"happy": 0.51, "neutral": 0.49}
-    changes: list[TrackEvent] = []
-    for n in range(40):
-        probabilities = tuple(even[n % 2].get(label, 0.0) for label in LABELS)
-        changes.extend(labeller.label(frame(40 * n, "a"), [probabilities]).changes)
-    assert [change.change for change in changes] == [TrackChange.APPEARED]
-
-
 def test_smoothing_can_be_turned_off() -> None:
-    labeller = SmoothingLabeller(time_constant_s=0, switch_margin=0)
+    labeller = SmoothingLabeller(limits=UNSMOOTHED)
     for n, label in enumerate(("happy", "sad", "happy")):
         assert only(labeller.label(frame(40 * n, "a"), [certain(label, 0.6)])) == Verdict(label, 0.6)
 
@@ -130,7 +131,7 @@ def test_a_face_that_was_not_classified_has_no_probabilities() -> None:
 
 
 def test_the_smoothed_label_is_kept_for_a_while_without_classified_faces() -> None:
-    labeller = SmoothingLabeller(forget_s=1.0)
+    labeller = SmoothingLabeller(hold_s=1.0)
     labeller.label(frame(0, "a"), [certain("happy", 0.9)])
     turned = [labeller.label(frame(100 * n, "a", abstained=Abstained.TURNED), [None]) for n in range(1, 13)]
     assert [only(labelled).label for labelled in turned] == ["happy"] * 10 + [UNKNOWN] * 2
@@ -139,6 +140,43 @@ def test_the_smoothed_label_is_kept_for_a_while_without_classified_faces() -> No
     again = only(labeller.label(frame(1300, "a"), [certain("sad", 0.9)]))
     assert again.label == "sad"
     assert again.confidence == pytest.approx(0.9), "the old average is forgotten"
+
+
+@pytest.mark.parametrize("reason", list(Abstained))
+def test_the_last_label_is_not_shown_during_64_frames_without_a_usable_face(reason: Abstained) -> None:
+    labeller = SmoothingLabeller(min_confidence=0.5)
+    for n in range(30):
+        labeller.label(frame(n * 1000 / 30, "a"), [certain("happy", 0.9)])
+    given = certain("happy", 0.4) if reason is Abstained.LOW_CONFIDENCE else None
+    quality = None if reason is Abstained.LOW_CONFIDENCE else reason
+    shown = [only(labeller.label(frame(n * 1000 / 30, "a", abstained=quality), [given])).label for n in range(30, 94)]
+    assert shown.count("happy") <= 16, "half a second at 30 frames a second"
+    assert set(shown[16:]) == {UNKNOWN}
+
+
+@pytest.mark.parametrize("broken", [{"cut": True}, {"jumped": "a"}])
+def test_a_cut_or_a_jump_drops_the_old_label_at_once(broken: dict[str, Any]) -> None:
+    labeller = SmoothingLabeller()
+    for n in range(50):
+        labeller.label(frame(40 * n, "a"), [certain("happy", 0.95)])
+    labelled = labeller.label(frame(2000, "a", **broken), [certain("sad", 0.6)])
+    assert only(labelled) == Verdict("sad", 0.6)
+    (change,) = labelled.changes
+    assert (change.change, change.previous_label) == (TrackChange.CHANGED, "happy")
+
+
+def test_after_a_cut_a_face_of_bad_quality_is_unknown_at_once() -> None:
+    labeller = SmoothingLabeller()
+    labeller.label(frame(0, "a"), [certain("happy", 0.95)])
+    assert only(labeller.label(frame(40, "a", cut=True, abstained=Abstained.TURNED), [None])).label == UNKNOWN
+
+
+def test_a_jump_of_one_track_leaves_the_others_their_labels() -> None:
+    labeller = SmoothingLabeller()
+    for n in range(20):
+        labeller.label(frame(40 * n, "a", "b"), [certain("happy", 0.9)] * 2)
+    labelled = labeller.label(frame(800, "a", "b", jumped="a"), [certain("sad", 0.9)] * 2)
+    assert [event.emotion.smoothed.label for event in labelled.faces] == ["sad", "happy"]
 
 
 def test_low_confidence_is_unknown_for_the_face_and_for_the_track() -> None:
@@ -152,7 +190,7 @@ def test_low_confidence_is_unknown_for_the_face_and_for_the_track() -> None:
 
 
 def test_the_end_of_a_track_repeats_its_last_face_and_has_its_shares() -> None:
-    labeller = SmoothingLabeller(time_constant_s=0, switch_margin=0)
+    labeller = SmoothingLabeller(limits=UNSMOOTHED)
     for n, label in enumerate(("happy", "happy", "happy", "sad")):
         labelled = labeller.label(frame(40 * n, "a"), [certain(label, 0.9)])
     last = labelled.faces[0]
@@ -201,8 +239,16 @@ def test_another_number_of_values_than_labels_is_an_error() -> None:
         SmoothingLabeller().label(frame(0, "a"), [(0.2, 0.3, 0.5)])
 
 
-@pytest.mark.parametrize("wrong", [{"time_constant_s": -1}, {"min_confidence": 1.1}, {"switch_margin": -0.1}, {"forget_s": -1}])
-def test_values_outside_their_range_are_an_error(wrong: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"limits": EvidenceLimits(smoothing_s=-1)},
+        {"min_confidence": 1.1},
+        {"limits": EvidenceLimits(switch_margin=-0.1)},
+        {"hold_s": -1},
+    ],
+)
+def test_values_outside_their_range_are_an_error(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be"):
         SmoothingLabeller(**wrong)
 

@@ -172,3 +172,32 @@ def test_a_lost_track_is_recovered_in_a_picture_of_another_size() -> None:
     gone = [seen(40 * n) for n in range(5, 15)]
     tracked = play(tracker(), [*before, *gone, *after])
     assert {tuple(ids(frame)) for frame in tracked if frame.faces} == {("door-1f3c-1",)}
+
+
+# -- breaks --------------------------------------------------------------------------------------
+
+
+def scene(frame: DetectedFrame, seed: int) -> DetectedFrame:
+    """The frame with a thumbnail of a scene of its own."""
+    return replace(frame, thumbnail=np.random.default_rng(seed).uniform(0, 255, (9, 16)).astype(np.float32))
+
+
+def test_a_cut_to_another_scene_is_reported_once() -> None:
+    frames = play(tracker(), (scene(seen(40 * n, (100, 100, 60)), seed=n // 5) for n in range(10)))
+    assert [frame.cut for frame in frames] == [False] * 5 + [True] + [False] * 4
+
+
+def test_frames_without_thumbnails_have_no_cuts() -> None:
+    assert not any(frame.cut for frame in play(tracker(), (seen(40 * n, (100, 100, 60)) for n in range(3))))
+
+
+def test_a_track_that_jumps_is_reported_once() -> None:
+    frames = play(tracker(), (seen(40 * n, (100 if n < 5 else 155, 100, 60)) for n in range(8)))
+    assert {tuple(ids(frame)) for frame in frames} == {("door-1f3c-1",)}
+    assert [frame.faces[0].jumped for frame in frames] == [False] * 5 + [True, False, False]
+
+
+def test_a_face_that_walks_fast_does_not_jump() -> None:
+    frames = play(tracker(), (seen(40 * n, (100 + 40 * n, 100, 60)) for n in range(20)))
+    assert {tuple(ids(frame)) for frame in frames} == {("door-1f3c-1",)}
+    assert not any(frame.faces[0].jumped for frame in frames)
