@@ -146,7 +146,8 @@ def test_the_thumbnail_is_the_picture_in_16_by_9_grey_pixels(size: tuple[int, in
     picture = np.zeros((*size, 3), np.uint8)
     picture[:, size[1] // 2 :] = 200
     small = thumbnail(picture)
-    assert (small.shape, small.dtype) == ((9, 16), np.float32)
+    assert small.shape == (9, 16)
+    assert small.dtype == np.float32
     assert small[:, 0].tolist() == [0.0] * 9
     assert small[:, -1].tolist() == [200.0] * 9
 

@@ -46,6 +46,19 @@ of the heads (logit adjustment, Menon et al. 2021). The sum is one Dense layer a
 
 
 @dataclass(frozen=True, slots=True)
+class Stability:
+    """Label changes per 100 frames of a face whose expression is steady.
+
+    Attributes:
+        each_frame: Changes of the label of each frame alone.
+        smoothed: Changes of the smoothed label.
+    """
+
+    each_frame: float
+    smoothed: float
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """The evaluations that a card prints, of the same answers.
 
@@ -54,12 +67,14 @@ class Measured:
         majority: Scores on the FER+ majority.
         labels: Scores on the original labels.
         answers: The answers to all faces of the split.
+        stability: How often labels of steady faces change in clips; None where it was not measured.
     """
 
     usage: str
     majority: Evaluation
     labels: Evaluation
     answers: Answers
+    stability: Stability | None = None
 
 
 def write_card(bundle: Bundle, measured: Measured) -> list[Path]:
@@ -102,6 +117,7 @@ def _sections(manifest: Manifest, measured: Measured) -> Iterator[str]:
     yield from _recipe(manifest)
     yield from _balance(manifest)
     yield from _numbers(manifest, measured)
+    yield from _stability(measured.stability)
     yield from _cost(manifest)
 
 
@@ -201,6 +217,15 @@ def _classes(majority: Mapping[str, Any], labels: Mapping[str, Any]) -> Iterator
         cells = [cell for row in (one, two) for cell in (str(row["rows"]), _percent(row["precision"]), _percent(row["recall"]))]
         yield f"| {label} | {' | '.join(cells)} |"
     yield ""
+
+
+def _stability(stability: Stability | None) -> Iterator[str]:
+    if stability is not None:
+        yield "## Stability\n"
+        yield (
+            f"Label changes per 100 frames of a face whose expression is steady, in hand-labelled clips (`bench/smoothing.py`): "
+            f"{stability.each_frame:.2f} for each frame alone, {stability.smoothed:.2f} smoothed.\n"
+        )
 
 
 def _cost(manifest: Manifest) -> Iterator[str]:

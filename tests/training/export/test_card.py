@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ pytest.importorskip("keras", reason="the Keras extra is not installed")
 from ferstream.inference.bundle import Bundle, load_bundle
 from ferstream.training.evaluation.answers import Answers
 from ferstream.training.evaluation.evaluate import evaluate_answers
-from ferstream.training.export.card import Measured, write_card
+from ferstream.training.export.card import Measured, Stability, write_card
 from tests.support.bundles import tiny_openvino_bundle
 from tests.support.face_sets import make_faces
 
@@ -87,6 +88,14 @@ def test_a_model_in_8_bits_names_its_source_and_has_no_pictures(tmp_path: Path) 
     assert "## Balance" not in text
     assert ".png" not in text
     assert [path.name for path in files] == ["CARD.md"]
+
+
+def test_the_card_has_the_stability_figure_where_it_was_measured(bundle: Bundle) -> None:
+    card = bundle.directory / "CARD.md"
+    write_card(bundle, measured())
+    assert "## Stability" not in card.read_text()
+    write_card(bundle, replace(measured(), stability=Stability(each_frame=1.89, smoothed=0.43)))
+    assert "1.89 for each frame alone, 0.43 smoothed" in card.read_text()
 
 
 def test_the_bundle_stays_valid(bundle: Bundle) -> None:
