@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ferstream.app.replay import camera_name
+from ferstream.capture.options import FrameOptions
 from ferstream.capture.recording import FileSource
 from ferstream.domain.face import FACE_SIZE_PX, Box
 from ferstream.domain.frame import Frame
@@ -78,7 +79,7 @@ def faces_of(clip: Path, models: Models, folder: Path) -> Faces:
 def replayed(clip: Path, models: Models) -> dict[str, npt.NDArray[np.generic]]:
     """Send a clip through capture, detection, tracking and classification; return the arrays of ``Faces``."""
     camera = camera_name(clip)
-    source = FileSource(path=clip, camera=camera, observer=Counters(), width=640, analysis_fps=0.0)
+    source = FileSource(path=clip, camera=camera, observer=Counters(), options=FrameOptions(width=640, analysis_fps=0.0))
     source.open()
     find, tracker = models.finders()[0], ByteTracker(camera=camera, run="0")
     rows: list[dict[str, object]] = []
