@@ -272,7 +272,7 @@ def test_a_missing_package_is_named_with_what_to_install(outbox: FedOutbox, monk
 
     sink = KafkaSink(cluster=KafkaCluster(brokers="localhost:1"), topic=TOPIC, outbox=outbox, observer=Counters())
     monkeypatch.setattr(builtins, "__import__", without_confluent)
-    with pytest.raises(ConfigError, match=r"pip install 'ferstream\[kafka\]'"):
+    with pytest.raises(ConfigError, match=r"install it with: uv pip install --python .* 'confluent-kafka"):
         sink.open()
 
 
