@@ -25,12 +25,17 @@ def evaluate(  # noqa: PLR0913, PLR0917 (the options of the command)
     plots: Path | None = typer.Option(None, "--plots", help="Write the pictures into this folder."),
     backend: str = typer.Option("auto", "--backend", help="auto, openvino or keras."),
     timing: bool = typer.Option(False, "--timing", help="Measure ms_per_face now instead of using the value that the bundle records."),
+    align: bool = typer.Option(False, "--align", help="The folder holds whole photos: find and align the largest face of each."),
+    conditions: bool = typer.Option(False, "--conditions", help="Also draw bad pictures and covered faces, and measure each."),
+    condition_faces: int = typer.Option(0, "--condition-faces", min=0, help="Most faces for --conditions, evenly spread; 0 = all."),
+    seed: int = typer.Option(0, "--seed", min=0, help="Seed of what --conditions draws."),
 ) -> None:
     """Measure a model on one split of a set of faces.
 
     Two runs write equal JSON, because ms_per_face is read from the bundle. It is measured with --timing, or where the
     bundle does not record it.
     """
+    from ferstream.cli.conditions import draw_conditions, print_conditions, run_conditions
     from ferstream.cli.outputs import check_file, check_folder
     from ferstream.inference.backends import open_classifier
     from ferstream.inference.bundle import load_bundle
@@ -45,13 +50,16 @@ def evaluate(  # noqa: PLR0913, PLR0917 (the options of the command)
         check_folder(plots)
     bundle = load_bundle(model)
     say(f"reading {data}")
-    faces = read_faces(data, votes=votes, want_votes=True)
+    faces = read_faces(data, votes=votes, want_votes=True, align=align)
+    for line in faces.left_out():
+        typer.echo(line)
     say(f"loading {bundle.manifest.name} and classifying the faces of {usage}")
     with quiet_libraries():
         classifier = open_classifier(bundle, backend=backend, deterministic=True)
     try:
         result = evaluate_faces(classifier.classify, faces, usage=usage, truth=labels)
         ran_on = classifier.backend
+        by_condition = run_conditions(classifier.classify, result, most=condition_faces, seed=seed) if conditions else None
     finally:
         classifier.close()
     numbers = {
@@ -63,7 +71,12 @@ def evaluate(  # noqa: PLR0913, PLR0917 (the options of the command)
         **_cost(bundle, timing=timing),
     }
     _print(result, numbers)
+    if by_condition is not None:
+        print_conditions(by_condition)
+        numbers["conditions"] = [score.as_json() for score in by_condition]
     _write(result, numbers, json_file=json_file, plots=plots)
+    if by_condition is not None and plots is not None:
+        draw_conditions(by_condition, plots, title=_title(numbers))
 
 
 def _write(result: Evaluation, numbers: dict[str, Any], *, json_file: Path | None, plots: Path | None) -> None:
@@ -77,9 +90,13 @@ def _write(result: Evaluation, numbers: dict[str, Any], *, json_file: Path | Non
             json_file.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
         typer.echo(f"numbers: {json_file}")
     if plots is not None:
-        model = numbers["model"]
         with writing(plots):
-            _draw(result, plots, title=f"{model['name']} {model['version']}, {numbers['usage']}, {numbers['truth']}")
+            _draw(result, plots, title=_title(numbers))
+
+
+def _title(numbers: dict[str, Any]) -> str:
+    model = numbers["model"]
+    return f"{model['name']} {model['version']}, {numbers['usage']}, {numbers['truth']}"
 
 
 def _check_usage(usage: str) -> None:

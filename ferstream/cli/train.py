@@ -40,6 +40,7 @@ def train(  # noqa: PLR0913, PLR0917 (the options of the command)
     name: str | None = typer.Option(None, "--name", help="Name of the model; default: emotion-<arch>."),
     model_version: str = typer.Option("1.0.0", "--model-version", help="Version of the model."),
     replace: bool = typer.Option(False, "--replace", help="Replace an existing bundle."),
+    align: bool = typer.Option(False, "--align", help="The folder holds whole photos: find and align the largest face of each."),
     usage: str = typer.Option("PublicTest", "--validation", help="Split that selects the best epoch and the temperature."),
     keep_faulty: bool = typer.Option(
         False, "--keep-faulty", help="Train on blank, broken and repeated faces too, but never on faces that are also in a test split."
@@ -139,7 +140,7 @@ def _train(given: Mapping[str, Any]) -> None:
 def _select(given: Mapping[str, Any]) -> Selection:
     from ferstream.training.data.selection import first_rows, select
 
-    faces = _read(given["data"], given["votes"])
+    faces = _read(given["data"], given["votes"], align=given["align"])
     if given["rows"]:
         faces = first_rows(faces, given["rows"])
     return select(faces, usage=given["usage"], keep_faulty=given["keep_faulty"])
@@ -170,13 +171,13 @@ def _run(selection: Selection, recipe: Recipe, given: Mapping[str, Any]) -> None
     typer.echo(f"bundle: {bundle.directory}  (try: {command('replay', 'VIDEO', '--model', str(bundle.directory))})")
 
 
-def _read(path: Path, votes: str | None) -> FaceSet:
+def _read(path: Path, votes: str | None, *, align: bool = False) -> FaceSet:
     from ferstream.training.data.readers import read_faces
 
     typer.echo(f"reading {path} ...")
     if votes == "none":
-        return read_faces(path)
-    return read_faces(path, votes=Path(votes) if votes else None, want_votes=True)
+        return read_faces(path, align=align)
+    return read_faces(path, votes=Path(votes) if votes else None, want_votes=True, align=align)
 
 
 def _print_faults(faces: FaceSet, quality: Quality, *, keep_faulty: bool = False) -> None:
@@ -187,9 +188,8 @@ def _print_faults(faces: FaceSet, quality: Quality, *, keep_faulty: bool = False
         f"faults: {counts['blank']} blank, {counts['broken']} broken, {counts['repeated']} repeated in their split, "
         f"{counts['leaked']} Training faces also in a test split, {counts['seen']} test faces also in Training"
     )
-    if faces.unreadable:
-        more = f" and {len(faces.unreadable) - _MAX_NAMED} more" if len(faces.unreadable) > _MAX_NAMED else ""
-        typer.echo(f"skipped, cannot be decoded: {', '.join(faces.unreadable[:_MAX_NAMED])}{more}")
+    for line in faces.left_out():
+        typer.echo(line)
     typer.echo(f"training uses {int(training.sum()) - left_out} of {int(training.sum())} faces; {left_out} are left out")
 
 

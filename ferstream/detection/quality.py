@@ -1,6 +1,7 @@
-"""Quality of a face: whether its pose, size and sharpness are good enough for a label.
+"""Quality of a face: whether its pose, its size and what its crop shows are good enough for a label.
 
-docs/adr/0020 has the limits and the pictures they were measured on. Pure functions and immutable values.
+docs/adr/0020 has the limits of pose, size and sharpness and the pictures they were measured on, docs/adr/0064 those of
+movement, covered faces and darkness. Pure functions and immutable values.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 
 from ferstream.detection.pose import Pose
+from ferstream.detection.visibility import FAULTS, load_visibility
 from ferstream.domain.emotion import Abstained
 from ferstream.domain.face import FACE_SIZE_PX, Face, FaceImage
 
@@ -31,6 +33,10 @@ class QualityLimits:
         min_size_px: Smallest ``Pose.size_px``, in pixels of the source.
         min_sharpness: Lowest ``sharpness`` of the crop.
         profile_yaw: Yaw in degrees above which no crop is cut: the landmarks of a profile are too close together for an alignment.
+        max_moved: Highest probability, 0..1, that the face moved during the exposure.
+        max_covered: Highest probability, 0..1, that mouth or eyes are covered, or that the crop shows no face.
+        max_dark: Highest probability, 0..1, that the crop is too dark, too flat or too grainy.
+        check_visibility: Whether these three are checked.
     """
 
     max_yaw: float = 38.0
@@ -40,17 +46,27 @@ class QualityLimits:
     min_size_px: float = 8.0
     min_sharpness: float = 0.24
     profile_yaw: float = 60.0
+    max_moved: float = 0.5
+    max_covered: float = 0.85
+    max_dark: float = 0.5
+    check_visibility: bool = True
 
 
 class QualityGate:
     """Checks faces against quality limits. Immutable; any thread."""
 
     def __init__(self, limits: QualityLimits | None = None) -> None:
-        """Keep the limits; None for the defaults."""
+        """Keep the limits; None for the defaults.
+
+        Raises:
+            ModelError: The weights of the network that looks for covered faces are missing.
+        """
         self._limits = limits or QualityLimits()
+        self._visibility = load_visibility() if self._limits.check_visibility else None
+        self._most = (self._limits.max_moved, self._limits.max_covered, self._limits.max_dark)
 
     def abstain_reason(self, face: Face, pose: Pose, crop: FaceImage | None, *, width: int, height: int) -> Abstained | None:
-        """Return why a face is labelled ``unknown``, or None; turned comes before small, and small before blurred.
+        """Return why a face is labelled ``unknown``, or None; turned comes before small, and small before what the crop shows.
 
         Args:
             face: The face, in pixels of the source.
@@ -63,9 +79,20 @@ class QualityGate:
             return Abstained.TURNED
         if self._is_small(face, pose):
             return Abstained.SMALL
-        if crop is not None and sharpness(crop) < self._limits.min_sharpness:
+        return None if crop is None else self.crop_reason(crop)
+
+    def crop_reason(self, crop: FaceImage) -> Abstained | None:
+        """Return why the face of a crop (48, 48) uint8 is labelled ``unknown``, or None: blurred, occluded or dark.
+
+        If there are several reasons, it is the one that is furthest above its limit.
+        """
+        if sharpness(crop) < self._limits.min_sharpness:
             return Abstained.BLURRED
-        return None
+        if self._visibility is None:
+            return None
+        found = zip(self._visibility.faults(crop), self._most, FAULTS, strict=True)
+        excess, fault = max((value - most, fault) for value, most, fault in found)
+        return Abstained(fault) if excess > 0 else None
 
     def is_profile(self, pose: Pose) -> bool:
         """Return whether the face is turned too far for a crop."""

@@ -8,6 +8,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ferstream.domain.frame import Luma
+from ferstream.inference.alignment import align
+
+PORTRAIT_LANDMARKS = ((227.1, 193.3), (307.8, 195.4), (266.5, 240.0), (228.5, 267.9), (302.2, 269.6))
+"""Of ``portrait()``, in pixels, in the order of ``CANONICAL``."""
+
 
 def portrait_path() -> Path:
     """A real portrait, 512x600, one frontal face of about 170 px."""
@@ -19,6 +25,12 @@ def portrait_path() -> Path:
 def portrait() -> npt.NDArray[np.uint8]:
     """The portrait as (600, 512, 3) uint8 BGR."""
     return np.asarray(cv2.imread(str(portrait_path())), np.uint8)
+
+
+def portrait_crop() -> npt.NDArray[np.uint8]:
+    """The face of the portrait, aligned: (48, 48) uint8."""
+    grey = np.asarray(cv2.cvtColor(portrait(), cv2.COLOR_BGR2GRAY), np.uint8)
+    return align(Luma(plane=grey, limited=False), PORTRAIT_LANDMARKS)
 
 
 def jpeg_with_orientation(path: Path, picture: npt.NDArray[np.uint8], orientation: int) -> Path:

@@ -17,6 +17,8 @@ import numpy as np
 from ferstream.domain.face import FACE_SIZE_PX
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.random import Generator
     from numpy.typing import NDArray
 
@@ -147,6 +149,59 @@ def cover_lower_face(face: Crop, random: Generator) -> Crop:
     lean = random.uniform(-5, 5)
     covered = _polygon([(-1, edge + lean), (48, edge - lean), (48, 49), (-1, 49)])
     return _blend(face, covered, _cloth(random, _grey(random)))
+
+
+def cover(face: Crop, random: Generator, *, part: str, other: Crop | None = None) -> Crop:
+    """Cover one part of the face with something of any shape: an ellipse, a tilted rectangle or a rough outline.
+
+    Args:
+        face: The crop.
+        random: Draws the shape, its place and its surface.
+        part: ``mouth``, ``eyes``, or ``beside``: a corner or the forehead, which leaves mouth and eyes free.
+        other: A picture (48, 48) whose pixels become the surface; None for one grey.
+    """
+    x, y, wide, high = _PLACES[part](random)
+    corners = int(random.choice([4, 7, 24]))
+    tilt = math.radians(random.uniform(-25, 25))
+    outline = []
+    for corner in range(corners):
+        angle = 2 * math.pi * (corner + 0.5) / corners
+        reach = (math.sqrt(2) if corners == 4 else 1.0) * (random.uniform(0.9, 1.25) if corners == 7 else 1.0)
+        right, down = wide * reach * math.cos(angle), high * reach * math.sin(angle)
+        outline.append((x + right * math.cos(tilt) - down * math.sin(tilt), y + right * math.sin(tilt) + down * math.cos(tilt)))
+    surface = random.choice(["skin", "grey", "picture"])
+    if surface == "picture" and other is not None:
+        texture = other.astype(np.float64)
+    elif surface == "skin":
+        texture = _skin(face) * random.uniform(0.75, 1.2) + _slope(random, 30) + random.normal(0, random.uniform(0, 4), face.shape)
+    else:
+        texture = random.uniform(5, 250) + random.choice([0.0, 1.0]) * (_slope(random, 30) + random.normal(0, 2, face.shape))
+    return _blend(face, _polygon(outline), np.asarray(texture, np.float64) + np.zeros(face.shape))
+
+
+def spectacles(face: Crop, random: Generator) -> Crop:
+    """Draw clear glasses: thin frames through which the eyes are seen."""
+    wide, high = random.uniform(6, 8), random.uniform(4.5, 6.5)
+    frame, dy = np.zeros(face.shape, np.float32), random.uniform(-1, 1.5)
+    for eye_x, eye_y in _EYES:
+        outer = _ellipse((eye_x, eye_y + dy), (wide, high))
+        frame = np.maximum(frame, outer - _ellipse((eye_x, eye_y + dy), (wide - random.uniform(0.6, 1.3), high - 1.0)))
+    frame = np.maximum(frame, _line((_EYES[0][0] + wide, 17 + dy), (_EYES[1][0] - wide, 17 + dy), 1.0))
+    return _blend(face, np.clip(frame, 0, 1), np.full(face.shape, random.uniform(10, 120)))
+
+
+_PLACES: dict[str, Callable[[Generator], tuple[float, float, float, float]]] = {
+    "mouth": lambda random: (
+        23.5 + random.uniform(-2.5, 2.5), 37 + random.uniform(-2, 3), random.uniform(10, 17), random.uniform(6.5, 12)
+    ),
+    "eyes": lambda random: (
+        23.5 + random.uniform(-2, 2), 17.7 + random.uniform(-1.5, 1.5), random.uniform(15, 22), random.uniform(4, 8)
+    ),
+    "beside": lambda random: (
+        float(random.choice([1.0, 46.0])), random.uniform(0, 48), random.uniform(2, 7), random.uniform(2, 16)
+    ),
+}  # fmt: skip
+"""Draws centre (x, y) and half width and height of what covers a part."""
 
 
 def _line_kernel(length_px: float, angle_deg: float) -> NDArray[np.float32]:

@@ -31,6 +31,10 @@ VOTE_NAMES: tuple[str, ...] = (
 """Columns of FER+'s votes, in the order of its file."""
 
 
+_MAX_NAMED = 3
+"""Most left-out files that are named."""
+
+
 @dataclass(frozen=True, slots=True)
 class FaceSet:
     """Faces with their labels. Every array has one entry a face.
@@ -43,6 +47,7 @@ class FaceSet:
         votes: (N, 10) int64, FER+ votes in ``VOTE_NAMES`` order; None without votes.
         source: Path of the csv or folder, for messages.
         unreadable: Files that could not be decoded. They are not among the faces.
+        without_face: Photos in which no face was found. They are not among the faces.
     """
 
     pixels: NDArray[np.uint8]
@@ -52,6 +57,7 @@ class FaceSet:
     votes: NDArray[np.int64] | None
     source: str
     unreadable: tuple[str, ...] = ()
+    without_face: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that pixels and labels have the same length."""
@@ -70,6 +76,11 @@ class FaceSet:
         }
         return replace(self, **picked)
 
+    def left_out(self) -> list[str]:
+        """Return a line for each kind of file that is not among the faces, with the names of the first ones."""
+        kinds = {"skipped, cannot be decoded": self.unreadable, "skipped, no face was found": self.without_face}
+        return [f"{kind}: {_first_of(names)}" for kind, names in kinds.items() if names]
+
     def of_usage(self, usage: str) -> FaceSet:
         """Return the faces of one split.
 
@@ -81,3 +92,8 @@ class FaceSet:
             present = sorted(set(self.usages.tolist()))
             raise DataError(f"{self.source}: the split {usage} is empty; it has rows of {', '.join(present)}")
         return part
+
+
+def _first_of(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+    return ", ".join(names[:_MAX_NAMED]) + more

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -30,13 +32,40 @@ _SPELLINGS = {
 }
 
 
-def read_folder(path: Path) -> FaceSet:
+ReadFace = Callable[[Path], npt.NDArray[np.uint8] | None]
+"""From the file of an image to a face (48, 48) uint8, or None when there is none."""
+
+
+def read_photos(path: Path) -> FaceSet:
+    """Read ``<split>/<class>/<photo>``: the largest face of each photo is found and aligned; see ``read_folder``.
+
+    Photos without a face are listed in ``without_face``.
+
+    Raises:
+        DataError: As ``read_folder``, or no photo has a face.
+        ModelError: The detector cannot be loaded.
+    """
+    from ferstream.training.data.photos import PhotoReader
+
+    with PhotoReader() as reader:
+        faces = read_folder(path, read=reader, what="has a face that can be found")
+    without = set(reader.without_face)
+    unreadable = tuple(name for name in faces.unreadable if name not in without)
+    return replace(faces, unreadable=unreadable, without_face=tuple(reader.without_face))
+
+
+def read_folder(path: Path, *, read: ReadFace | None = None, what: str = "can be decoded") -> FaceSet:
     """Read ``<split>/<class>/<image>``. Each image is resized to 48x48 grey; no face is searched for in it.
 
     Folder ``train`` becomes Training. ``val`` (or ``valid``, ``validation``, ``publictest``) becomes PublicTest. ``test``
     becomes PrivateTest where there is such a validation folder, else PublicTest. ``privatetest`` becomes PrivateTest.
     Classes are named as in ``LABELS`` or by a usual synonym. ``rows`` numbers the files in sorted order, from 1.
     Files that cannot be decoded are left out and listed in ``unreadable``.
+
+    Args:
+        path: The folder.
+        read: Makes the face of a file; None for the whole image.
+        what: What is said of no image when ``read`` gave no face at all.
 
     Raises:
         DataError: There are no class folders, a class is unknown, or no image can be decoded.
@@ -49,10 +78,10 @@ def read_folder(path: Path) -> FaceSet:
     files = [(file, label, usage) for folder, usage in splits for file, label in _labelled(folder)]
     if not files:
         raise DataError(f"{path}: the class folders hold no image ({', '.join(sorted(IMAGE_SUFFIXES))})")
-    faces = [read_image(file) for file, _, _ in files]
+    faces = [(read or read_image)(file) for file, _, _ in files]
     decoded = [index for index, face in enumerate(faces) if face is not None]
     if not decoded:
-        raise DataError(f"{path}: none of its {len(files)} images can be decoded, the first is {files[0][0]}")
+        raise DataError(f"{path}: none of its {len(files)} images {what}, the first is {files[0][0]}")
     return FaceSet(
         pixels=np.stack([face for face in faces if face is not None]),
         labels=np.array([files[index][1] for index in decoded], np.int64),

@@ -15,7 +15,7 @@ from ferstream.domain.emotion import LABELS
 from ferstream.domain.face import FACE_SIZE_PX
 from ferstream.errors import DataError
 from ferstream.training.data.dataset import USAGES, VOTE_NAMES, FaceSet
-from ferstream.training.data.folders import read_folder
+from ferstream.training.data.folders import read_folder, read_photos
 
 PIXELS_PER_FACE = FACE_SIZE_PX * FACE_SIZE_PX
 CSV_NAME = "fer2013.csv"
@@ -23,13 +23,14 @@ VOTES_NAME = "fer2013new.csv"
 CSV_COLUMNS = ("emotion", "pixels", "Usage")
 
 
-def read_faces(path: Path, *, votes: Path | None = None, want_votes: bool = False) -> FaceSet:
+def read_faces(path: Path, *, votes: Path | None = None, want_votes: bool = False, align: bool = False) -> FaceSet:
     """Read a FER2013 csv or a folder of images, and join FER+'s votes to a csv.
 
     Args:
         path: The csv, a folder that holds ``fer2013.csv``, or a folder of images.
         votes: FER+'s ``fer2013new.csv``.
         want_votes: Use the ``fer2013new.csv`` beside the csv, if there is one, when ``votes`` is None.
+        align: Whether a folder holds whole photos, in which the faces are found and aligned.
 
     Raises:
         DataError: A file, column, row or folder does not follow the layout. The message names file and row.
@@ -39,7 +40,9 @@ def read_faces(path: Path, *, votes: Path | None = None, want_votes: bool = Fals
     if path.is_dir():
         if votes is not None:
             raise DataError(f"{votes}: votes can be joined to a csv only; {path} is a folder of images")
-        return read_folder(path)
+        return read_photos(path) if align else read_folder(path)
+    if align:
+        raise DataError(f"{path}: --align is for folders of whole photos; the faces of a csv are crops already")
     for given in (path, votes):
         if given is not None and not given.exists():
             raise DataError(f"{given}: no such file or folder; check the path")
