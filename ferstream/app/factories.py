@@ -32,6 +32,7 @@ def detection_plan(settings: Settings) -> DetectionPlan:
         device=detection.device,
         score=detection.score,
         min_face_px=detection.min_face_px,
+        check_visibility=detection.check_visibility,
         workers=detection.workers or min(cores(), MOST_WORKERS),
         width=detection.width,
     )

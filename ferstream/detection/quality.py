@@ -46,9 +46,9 @@ class QualityLimits:
     min_size_px: float = 8.0
     min_sharpness: float = 0.24
     profile_yaw: float = 60.0
-    max_moved: float = 0.5
+    max_moved: float = 0.6
     max_covered: float = 0.85
-    max_dark: float = 0.5
+    max_dark: float = 0.15
     check_visibility: bool = True
 
 

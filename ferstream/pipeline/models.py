@@ -37,6 +37,7 @@ class DetectionPlan:
         device: OpenVINO's name of the device, or ``auto``.
         score: Lowest detector confidence, 0..1.
         min_face_px: Smaller faces (shorter side, source pixels) are labelled ``unknown``.
+        check_visibility: Whether faces that moved, are covered or in the dark are labelled ``unknown``.
         workers: Number of detection threads.
         width: Longer side of the detection image in pixels; the size for 16:9 is prepared while loading.
     """
@@ -45,6 +46,7 @@ class DetectionPlan:
     device: str = "auto"
     score: float = 0.7
     min_face_px: float = 24.0
+    check_visibility: bool = True
     workers: int = 1
     width: int = 640
 
@@ -117,7 +119,7 @@ class Models:
             self.classifier, self.chosen_because = _load_classifier(inference)
             self.ms_per_face = ms_per_face(self.classifier)
             self._detector_model = detector_model.result()
-        self._limits = QualityLimits(min_face_px=detection.min_face_px)
+        self._limits = QualityLimits(min_face_px=detection.min_face_px, check_visibility=detection.check_visibility)
         self._preparers: dict[str, FacePreparer] = {}
         self._detectors: list[Detector] = []
 

@@ -105,6 +105,8 @@ class DetectionSettings(f.Section):
     """Lowest detector score of a face."""
     min_face_px: f.Whole = 24
     """Smaller faces (shorter side, in pixels of the source) are labelled unknown."""
+    check_visibility: f.Flag = True
+    """Faces that moved, are covered (mask, hand, sunglasses) or in the dark are labelled unknown; false labels them all the same."""
     device: f.Text = "auto"
     """OpenVINO device: auto, CPU, GPU or NPU."""
     model: f.DetectorName = "auto"

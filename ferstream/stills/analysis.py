@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ferstream.detection.detector import Detector
 from ferstream.detection.prepare import FacePreparer
+from ferstream.detection.quality import QualityGate
 from ferstream.detection.upright import UprightCheck
 from ferstream.domain.emotion import LABELS, UNKNOWN, Abstained
 from ferstream.domain.face import FACE_SIZE_PX, Face
@@ -87,6 +88,7 @@ class PictureAnalyzer:
         self._detector = detector
         self._classifier = classifier
         self._preparer = FacePreparer(align=ALIGNMENTS[classifier.alignment_id])
+        self._gate = QualityGate()
 
     def analyze(self, path: Path) -> PictureResult:
         """Read a picture, find its faces and classify them.
@@ -103,7 +105,8 @@ class PictureAnalyzer:
         grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
         shrinks = min(grey.shape) > FACE_SIZE_PX
         crop = cv2.resize(grey, (FACE_SIZE_PX, FACE_SIZE_PX), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-        return self._classify([(None, np.asarray(crop, np.uint8), None)])
+        face = np.asarray(crop, np.uint8)
+        return self._classify([(None, face, self._gate.crop_reason(face))])
 
     def _classify_found(self, picture: Picture, detector: Detector) -> tuple[FaceResult, ...]:
         faces = find_faces(picture, detector)

@@ -30,8 +30,17 @@ def plan_of(observer: Counters, *, width: int = 64, **keys: Any) -> CameraPlan:
 
 
 def test_faces_are_found_as_the_settings_say(make_settings: MakeSettings) -> None:
-    detection = {"width": 320, "score": 0.4, "min_face_px": 40, "device": "GPU", "model": "other.onnx", "workers": 3}
+    detection = {
+        "width": 320,
+        "score": 0.4,
+        "min_face_px": 40,
+        "check_visibility": False,
+        "device": "GPU",
+        "model": "other.onnx",
+        "workers": 3,
+    }
     plan = detection_plan(make_settings(detection=detection))
+    assert not plan.check_visibility
     assert (plan.width, plan.score, plan.min_face_px, plan.device, plan.workers) == (320, 0.4, 40, "GPU", 3)
     assert plan.weights == "other.onnx"
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from ferstream.cli.evaluate import evaluate as evaluate_command
 from ferstream.errors import DataError, OutputError
 from tests.support.bundles import tiny_openvino_bundle
 from tests.support.face_sets import make_faces, write_csv
+from tests.support.pictures import portrait
 
 
 def run(tmp_path: Path, json_file: Path, **options: object) -> dict[str, object]:
@@ -24,6 +27,10 @@ def run(tmp_path: Path, json_file: Path, **options: object) -> dict[str, object]
         "plots": None,
         "backend": "auto",
         "timing": False,
+        "align": False,
+        "conditions": False,
+        "condition_faces": 0,
+        "seed": 0,
         **options,
     }
     evaluate_command(**arguments)  # type: ignore[arg-type]
@@ -96,3 +103,39 @@ def test_an_output_that_cannot_be_written_is_an_error_before_the_model_is_loaded
 def test_an_unknown_usage_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="--usage 'Test' is unknown"):
         run(tmp_path, tmp_path / "a.json", usage="Test")
+
+
+def test_conditions_are_printed_written_and_drawn_and_repeat(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tiny_openvino_bundle(tmp_path / "models", metrics={"ms_per_face": {"openvino": 0.5}})
+    write_csv(tmp_path, make_faces(7, 14))
+    options = {"conditions": True, "condition_faces": 4, "seed": 2}
+
+    numbers = run(tmp_path, tmp_path / "a.json", plots=tmp_path / "pictures", **options)
+    run(tmp_path, tmp_path / "b.json", **options)
+
+    conditions = numbers["conditions"]
+    assert isinstance(conditions, list)
+    assert {"clean", "motion", "mask", "dark"} <= {row["condition"] for row in conditions}
+    assert all(row["rows"] == 4 and 0 <= row["coverage"] <= 1 for row in conditions)
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    assert (tmp_path / "pictures" / "conditions.png").is_file()
+    assert "wrong and sure" in " ".join(capsys.readouterr().out.split())
+
+
+def test_without_conditions_there_are_none_in_the_json(tmp_path: Path) -> None:
+    tiny_openvino_bundle(tmp_path / "models")
+    write_csv(tmp_path, make_faces(7, 14))
+    assert "conditions" not in run(tmp_path, tmp_path / "a.json")
+
+
+def test_whole_photos_are_aligned_and_those_without_a_face_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tiny_openvino_bundle(tmp_path / "models")
+    folder = tmp_path / "photos" / "test" / "happy"
+    folder.mkdir(parents=True)
+    cv2.imwrite(str(folder / "face.png"), portrait())
+    cv2.imwrite(str(folder / "wall.png"), np.full((200, 200, 3), 90, np.uint8))
+
+    numbers = run(tmp_path, tmp_path / "a.json", data=tmp_path / "photos", align=True)
+
+    assert numbers["rows"] == 1
+    assert f"no face was found: {folder / 'wall.png'}" in capsys.readouterr().out

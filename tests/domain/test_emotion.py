@@ -34,7 +34,7 @@ def test_shipped_models_have_the_labels_in_the_same_order(manifest: Path) -> Non
 
 
 def test_reasons_are_distinct_texts_that_can_be_labels_of_a_metric() -> None:
-    assert {str(reason) for reason in Abstained} == {"small", "blurred", "turned", "low_confidence"}
+    assert {str(reason) for reason in Abstained} == {"small", "blurred", "turned", "occluded", "dark", "low_confidence"}
 
 
 def test_a_face_is_not_abstained_by_default() -> None:

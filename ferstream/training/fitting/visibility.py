@@ -36,7 +36,7 @@ def draw_examples(faces: NDArray[np.uint8], *, rounds: int, seed: int) -> tuple[
     return np.concatenate(seen), np.concatenate(faults)
 
 
-def fit(examples: Floats, faults: Floats, *, hidden: int = 48, epochs: int = 20, seed: int = 0) -> Visibility:
+def fit(examples: Floats, faults: Floats, *, hidden: int = 64, epochs: int = 22, seed: int = 0) -> Visibility:
     """Fit one hidden layer by Adam with a cosine schedule.
 
     Args:
