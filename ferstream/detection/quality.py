@@ -46,8 +46,8 @@ class QualityLimits:
     min_size_px: float = 8.0
     min_sharpness: float = 0.24
     profile_yaw: float = 60.0
-    max_moved: float = 0.6
-    max_covered: float = 0.85
+    max_moved: float = 0.65
+    max_covered: float = 0.88
     max_dark: float = 0.15
     check_visibility: bool = True
 

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 _CENTRE = (FACE_SIZE_PX - 1) / 2
 _UNSURE = -1.0
-_PATTERN = (np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]) + 0.5) / 16
-"""Bayer's thresholds for ordered dithering."""
 
 
 def draw_faults(faces: NDArray[np.uint8], random: Generator) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
@@ -63,13 +61,7 @@ def _example(face: Crop, other: Crop, random: Generator) -> tuple[Crop, NDArray[
 
 
 def _varied(face: Crop, random: Generator, *, most_soft: float) -> Crop:
-    most_tilt = 35 if random.random() < 0.3 else 12
-    matrix = np.asarray(
-        cv2.getRotationMatrix2D((_CENTRE, _CENTRE), random.uniform(-most_tilt, most_tilt), random.uniform(0.9, 1.12)), np.float64
-    )
-    if random.random() < 0.4:  # a head that is turned a little is narrower
-        narrow = random.uniform(0.75, 1)
-        matrix = matrix @ np.array([[narrow, 0, _CENTRE * (1 - narrow)], [0, 1, 0], [0, 0, 1]])
+    matrix = np.asarray(cv2.getRotationMatrix2D((_CENTRE, _CENTRE), random.uniform(-12, 12), random.uniform(0.9, 1.12)), np.float64)
     matrix[:, 2] += random.uniform(-2, 2, 2)
     if random.random() < 0.5:
         matrix[0] *= -1
@@ -78,10 +70,6 @@ def _varied(face: Crop, random: Generator, *, most_soft: float) -> Crop:
     if random.random() < 0.7:
         face = np.asarray(cv2.warpAffine(face, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
     face = _softened(face, random, most_soft)
-    if random.random() < 0.2:
-        face = _sharpened(face, random)
-    if random.random() < 0.12:
-        face = _few_greys(face, random)
     if random.random() < 0.4:
         face = conditions.light(face, gain=random.uniform(0.4, 1.6), offset=random.uniform(-30, 90))
     if random.random() < 0.2:
@@ -95,19 +83,6 @@ def _softened(face: Crop, random: Generator, most: float) -> Crop:
     if kind < 0.4:
         return conditions.defocus(face, random.uniform(0.3, most))
     return conditions.shrink(face, int(random.integers(round(22 / most), 44))) if kind < 0.65 else face
-
-
-def _sharpened(face: Crop, random: Generator) -> Crop:
-    """Add to the edges, as cameras do."""
-    soft = cv2.GaussianBlur(face, (0, 0), random.uniform(0.6, 1.5)).astype(np.float32)
-    return np.clip(np.rint(face + random.uniform(0.3, 1.2) * (face - soft)), 0, 255).astype(np.uint8)
-
-
-def _few_greys(face: Crop, random: Generator) -> Crop:
-    """Keep some grey values only, with a pattern that hides the steps, as in a GIF."""
-    step = random.uniform(4, 20)
-    pattern = np.tile(_PATTERN, (FACE_SIZE_PX // 4, FACE_SIZE_PX // 4))
-    return np.clip(np.floor(face / step + pattern) * step, 0, 255).astype(np.uint8)
 
 
 def _moved(face: Crop, _: Crop, random: Generator) -> tuple[Crop, str | None]:
