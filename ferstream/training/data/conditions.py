@@ -55,7 +55,7 @@ def shrink(face: Crop, size_px: int) -> Crop:
 
 def light(face: Crop, *, gain: float = 1.0, offset: float = 0.0) -> Crop:
     """Multiply the grey values by ``gain``, add ``offset``, and clip at 0 and 255, as an over- or underexposed sensor does."""
-    return np.clip(np.rint(face.astype(np.float32) * gain + offset), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(face.astype(np.float32) * gain + offset), 0, 255), np.uint8)
 
 
 def low_contrast(face: Crop, share: float) -> Crop:
@@ -220,7 +220,7 @@ def _line_kernel(length_px: float, angle_deg: float) -> NDArray[np.float32]:
     np.add.at(kernel, (top, left + 1), right * (1 - down))
     np.add.at(kernel, (top + 1, left), (1 - right) * down)
     np.add.at(kernel, (top + 1, left + 1), right * down)
-    return kernel / kernel.sum()
+    return np.asarray(kernel / kernel.sum(), np.float32)
 
 
 def _canvas() -> NDArray[np.uint8]:
@@ -229,7 +229,7 @@ def _canvas() -> NDArray[np.uint8]:
 
 def _reduced(canvas: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return coverage (48, 48) float32, 0..1."""
-    return cv2.resize(canvas, (FACE_SIZE_PX, FACE_SIZE_PX), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    return np.asarray(cv2.resize(canvas, (FACE_SIZE_PX, FACE_SIZE_PX), interpolation=cv2.INTER_AREA) / 255, np.float32)
 
 
 def _fine(x: float, y: float) -> tuple[int, int]:

@@ -26,7 +26,7 @@ def face() -> Crop:
 
 
 def changed(face: Crop, drawn: Crop) -> NDArray[np.bool_]:
-    return np.abs(drawn.astype(np.int64) - face) > 8
+    return np.asarray(np.abs(drawn.astype(np.int64) - face) > 8)
 
 
 def energy(face: Crop) -> tuple[float, float]:
