@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LINE_INTERVAL_S = 1.0
 """Shortest time in seconds between two lines of the same face."""
+BUILT_IN = "demo:"
 BAR_CELLS = 20
 """Width of the confidence bar in characters."""
 
@@ -32,8 +33,9 @@ def demo(
 ) -> None:
     """Show faces with their expressions, publish the events on an embedded broker, and print its address.
 
-    With a source other than the built-in clip, the privacy settings that ferstream run would use here are obeyed: the masks of
-    that source, and with privacy.aggregate_only only counts of groups are shown and published.
+    A source that cannot be read is an error, exit status 3. With a source other than the built-in clip, the privacy settings that
+    ferstream run would use here are obeyed: the masks of that source, and with privacy.aggregate_only only counts of groups are
+    shown and published.
     """
     from ferstream.app.privacy import demo_privacy
     from ferstream.logs import catch_crashes, configure_logging
@@ -60,7 +62,12 @@ def demo(
             typer.echo(f"privacy.aggregate_only is set ({privacy.where}): only counts of groups are shown and published")
     settings = load_settings(os.devnull, environ={}, flags={**flags, "cameras": [camera]})
 
+    from ferstream.app.checks.cameras import open_once
     from ferstream.app.daemon import Daemon
+    from ferstream.capture.factory import reads_once
+
+    if source != BUILT_IN and not reads_once(settings.cameras[0].source):
+        open_once(settings.cameras[0], width=settings.detection.width)  # a camera that cannot be read is an error now, not a silent demo
 
     show = EventLines(aggregate_only=settings.privacy.aggregate_only)
     daemon = Daemon(settings, seconds=seconds, durable=False, on_running=_print_addresses, extra_sinks=(show,))

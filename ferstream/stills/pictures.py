@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ferstream.errors import SourceError, SourceFormatError
+from ferstream.runtime.input_file import open_input
 from ferstream.runtime.printable import printable
 from ferstream.stills.orientation import UPRIGHT, stored_orientation, turned_upright
 
@@ -24,9 +25,6 @@ LARGEST_SIDE = 65_535
 """Side in pixels that stands for a picture beyond the limit of Pillow (179 million pixels)."""
 _MAX_BYTES_PER_PIXEL = 8
 """Of a file: uncompressed pixels of four channels with 16 bits."""
-
-_STANDARD_INPUT = (("dev",), ("proc",))
-"""Folders of the pipes that a shell opens: ``/dev/stdin``, ``/dev/fd/63``. Other pipes may never have a writer."""
 
 _NOT_DECODED = {
     (4, b"ftypheic"): "HEIC",
@@ -110,11 +108,9 @@ def _read(path: Path, max_pixels: int) -> bytes:
     name, status, limit = printable(path), path.stat(), max_pixels * _MAX_BYTES_PER_PIXEL
     if stat.S_ISDIR(status.st_mode):
         raise SourceError(f"{name}: is a folder; give its pictures, such as {name}/*.jpg")
-    if not stat.S_ISREG(status.st_mode) and path.parts[1:2] not in _STANDARD_INPUT:
-        raise SourceError(f"{name}: is not a regular file; write the picture to a file first, or give /dev/stdin")
     data = b""
     if status.st_size <= limit:
-        with path.open("rb") as file:
+        with open_input(path) as file:
             data = file.read(limit + 1)
     if status.st_size > limit or len(data) > limit:
         raise SourceFormatError(f"{name}: the file is too large; max_pixels allows pictures of {max_pixels:,} pixels")

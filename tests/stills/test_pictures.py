@@ -116,7 +116,7 @@ def test_a_format_that_cannot_be_decoded_is_named(tmp_path: Path, data: bytes, m
 
 def test_a_named_pipe_is_an_error_and_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(SourceError, match="pipe: is not a regular file"):
+    with pytest.raises(SourceError, match="pipe: cannot be read: it is a named pipe"):
         read_picture(tmp_path / "pipe")
 
 

@@ -72,5 +72,11 @@ def wrong_setting(part: str, problem: Problem, advice: str) -> Finding:
     return Finding(verdict=Verdict.FAIL, part=part, detail=printable(str(problem)), advice=advice, exit_code=ExitCode.USAGE)
 
 
+def warned_of_setting(part: str, problem: Problem) -> Finding:
+    """Return the finding that a setting works but needs attention; the advice is what follows the semicolon of its text."""
+    detail, _, advice = str(problem).partition("; ")
+    return Finding(verdict=Verdict.WARN, part=part, detail=printable(detail), advice=printable(advice))
+
+
 def _safe(text: str) -> str:
     return printable(redact(text))
