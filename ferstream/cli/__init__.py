@@ -89,6 +89,7 @@ def _functions(target: Any) -> list[Callable[..., Any]]:
 def _leave_files_to_the_command(function: Callable[..., Any]) -> None:
     """Turn off Typer's check that files can be read: its box of several lines says less than the commands' own errors."""
     hints = get_type_hints(function, include_extras=True)
+    function.__annotations__ = hints  # or Typer would evaluate the texts again and make new options of them
     for name, parameter in inspect.signature(function).parameters.items():
         for info in (parameter.default, *getattr(hints[name], "__metadata__", ())):
             if isinstance(info, ParameterInfo):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import time
 from dataclasses import asdict
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ferstream.runtime.program import command
+from ferstream.runtime.standard_streams import stdout_closed
 
 if TYPE_CHECKING:
     from ferstream.app.running import Running
@@ -111,16 +113,20 @@ class EventLines:
         self._console = Console(highlight=False)
         self._aggregate_only = aggregate_only
         self._printed: dict[str, float] = {}
+        self._stopped = False
 
     def open(self) -> None:
         """Do nothing: there is nothing to open."""
 
     def write(self, message: Message) -> None:
-        """Print the current label of a face, that the face left, or the counts of an interval."""
+        """Print the current label of a face, that the face left, or the counts of an interval; end the demo when stdout is closed."""
         from ferstream.events.schemas import FACE, SUMMARY
 
         if message.schema != (SUMMARY if self._aggregate_only else FACE):
             return
+        if stdout_closed() and not self._stopped:  # ``| head``: nobody sees the faces any more
+            self._stopped = True
+            os.kill(os.getpid(), signal.SIGTERM)
         self.events += 1
         event = json.loads(message.payload)
         if self._aggregate_only:

@@ -40,7 +40,8 @@ class SafeStream:
         Raises:
             OutputError: The disk is full, or the stream fails otherwise.
         """
-        if text:  # the command line library writes nothing to see what the stream is, and ignores errors of that
+        # The command line library writes "" and b"" to see what kind of stream it has, and ignores the errors.
+        if not isinstance(text, str) or text:
             self._guarded(lambda: self._stream.write(text))
         return len(text)
 
