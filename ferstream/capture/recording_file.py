@@ -14,7 +14,7 @@ from av.container import InputContainer
 from ferstream.capture.file_bytes import STDIN, FileBytes, PipeReader, RegularFile, is_pipe, stdin_fd
 from ferstream.capture.formats import allowed_formats
 from ferstream.capture.libav_memory import limit_libav_memory
-from ferstream.capture.source_hints import camera_number, what_was_meant
+from ferstream.capture.source_hints import device_meant, what_was_meant
 from ferstream.errors import SourceError, SourceFormatError
 
 _STDIN_FILE = Path("/dev/stdin")
@@ -141,10 +141,8 @@ def _check_file(path: Path, name: str) -> None:
         raise SourceError(f"{name}: is not a valid file name ({type(exc).__name__}); check the path") from None
     if stat.S_ISDIR(found.st_mode):
         raise SourceError(f"{name}: is a directory; name a video file in it")
-    if stat.S_ISCHR(found.st_mode) and camera_number(path) is not None:
-        raise SourceError(f"{name}: is a webcam, not a file; write webcam:{camera_number(path)}")
     if stat.S_ISCHR(found.st_mode):
-        raise SourceError(f"{name}: is a device or terminal, not a recording; a webcam is webcam:0, a pipe is - (stdin)")
+        raise SourceError(f"{name}: {device_meant(path)}")
     if path != STDIN and not os.access(path, os.R_OK):
         raise SourceError(f"{name}: no permission to read it; make it readable for this user")
     if stat.S_ISREG(found.st_mode) and found.st_size == 0:

@@ -22,3 +22,11 @@ def what_was_meant(path: Path) -> str:
         return f"an address of a camera begins with {address[1].lower()}:// and is for run, check and demo; replay reads files"
     number = camera_number(path)
     return "check the path" if number is None else f"for the webcam /dev/video{number} write webcam:{number}"
+
+
+def device_meant(path: Path) -> str:
+    """Return what is wrong with a device as a recording, and what to write instead."""
+    number = camera_number(path)
+    if number is not None:
+        return f"is a webcam, not a file; write webcam:{number}"
+    return "is a device or terminal, not a recording; a webcam is webcam:0, a pipe is - (stdin)"

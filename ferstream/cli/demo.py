@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ferstream.app.running import Running
     from ferstream.domain.message import Message
     from ferstream.domain.ports import SinkStatus
+    from ferstream.settings import Settings
 
 LINE_INTERVAL_S = 1.0
 """Shortest time in seconds between two lines of the same face."""
@@ -63,13 +64,9 @@ def demo(
         if privacy.aggregate_only:
             typer.echo(f"privacy.aggregate_only is set ({privacy.where}): only counts of groups are shown and published")
     settings = load_settings(os.devnull, environ={}, flags={**flags, "cameras": [camera]})
+    _try_source(settings)
 
-    from ferstream.app.checks.cameras import open_once
     from ferstream.app.daemon import Daemon
-    from ferstream.capture.factory import reads_once
-
-    if source != BUILT_IN and not reads_once(settings.cameras[0].source):
-        open_once(settings.cameras[0], width=settings.detection.width)  # a camera that cannot be read is an error now, not a silent demo
 
     show = EventLines(aggregate_only=settings.privacy.aggregate_only)
     daemon = Daemon(settings, seconds=seconds, durable=False, on_running=_print_addresses, extra_sinks=(show,))
@@ -77,6 +74,16 @@ def demo(
     kind = "summaries" if settings.privacy.aggregate_only else "face events"
     typer.echo(f"{show.events} {kind} published. Next step: write a ferstream.toml, see config/examples/.")
     raise typer.Exit(int(code))
+
+
+def _try_source(settings: Settings) -> None:
+    """Open the source once: one that cannot be read is an error, not a demo without faces. A pipe can be read only once."""
+    from ferstream.app.checks.cameras import open_once
+    from ferstream.capture.factory import reads_once
+
+    camera = settings.cameras[0]
+    if camera.source != BUILT_IN and not reads_once(camera.source):
+        open_once(camera, width=settings.detection.width)
 
 
 def _is_free(port: int) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ferstream.capture.source_hints import camera_number, what_was_meant
+from ferstream.capture.source_hints import camera_number, device_meant, what_was_meant
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,8 @@ def test_other_names_are_paths(name: str) -> None:
 @pytest.mark.parametrize("address", ["rtsp://cam/s", "RTSP://cam/s", "http://cam/s", "/work/https://cam/s"])
 def test_an_address_is_not_a_file(address: str) -> None:
     assert "an address of a camera" in what_was_meant(Path(address))
+
+
+def test_a_device_is_answered_with_what_to_write() -> None:
+    assert device_meant(Path("/dev/video3")) == "is a webcam, not a file; write webcam:3"
+    assert device_meant(Path("/dev/null")).startswith("is a device or terminal")
