@@ -70,10 +70,8 @@ def camera_names(paths: Sequence[Path]) -> list[str]:
 
 def _numbered(name: str, used: set[str]) -> str:
     """Return the first of ``name-2``, ``name-3``, ... that is not used, and add it."""
-    for number in count(2):
-        candidate = f"{name[: CAMERA_CHARS - 1 - len(str(number))]}-{number}"
-        if candidate not in used:
-            break
+    candidates = (f"{name[: CAMERA_CHARS - 1 - len(str(number))]}-{number}" for number in count(2))
+    candidate = next(found for found in candidates if found not in used)
     used.add(candidate)
     return candidate
 
