@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -167,12 +167,20 @@ class Engine:
             output.write(event)
 
 
-def encoder(models: Models, *, node: str, boot_id: str, availability: str | None = None) -> Encoder:
-    """Make the encoder of one run; every event contains ``node`` and ``boot_id``, every camera state the topic of the availability."""
-    classifier = models.classifier
-    return Encoder(
-        node=node, boot_id=boot_id, model=ModelRef(classifier.name, classifier.version), clock=SystemClock(), availability=availability
-    )
+def encoder(
+    models: Models, *, node: str, boot_id: str, availability: str | None = None, sources: Mapping[str, str] | None = None
+) -> Encoder:
+    """Make the encoder of one run; every event contains ``node`` and ``boot_id``.
+
+    Args:
+        models: The classifier, whose name is part of the events.
+        node: Name of the node.
+        boot_id: Id of the run.
+        availability: MQTT topic of the availability, part of every camera state.
+        sources: Name of the file by camera, for recordings; part of every event of such a camera.
+    """
+    model = ModelRef(models.classifier.name, models.classifier.version)
+    return Encoder(node=node, boot_id=boot_id, model=model, clock=SystemClock(), availability=availability, sources=sources)
 
 
 def load_models(settings: Settings, mode: RunMode) -> Models:

@@ -18,6 +18,7 @@ from ferstream.broker.login import USERNAME
 from ferstream.broker.password_file import password_path
 from ferstream.errors import ConfigError, DataError
 from ferstream.events.gaps import GapFinder
+from ferstream.runtime.input_file import open_input, refuse_pipe
 from ferstream.settings import OutboxSettings
 from ferstream.sinks.mqtt.address import DEFAULT_PORTS, BrokerAddress
 from ferstream.sinks.mqtt.subscriber import listen
@@ -57,7 +58,7 @@ def read_file(path: Path, finder: GapFinder) -> None:
         DataError: The file cannot be read.
     """
     try:
-        with sys.stdin.buffer if str(path) == "-" else path.open("rb") as lines:
+        with sys.stdin.buffer if str(path) == "-" else open_input(path) as lines:
             for line in lines:
                 if line.strip():
                     finder.add(_decoded(line))
@@ -151,8 +152,11 @@ def _embedded_login(parts: SplitResult) -> tuple[str | None, Path | None]:
 
 
 def _password(path: Path | None) -> str | None:
+    if path is None:
+        return None
     try:
-        return path.read_text(encoding="utf-8").rstrip("\r\n") if path else None
+        refuse_pipe(path)
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
     except OSError as exc:
         raise ConfigError(f"--password-file {path}: {exc.strerror}") from exc
     except UnicodeDecodeError as exc:

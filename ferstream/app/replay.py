@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from ferstream.app.assembly import REPLAY, Engine, encoder, engine, replay_mode
@@ -28,12 +29,14 @@ from ferstream.capture.options import FrameOptions, Playback
 from ferstream.capture.recording import FileSource
 from ferstream.capture.source import SourceInfo
 from ferstream.capture.stage import CameraRunner, RunnerCallbacks
-from ferstream.errors import BrokerError, FerstreamError, FramesLostError, SourceError
+from ferstream.errors import BrokerError, ConfigError, FerstreamError, FramesLostError, SourceError
 from ferstream.pipeline.components import CameraCallbacks
 from ferstream.pipeline.models import Models
 from ferstream.pipeline.pipeline import Pipeline
 from ferstream.publishing.sink_set import SinkSet
+from ferstream.publishing.stage import LEFT_EVENTS
 from ferstream.runtime.counters import Counters, Snapshot
+from ferstream.runtime.printable import printable
 from ferstream.runtime.program import command
 from ferstream.runtime.redaction import redact_source
 from ferstream.runtime.supervisor import Fatal
@@ -42,6 +45,8 @@ from ferstream.sinks.jsonl import JsonlSink
 
 NODE_CHARS = 57
 """Length to which a node's name is cut before ``-replay`` is added; the longest name has 64 characters."""
+CAMERA_CHARS = 32
+"""Length of the longest name of a camera."""
 NO_FILE = Path(os.devnull)
 UNKNOWN = SourceInfo(width=0, height=0, fps=0.0, frames=None, duration_s=None, codec="unknown")
 """The format of a pipe before it is opened."""
@@ -49,10 +54,37 @@ PROGRESS_S = 0.1
 """Seconds between two reports of the progress."""
 
 
+def camera_names(paths: Sequence[Path]) -> list[str]:
+    """Return a name for the camera of each recording, in their order; no two are equal.
+
+    The first recording of a name has it; the others get ``-2``, ``-3`` and so on, whatever else has such a name.
+    """
+    wanted = [camera_name(path) for path in paths]
+    used = set(wanted)
+    names, first = [], set[str]()
+    for name in wanted:
+        names.append(_numbered(name, used) if name in first else name)
+        first.add(name)
+    return names
+
+
+def _numbered(name: str, used: set[str]) -> str:
+    """Return the first of ``name-2``, ``name-3``, ... that is not used, and add it."""
+    candidates = (f"{name[: CAMERA_CHARS - 1 - len(str(number))]}-{number}" for number in count(2))
+    candidate = next(found for found in candidates if found not in used)
+    used.add(candidate)
+    return candidate
+
+
+def shown_name(path: Path) -> str:
+    """Return the name of a recording without its folders, on one line; ``stdin`` for the standard input."""
+    return "stdin" if path == STDIN else printable(path.name)
+
+
 def camera_name(path: Path) -> str:
     """Return the name of the camera of a recording, made from the file's name: a-z, 0-9, _ and -, at most 32 characters."""
     path = Path("stdin") if path == STDIN else path
-    return re.sub(r"[^a-z0-9_-]+", "-", path.stem.lower()).strip("-")[:32] or "video"
+    return re.sub(r"[^a-z0-9_-]+", "-", path.stem.lower()).strip("-")[:CAMERA_CHARS] or "video"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +118,11 @@ class Outcome:
         """Frames that were damaged or dropped."""
         return self.snapshot.dropped_frames(self.camera)
 
+    @property
+    def left(self) -> int:
+        """Face events that say that a track left; they repeat its last label."""
+        return self.snapshot.counts.get((LEFT_EVENTS, self.camera), 0)
+
 
 @dataclass(slots=True, kw_only=True)
 class Replayer:
@@ -95,6 +132,7 @@ class Replayer:
         engine: Models and sinks, in replay mode.
         analysis_fps: Frames to analyse per second of media time; 0 = every frame.
         speed: Multiple of the media speed; 0 = as fast as possible.
+        start_ns: UTC of the first frame in nanoseconds; None reads it from the file.
         masks: Privacy masks of the recordings.
         picture: Rotation, mirror and pixel aspect of the camera that made the recordings.
         on_progress: Called with (camera, analysed frames, all frames or None).
@@ -104,24 +142,26 @@ class Replayer:
     engine: Engine
     analysis_fps: float = 0.0
     speed: float = 0.0
+    start_ns: int | None = None
     masks: Masks = ()
     picture: PictureOptions = AS_THE_SOURCE_SAYS
     on_progress: Callable[[str, int, int | None], None] = lambda camera, done, total: None
     stop: threading.Event = field(default_factory=threading.Event)
 
-    def replay(self, path: Path, info: SourceInfo | None = None) -> Outcome:
+    def replay(self, path: Path, info: SourceInfo | None = None, *, camera: str | None = None) -> Outcome:
         """Replay one recording to its end.
 
         Args:
             path: The recording.
             info: The result of ``probe``; None for a pipe, which is opened once.
+            camera: Name of its camera; None for the one that ``camera_name`` gives.
 
         Raises:
             SourceError: It cannot be read, or reading failed before the end.
             FerstreamError: A stage failed, or the events cannot be written.
             FramesLostError: It was stopped before its end.
         """
-        camera, counters = camera_name(path), Counters()
+        camera, counters = camera or camera_name(path), Counters()
         opened = [info or UNKNOWN]
         self.engine.models.set_masks(camera, self.masks)
         pipeline = self.engine.new_pipeline(counters)
@@ -150,7 +190,8 @@ class Replayer:
                 return
 
     def _outcome(self, pipeline: Pipeline, outcome: Outcome) -> Outcome:
-        self.on_progress(outcome.camera, outcome.frames, outcome.frames)
+        complete = pipeline.fatal.first is None and not self.stop.is_set()
+        self.on_progress(outcome.camera, outcome.frames, outcome.frames if complete else outcome.info.frames)
         if pipeline.fatal.first is not None:
             where, error = pipeline.fatal.first
             raise error if isinstance(error, FerstreamError) else FerstreamError(f"{where} failed: {error}") from error
@@ -167,7 +208,7 @@ class Replayer:
                 camera=camera,
                 observer=counters,
                 options=FrameOptions(width=self.engine.settings.detection.width, analysis_fps=self.analysis_fps, picture=self.picture),
-                playback=Playback(speed=self.speed),
+                playback=Playback(speed=self.speed, start_ns=self.start_ns),
             )
             return ReportedSource(source, on_open=on_open)
 
@@ -193,6 +234,7 @@ class ReplayOptions:
     max_hz: float = 0.0
     mqtt: bool = False
     camera: str | None = None
+    start_ns: int | None = None
 
 
 def replay_all(options: ReplayOptions, *, on_progress: Callable[[str, int, int | None], None]) -> list[Outcome]:
@@ -206,6 +248,9 @@ def replay_all(options: ReplayOptions, *, on_progress: Callable[[str, int, int |
     picture = AS_THE_SOURCE_SAYS if made_by is None else picture_options(made_by)
     if options.events is not None or options.mqtt:
         refuse_single_faces(settings, "--mqtt" if options.events is None else "--events")
+    if options.start_ns is not None and len(options.videos) > 1:
+        raise ConfigError("--start is the time of one recording; replay the others with a --start of their own")
+    cameras = camera_names(options.videos)
     # Reports an unreadable file before models are loaded and other files replayed. A pipe cannot be read twice.
     infos = [None if is_pipe(path) else probe(path) for path in options.videos]
     with ExitStack() as stack:
@@ -219,10 +264,17 @@ def replay_all(options: ReplayOptions, *, on_progress: Callable[[str, int, int |
             )
         )
         replayer = Replayer(
-            engine=made, analysis_fps=options.fps, speed=options.speed, masks=masks, picture=picture, on_progress=on_progress
+            engine=made,
+            analysis_fps=options.fps,
+            speed=options.speed,
+            start_ns=options.start_ns,
+            masks=masks,
+            picture=picture,
+            on_progress=on_progress,
         )
         with stopping(replayer.stop):
-            outcomes = [replayer.replay(path, info) for path, info in zip(options.videos, infos, strict=True)]
+            recordings = zip(options.videos, infos, cameras, strict=True)
+            outcomes = [replayer.replay(path, info, camera=camera) for path, info, camera in recordings]
         undelivered = _undelivered(made.outputs, settings.runtime.shutdown_timeout_s)
         if undelivered:
             raise BrokerError(f"{undelivered} events did not reach {redact_source(settings.mqtt.url)}; {command('check')} says why")
@@ -254,9 +306,10 @@ def _settings(options: ReplayOptions) -> Settings:
 
 def _outputs(options: ReplayOptions, settings: Settings, models: Models, fatal: Fatal, stack: ExitStack) -> list[SinkSet]:
     outputs: list[SinkSet] = []
+    sources = {camera: shown_name(path) for camera, path in zip(camera_names(options.videos), options.videos, strict=True)}
     if options.events is not None:
         file = SinkSet(
-            encoder=encoder(models, node=REPLAY, boot_id=REPLAY),
+            encoder=encoder(models, node=REPLAY, boot_id=REPLAY, sources=sources),
             sinks=(JsonlSink(path=options.events),),
             observer=Counters(),
             on_failure=fatal.report,  # ends the replay: events that cannot be written need not be computed
@@ -268,7 +321,7 @@ def _outputs(options: ReplayOptions, settings: Settings, models: Models, fatal: 
         # A new boot_id for each replay over MQTT: with the same one, subscribers would take a second replay for duplicates.
         sinks = network_sinks(
             beside,
-            encoder=encoder(models, node=beside.node, boot_id=secrets.token_hex(8)),
+            encoder=encoder(models, node=beside.node, boot_id=secrets.token_hex(8), sources=sources),
             observer=Counters(),
             durable=False,
             broker=broker,

@@ -76,6 +76,8 @@ class VideoInput:
         self._aspects = PixelAspects(self._stream.sample_aspect_ratio, self._stream.codec_context.sample_aspect_ratio)
         self.metadata: dict[str, str] = dict(container.metadata)
         """Tags of the container."""
+        self.stream_metadata: dict[str, str] = dict(self._stream.metadata)
+        """Tags of the video stream."""
         self.format_name: str = container.format.name
         """Name of the demuxer."""
         self.longest_gap_ns: int = longest_gap_ns(container.format)

@@ -50,11 +50,13 @@ class Playback:
         loop: Start again at the end; frame numbers and media times continue.
         realtime: Play at media speed, as a camera would; frames are then ``live``.
         speed: Without ``realtime``: play at so many times media speed and drop nothing; 0 = as fast as possible.
+        start_ns: Without ``realtime``: UTC of the first frame in nanoseconds; None reads it from the file (``creation_time``).
     """
 
     loop: bool = False
     realtime: bool = False
     speed: float = 0.0
+    start_ns: int | None = None
 
     @property
     def pace(self) -> float:

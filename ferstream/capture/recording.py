@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from datetime import datetime
 from itertools import chain
 from pathlib import Path
 
 import av
 
+from ferstream.capture.creation_time import creation_ns
 from ferstream.capture.display_name import display_name
 from ferstream.capture.file_bytes import STDIN
 from ferstream.capture.framing import Framer
@@ -73,7 +73,7 @@ class FileSource:
             SourceError: The file is missing, unreadable, not a video, cut off, or has no picture that can be decoded.
         """
         video, self._first, self._rest = self._open_video()
-        self._framer.utc_origin_ns = None if self._playback.realtime else _creation_ns(video.metadata)
+        self._framer.utc_origin_ns = self._utc_origin_ns(video)
         return video.info(self._first, self._framer.video_geometry(self._first, video.pixel_aspect(self._first)))
 
     def frames(self) -> Iterator[Frame]:
@@ -109,6 +109,13 @@ class FileSource:
         if self._video is not None:
             self._video.close()
 
+    def _utc_origin_ns(self, video: VideoInput) -> int | None:
+        """Return the UTC of the first frame; None for a recording that is played as a camera, whose times come from the clock."""
+        if self._playback.realtime:
+            return None
+        start_ns = self._playback.start_ns
+        return creation_ns(video.metadata, video.stream_metadata) if start_ns is None else start_ns
+
     def _open_video(self) -> tuple[VideoInput, av.VideoFrame, Iterator[av.VideoFrame]]:
         """Open the file and decode its first picture; return the input, that picture, and the pictures after it."""
         file = self._file = RecordingFile(self._path, name=self._name, max_pixels=self._decoding.max_pixels)
@@ -141,14 +148,3 @@ class FileSource:
         self._framer.last_activity_ns = due_ns
         wait_ns = due_ns - self._clock.monotonic_ns()
         return self._stop.wait(wait_ns / 1e9) if wait_ns > 0 else self._stop.is_set()
-
-
-def _creation_ns(metadata: dict[str, str]) -> int:
-    """Return the ``creation_time`` tag in UTC nanoseconds; 0 without a valid one, because recordings never use the clock."""
-    try:
-        created = datetime.fromisoformat(metadata.get("creation_time", ""))
-    except ValueError:
-        return 0
-    if created.tzinfo is None or created.year <= 1970:
-        return 0
-    return int(created.timestamp()) * 1_000_000_000 + created.microsecond * 1000

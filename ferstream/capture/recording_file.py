@@ -14,6 +14,7 @@ from av.container import InputContainer
 from ferstream.capture.file_bytes import STDIN, FileBytes, PipeReader, RegularFile, is_pipe, stdin_fd
 from ferstream.capture.formats import allowed_formats
 from ferstream.capture.libav_memory import limit_libav_memory
+from ferstream.capture.source_hints import device_meant, what_was_meant
 from ferstream.errors import SourceError, SourceFormatError
 
 _STDIN_FILE = Path("/dev/stdin")
@@ -135,13 +136,13 @@ def _check_file(path: Path, name: str) -> None:
     except PermissionError:
         raise SourceError(f"{name}: no permission to read its directory; allow this user to read it") from None
     except (FileNotFoundError, NotADirectoryError):
-        raise SourceError(f"{name}: no such file; check the path") from None
+        raise SourceError(f"{name}: no such file; {what_was_meant(path)}") from None
     except (OSError, ValueError) as exc:
         raise SourceError(f"{name}: is not a valid file name ({type(exc).__name__}); check the path") from None
     if stat.S_ISDIR(found.st_mode):
         raise SourceError(f"{name}: is a directory; name a video file in it")
     if stat.S_ISCHR(found.st_mode):
-        raise SourceError(f"{name}: is a device or terminal, not a recording; a webcam is webcam:0, a pipe is - (stdin)")
+        raise SourceError(f"{name}: {device_meant(path)}")
     if path != STDIN and not os.access(path, os.R_OK):
         raise SourceError(f"{name}: no permission to read it; make it readable for this user")
     if stat.S_ISREG(found.st_mode) and found.st_size == 0:

@@ -6,12 +6,14 @@ imported inside the function of the command. ``ferstream --help`` therefore impo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, get_type_hints
 
 import typer
 from typer.core import TyperGroup
+from typer.models import ParameterInfo
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("ferstream.cli.run:run", "Run the daemon: all cameras of the settings, until SIGTERM."),
@@ -58,6 +60,8 @@ class LazyGroup(TyperGroup):
 def _load(name: str, where: str, help_line: str) -> Any:
     module_name, _, attribute = where.partition(":")
     target = getattr(import_module(module_name), attribute)
+    for function in _functions(target):
+        _leave_files_to_the_command(function)
     if isinstance(target, typer.Typer):
         command = typer.main.get_command(target)
     else:
@@ -70,6 +74,26 @@ def _load(name: str, where: str, help_line: str) -> Any:
     command.name = name
     command.short_help = help_line
     return command
+
+
+def _functions(target: Any) -> list[Callable[..., Any]]:
+    """Return the functions whose parameters are the options of a command and of its subcommands."""
+    if not isinstance(target, typer.Typer):
+        return [target]
+    callbacks = [info.callback for info in target.registered_commands]
+    if target.registered_callback is not None:
+        callbacks.append(target.registered_callback.callback)
+    return [callback for callback in callbacks if callback is not None]
+
+
+def _leave_files_to_the_command(function: Callable[..., Any]) -> None:
+    """Turn off Typer's check that files can be read: its box of several lines says less than the commands' own errors."""
+    hints = get_type_hints(function, include_extras=True)
+    function.__annotations__ = hints  # or Typer would evaluate the texts again and make new options of them
+    for name, parameter in inspect.signature(function).parameters.items():
+        for info in (parameter.default, *getattr(hints[name], "__metadata__", ())):
+            if isinstance(info, ParameterInfo):
+                info.readable = False
 
 
 def _placeholder(name: str, help_line: str) -> Any:

@@ -24,11 +24,13 @@ def bench(
     from ferstream.app.factories import cores
     from ferstream.app.privacy import masks_of_recording
     from ferstream.app.replay import NO_FILE
+    from ferstream.cli.outputs import check_file
     from ferstream.logs import configure_logging
     from ferstream.settings import load_settings
 
     configure_logging(level="warning", format="console")
-
+    if out is not None and str(out) != "-":
+        check_file(out)
     flags = {} if model is None else {"inference.model": model}
     settings = load_settings(config or NO_FILE, environ={} if config is None else None, flags=flags)
     masks = masks_of_recording(settings, camera)

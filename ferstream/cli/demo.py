@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import time
 from dataclasses import asdict
@@ -12,14 +13,17 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ferstream.runtime.program import command
+from ferstream.runtime.standard_streams import stdout_closed
 
 if TYPE_CHECKING:
     from ferstream.app.running import Running
     from ferstream.domain.message import Message
     from ferstream.domain.ports import SinkStatus
+    from ferstream.settings import Settings
 
 LINE_INTERVAL_S = 1.0
 """Shortest time in seconds between two lines of the same face."""
+BUILT_IN = "demo:"
 BAR_CELLS = 20
 """Width of the confidence bar in characters."""
 
@@ -32,8 +36,9 @@ def demo(
 ) -> None:
     """Show faces with their expressions, publish the events on an embedded broker, and print its address.
 
-    With a source other than the built-in clip, the privacy settings that ferstream run would use here are obeyed: the masks of
-    that source, and with privacy.aggregate_only only counts of groups are shown and published.
+    A source that cannot be read is an error, exit status 3. With a source other than the built-in clip, the privacy settings that
+    ferstream run would use here are obeyed: the masks of that source, and with privacy.aggregate_only only counts of groups are
+    shown and published.
     """
     from ferstream.app.privacy import demo_privacy
     from ferstream.logs import catch_crashes, configure_logging
@@ -59,6 +64,7 @@ def demo(
         if privacy.aggregate_only:
             typer.echo(f"privacy.aggregate_only is set ({privacy.where}): only counts of groups are shown and published")
     settings = load_settings(os.devnull, environ={}, flags={**flags, "cameras": [camera]})
+    _try_source(settings)
 
     from ferstream.app.daemon import Daemon
 
@@ -68,6 +74,16 @@ def demo(
     kind = "summaries" if settings.privacy.aggregate_only else "face events"
     typer.echo(f"{show.events} {kind} published. Next step: write a ferstream.toml, see config/examples/.")
     raise typer.Exit(int(code))
+
+
+def _try_source(settings: Settings) -> None:
+    """Open the source once: one that cannot be read is an error, not a demo without faces. A pipe can be read only once."""
+    from ferstream.app.checks.cameras import open_once
+    from ferstream.capture.factory import reads_once
+
+    camera = settings.cameras[0]
+    if camera.source != BUILT_IN and not reads_once(camera.source):
+        open_once(camera, width=settings.detection.width)
 
 
 def _is_free(port: int) -> bool:
@@ -104,16 +120,20 @@ class EventLines:
         self._console = Console(highlight=False)
         self._aggregate_only = aggregate_only
         self._printed: dict[str, float] = {}
+        self._stopped = False
 
     def open(self) -> None:
         """Do nothing: there is nothing to open."""
 
     def write(self, message: Message) -> None:
-        """Print the current label of a face, that the face left, or the counts of an interval."""
+        """Print the current label of a face, that the face left, or the counts of an interval; end the demo when stdout is closed."""
         from ferstream.events.schemas import FACE, SUMMARY
 
         if message.schema != (SUMMARY if self._aggregate_only else FACE):
             return
+        if stdout_closed() and not self._stopped:  # ``| head``: nobody sees the faces any more
+            self._stopped = True
+            os.kill(os.getpid(), signal.SIGTERM)
         self.events += 1
         event = json.loads(message.payload)
         if self._aggregate_only:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 if TYPE_CHECKING:
     from ferstream.inference.classifier import Classifier
-    from ferstream.stills.analysis import PictureAnalyzer, PictureResult
+    from ferstream.stills.analysis import FaceResult, PictureAnalyzer, PictureResult
+
+DETECTOR_SIZES = 8
+"""Picture sizes whose networks the detector keeps: pictures of a folder may have a hundred sizes, and a network takes up to 40 MB."""
 
 
 def predict(  # noqa: PLR0913, PLR0917 (the options of the command)
-    images: list[Path] = typer.Argument(help="Pictures: JPEG, PNG, WebP, BMP, TIFF, GIF."),
+    images: list[Path] = typer.Argument(help="Pictures: JPEG, PNG, WebP, AVIF, BMP, TIFF, GIF."),
     model: str = typer.Option("auto", "--model", help="auto, or name, name/version or folder of a model bundle."),
     detect: bool = typer.Option(True, "--detect/--no-detect", help="Find the faces, or use each picture as one face crop."),
-    out: Path = typer.Option(Path(), "--out", "-o", metavar="DIR", help="Folder of the annotated pictures, NAME.faces.png."),
+    out: Path = typer.Option(Path(), "--out", "-o", metavar="DIR", help="Folder of NAME.faces.png and faces.json."),
     json_file: str | None = typer.Option(None, "--json", metavar="FILE", help="File of the JSON; - is stdout. Default: DIR/faces.json."),
     picture: bool = typer.Option(True, "--picture/--no-picture", help="Write annotated pictures, or only the JSON."),
     score: float = typer.Option(0.7, "--score", min=0.0, max=1.0, help="Lowest score of the face detector, 0..1."),
@@ -29,8 +32,9 @@ def predict(  # noqa: PLR0913, PLR0917 (the options of the command)
     """Find the faces in still pictures and classify their expressions.
 
     Writes each picture with its faces, NAME.faces.png, and faces.json into the folder of --out, by default the working folder, and
-    prints the name of every file it wrote. Only you can read them (mode 600). It reads no settings file: neither masks nor
-    privacy.aggregate_only apply to pictures that you give to it.
+    prints the name of every file it wrote. The second picture of one name becomes NAME-2.faces.png. Faces are numbered from left
+    to right. Only you can read the files (mode 600). It reads no settings file: neither masks nor privacy.aggregate_only apply to
+    pictures that you give to it.
 
     Exit status: 0 also without any face; 3 when a picture cannot be read (the others are analysed); 5 for a model error;
     8 when the JSON or a picture cannot be written.
@@ -39,10 +43,12 @@ def predict(  # noqa: PLR0913, PLR0917 (the options of the command)
 
     _check_outputs(out, json_file, picture=picture)
     analyzer, classifier = _open(model, backend, detect=detect, score=score, min_face=min_face, max_pixels=max_pixels)
-    results, failed = _analyze_all(analyzer, images)
-    _write(results, classifier, out=out, json_file=json_file, picture=picture)
+    outputs = _Outputs(images, out, json_file, picture=picture)
+    # One picture at a time: nothing of a picture but its JSON is kept.
+    found = [outputs.write_picture(index, _analyzed(analyzer, path)) for index, path in enumerate(images)]
+    outputs.write_json([report for report in found if report is not None], classifier)
     classifier.close()
-    if failed:
+    if None in found:
         raise typer.Exit(int(ExitCode.SOURCE))
 
 
@@ -63,59 +69,84 @@ def _open(model: str, backend: str, *, detect: bool, score: float, min_face: flo
     from ferstream.stills.analysis import PictureAnalyzer
 
     classifier = open_classifier(open_bundle(model, backend=backend)[0], backend=backend)
-    detector = load_detector().new_detector(DetectorLimits(score=score, min_face_px=min_face)) if detect else None
+    limits = DetectorLimits(score=score, min_face_px=min_face)
+    detector = load_detector(keep_sizes=DETECTOR_SIZES).new_detector(limits) if detect else None
     return PictureAnalyzer(detector=detector, classifier=classifier, max_pixels=max_pixels), classifier
 
 
-def _analyze_all(analyzer: PictureAnalyzer, images: list[Path]) -> tuple[list[PictureResult], int]:
-    """Return the results, and the number of pictures that could not be read."""
+def _analyzed(analyzer: PictureAnalyzer, path: Path) -> PictureResult | None:
+    """Analyse one picture. One that cannot be read is reported on stderr and gives None."""
     from ferstream.errors import SourceError
 
-    results, failed = [], 0
-    for path in images:
-        try:
-            results.append(analyzer.analyze(path))
-        except SourceError as exc:
-            failed += 1
-            print(f"ferstream: {exc}", file=sys.stderr)
-    return results, failed
+    try:
+        return analyzer.analyze(path)
+    except SourceError as exc:
+        print(f"ferstream: {exc}", file=sys.stderr)
+        return None
 
 
-def _write(results: list[PictureResult], classifier: Classifier, *, out: Path, json_file: str | None, picture: bool) -> None:
-    from ferstream.cli.outputs import make_private, writing
-    from ferstream.stills.drawing import draw
-    from ferstream.stills.report import as_json
+class _Outputs:
+    """Writes annotated pictures, one as soon as it is analysed, and the JSON about all of them."""
 
-    text = json.dumps(as_json(results, classifier), indent=2) + "\n"
-    if json_file == "-":
-        sys.stdout.write(text)
-    files_to = sys.stderr if json_file in {"-", "/dev/stdout"} else sys.stdout
-    with writing(out):
-        for result, target in zip(results, _targets(results, out), strict=True):
-            print(_summary(result), file=sys.stderr)
-            if picture:
-                print(f"wrote {draw(result, make_private(target))}", file=files_to)
-        if json_file != "-":
-            target = make_private(out / "faces.json" if json_file is None else Path(json_file))
-            target.write_text(text, encoding="utf-8")
-            print(f"wrote {target}", file=files_to)
+    def __init__(self, images: list[Path], out: Path, json_file: str | None, *, picture: bool) -> None:
+        """Name the files.
 
+        Args:
+            images: The pictures. None of them is overwritten.
+            out: Folder of the annotated pictures.
+            json_file: File of the JSON; ``-`` is stdout, None is faces.json in ``out``.
+            picture: Whether annotated pictures are written.
+        """
+        from ferstream.stills.output_names import output_names
 
-def _targets(results: list[PictureResult], out: Path) -> list[Path]:
-    """Return the paths of the annotated pictures; the second of one name is NAME-2.faces.png."""
-    names: dict[str, int] = {}
-    targets = []
-    for result in results:
-        stem = result.path.stem
-        count = names[stem] = names.get(stem, 0) + 1
-        targets.append(out / (f"{stem}.faces.png" if count == 1 else f"{stem}-{count}.faces.png"))
-    return targets
+        self._out = out
+        self._json = out / "faces.json" if json_file is None else Path(json_file)
+        self._to_stdout = json_file == "-"
+        self._files_to = sys.stderr if json_file in {"-", "/dev/stdout"} else sys.stdout
+        kept = [path.name for path in (*images, self._json) if path.parent.resolve() == out.resolve()]
+        self._names = output_names(images, taken=kept) if picture else []
+
+    def write_picture(self, index: int, result: PictureResult | None) -> dict[str, Any] | None:
+        """Report one picture, write it with its faces, and return its JSON; None for a picture that could not be read."""
+        if result is None:
+            return None
+        from ferstream.cli.outputs import make_private, writing
+        from ferstream.stills.drawing import draw
+        from ferstream.stills.report import picture_json
+
+        print(_summary(result), file=sys.stderr)
+        if self._names:
+            with writing(self._out):
+                self._wrote(draw(result, make_private(self._out / self._names[index])))
+        return picture_json(result)
+
+    def write_json(self, found: list[dict[str, Any]], classifier: Classifier) -> None:
+        """Write the JSON about all pictures."""
+        from ferstream.cli.outputs import make_private, writing
+        from ferstream.stills.report import as_json
+
+        text = json.dumps(as_json(found, classifier), indent=2) + "\n"
+        if self._to_stdout:
+            sys.stdout.write(text)
+            return
+        with writing(self._json):
+            make_private(self._json).write_text(text, encoding="utf-8")
+            self._wrote(self._json)
+
+    def _wrote(self, file: Path) -> None:
+        from ferstream.runtime.printable import printable
+
+        print(f"wrote {printable(file)}", file=self._files_to)
 
 
 def _summary(result: PictureResult) -> str:
+    from ferstream.runtime.printable import printable
+
     if not result.faces:
-        return f"{result.path}: no face found"
-    labels = ", ".join(
-        f"{face.label} {face.confidence:.2f}" + (f" ({face.abstained.value})" if face.abstained else "") for face in result.faces
-    )
-    return f"{result.path}: {len(result.faces)} face{'s' if len(result.faces) > 1 else ''}: {labels}"
+        return f"{printable(result.path)}: no face found"
+    faces = f"{len(result.faces)} face{'s' if len(result.faces) > 1 else ''}"
+    return f"{printable(result.path)}: {faces}: {', '.join(_face(face) for face in result.faces)}"
+
+
+def _face(face: FaceResult) -> str:
+    return f"{face.label} ({face.reason})" if face.abstained else f"{face.label} {face.confidence:.2f}"

@@ -34,7 +34,7 @@ def run(
     settings = loaded.settings
     configure_logging(level=settings.log.level, format=settings.log.format)
     catch_crashes()
-    for note in loaded.notes:
+    for note in (*loaded.notes, *loaded.passwords):
         logging.getLogger("ferstream").warning("settings: %s", note)
     # On SIGABRT (of systemd's watchdog) and on a crash of native code the stacks of all threads are written to the log.
     faulthandler.enable()

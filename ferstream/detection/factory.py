@@ -21,11 +21,13 @@ class DetectorOptions:
         weights: File of the weights; None for those that come with the detector's package.
         device: OpenVINO's name of the device, or ``auto``.
         workers: Number of worker threads that detect at the same time.
+        keep_sizes: Largest number of picture sizes that are kept in memory; 0 keeps all.
     """
 
     weights: str | None = None
     device: str = "auto"
     workers: int = 1
+    keep_sizes: int = 0
 
 
 Loader = Callable[[DetectorOptions], DetectorModel]
@@ -35,7 +37,7 @@ def _load_yunet(options: DetectorOptions) -> DetectorModel:
     from ferstream.detection.weights import find_weights
     from ferstream.detection.yunet import YuNetModel
 
-    return YuNetModel(weights=find_weights(options.weights), device=options.device, workers=options.workers)
+    return YuNetModel(weights=find_weights(options.weights), device=options.device, workers=options.workers, keep_sizes=options.keep_sizes)
 
 
 DETECTORS: Mapping[str, Loader] = MappingProxyType({"yunet": _load_yunet})
@@ -45,7 +47,12 @@ DEFAULT_DETECTOR = "yunet"
 
 
 def load_detector(
-    model: str | None = None, *, device: str = "auto", workers: int = 1, detectors: Mapping[str, Loader] = DETECTORS
+    model: str | None = None,
+    *,
+    device: str = "auto",
+    workers: int = 1,
+    keep_sizes: int = 0,
+    detectors: Mapping[str, Loader] = DETECTORS,
 ) -> DetectorModel:
     """Load a face detector.
 
@@ -54,12 +61,13 @@ def load_detector(
             default detector with its own weights.
         device: OpenVINO's name of the device, or ``auto``.
         workers: Number of worker threads that detect at the same time.
+        keep_sizes: Largest number of picture sizes that are kept in memory, for pictures of many sizes; 0 keeps all.
         detectors: The table of loaders.
 
     Raises:
         ModelError: The weights are missing or are not those of the detector.
     """
     if model is not None and model in detectors:
-        return detectors[model](DetectorOptions(device=device, workers=workers))
+        return detectors[model](DetectorOptions(device=device, workers=workers, keep_sizes=keep_sizes))
     weights = None if model in {None, "", "auto"} else model
-    return detectors[DEFAULT_DETECTOR](DetectorOptions(weights=weights, device=device, workers=workers))
+    return detectors[DEFAULT_DETECTOR](DetectorOptions(weights=weights, device=device, workers=workers, keep_sizes=keep_sizes))

@@ -42,13 +42,14 @@ _OUTPUTS = len(_CHANNELS) * len(STRIDES)
 class YuNetModel:
     """The weights, and the networks compiled from them; see ``DetectorModel``. Any thread."""
 
-    def __init__(self, *, weights: Path, device: str = "auto", workers: int = 1) -> None:
+    def __init__(self, *, weights: Path, device: str = "auto", workers: int = 1, keep_sizes: int = 0) -> None:
         """Read the weights; the network is compiled at the first picture of each size, or by ``warm_up``.
 
         Args:
             weights: A YuNet file, as ``find_weights`` returns it.
             device: OpenVINO's name (``CPU``, ``GPU``, ``NPU``); ``auto`` is the CPU, where this network is fastest.
             workers: Number of requests that run at the same time.
+            keep_sizes: Largest number of picture sizes whose networks are kept, those used last; 0 keeps all. A network takes up to 40 MB.
 
         Raises:
             ModelError: The file cannot be read or is not a YuNet.
@@ -56,6 +57,7 @@ class YuNetModel:
         self._weights = weights
         self._device = "CPU" if device.lower() == "auto" else device.upper()
         self._workers = max(1, workers)
+        self._keep_sizes = keep_sizes
         self._core = openvino.Core()
         self._lock = threading.Lock()
         self._compiled: dict[tuple[int, int], Any] = {}
@@ -67,6 +69,17 @@ class YuNetModel:
     def name(self) -> str:
         """Name of the file of the weights."""
         return self._weights.name
+
+    @property
+    def keep_sizes(self) -> int:
+        """Largest number of picture sizes whose networks are kept; 0 keeps all."""
+        return self._keep_sizes
+
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """Width and height of the pictures whose networks are in memory, the one used last at the end."""
+        with self._lock:
+            return tuple(self._compiled)
 
     def request(self, width: int, height: int) -> Request:
         """Make a request for pictures of ``width`` x ``height`` pixels, both multiples of 32.
@@ -100,7 +113,8 @@ class YuNetModel:
                 raise ModelError("the face detector was used after close()")
             compiled = self._compiled.get((width, height))
             if compiled is None:
-                compiled = self._compiled[width, height] = self._compile(width, height)
+                compiled = self._compile(width, height)
+            _keep_newest(self._compiled, (width, height), compiled, self._keep_sizes)
             return compiled
 
     def _read(self) -> Any:
@@ -192,7 +206,8 @@ class YuNet:
         size = (picture.shape[1], picture.shape[0])
         request = self._requests.get(size)
         if request is None:
-            request = self._requests[size] = self._model.request(*size)
+            request = self._model.request(*size)
+        _keep_newest(self._requests, size, request, self._model.keep_sizes)
         return request
 
     def _faces(self, request: Request, scale_x: float, scale_y: float, width: int, height: int) -> tuple[Face, ...]:
@@ -205,6 +220,14 @@ class YuNet:
         corners = boxes[kept] * np.array([scale_x, scale_y, scale_x, scale_y], np.float32)
         points = decode_landmarks(cells[kept], raw_landmarks, request.grid) * np.array([scale_x, scale_y], np.float32)
         return as_faces(corners, scores[kept], points, (width, height), self._limits.min_face_px)
+
+
+def _keep_newest(cache: dict[tuple[int, int], Any], size: tuple[int, int], value: Any, limit: int) -> None:
+    """Store a value as the newest one, and remove the oldest ones above ``limit``; 0 removes none."""
+    cache.pop(size, None)
+    cache[size] = value
+    while limit and len(cache) > limit:
+        del cache[next(iter(cache))]
 
 
 def _check_picture(picture: Picture) -> None:

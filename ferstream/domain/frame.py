@@ -20,7 +20,8 @@ class FrameInfo:
             that ``analysis_fps`` skips); never reset by a reconnect.
         media_time_ns: Nanoseconds of media time since the start of the source, never decreasing.
         captured_ns: Nanoseconds of the monotonic clock when the frame was decoded.
-        captured_at_ns: UTC in nanoseconds since the epoch; for recordings, the file's creation time (0 without one) plus media time.
+        captured_at_ns: UTC in nanoseconds since the epoch; for recordings, their start (as given, else the file's creation time, else 0)
+            plus media time.
         width: Width of the source picture in stored pixels, turned as displayed. Pixels that are not square are not stretched.
         height: Height of the source picture in stored pixels, turned as displayed.
         live: True when the source does not wait for the pipeline: a camera, a stream, or a recording played in real time.

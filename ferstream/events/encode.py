@@ -7,7 +7,7 @@ A face event takes about 15 microseconds this way and 45 through the pydantic mo
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -37,7 +37,16 @@ class ModelRef:
 class Encoder:
     """Numbers and encodes the events of one run."""
 
-    def __init__(self, *, node: str, boot_id: str, model: ModelRef, clock: Clock, availability: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        node: str,
+        boot_id: str,
+        model: ModelRef,
+        clock: Clock,
+        availability: str | None = None,
+        sources: Mapping[str, str] | None = None,
+    ) -> None:
         """Start every sequence at 0.
 
         Args:
@@ -46,9 +55,11 @@ class Encoder:
             model: The classifier, part of face and track events.
             clock: Monotonic clock, for ``latency_ms`` of live cameras.
             availability: MQTT topic that says whether the node runs, part of states; None leaves it out.
+            sources: Name of the file by camera, for recordings; part of every event of such a camera.
         """
         self._node, self._boot_id, self._clock = node, boot_id, clock
         self._availability = {} if availability is None else {"availability": availability}
+        self._sources = {camera: {"source": name} for camera, name in (sources or {}).items()}
         self._model = {"name": model.name, "version": model.version}
         self._seqs: dict[tuple[str, str], int] = {}
         self._bodies: dict[type[Event], tuple[str, Callable[[Any], Json]]] = {
@@ -75,7 +86,7 @@ class Encoder:
         seq = self._seqs.get(key, 0)
         self._seqs[key] = seq + 1
         head = {"schema": schema, "node": self._node, "camera": camera, "boot_id": self._boot_id, "seq": seq}
-        payload = _to_json(head | body(event)).encode()
+        payload = _to_json(head | self._sources.get(camera, {}) | body(event)).encode()
         return Message(schema, camera, self._boot_id, seq, payload)
 
     def _face(self, event: FaceEvent) -> Json:

@@ -118,6 +118,8 @@ class _Payload(_Part):
     """Random for each start of ferstream; ``replay`` for a recording without a broker."""
     seq: Annotated[int, Field(ge=0)]
     """Counts from 0 per boot_id, camera and schema: a step other than 1 is a gap or a double."""
+    source: str | SkipJsonSchema[None] = None
+    """Name of the file, without its folders, for a recording of ``ferstream replay``; absent otherwise."""
 
 
 class FacePayload(_Payload):
@@ -125,7 +127,8 @@ class FacePayload(_Payload):
 
     schema_: Literal["ferstream.face/1"] = Field(alias="schema")
     captured_at: AwareDatetime
-    """When the frame was captured: UTC, milliseconds."""
+    """When the frame was captured: UTC, milliseconds. For a recording: its start (``--start``, else the creation time in the file, else
+    1970-01-01T00:00:00Z) plus the media time."""
     frame: FramePart
     track: TrackPart
     face: FacePart
@@ -140,7 +143,8 @@ class TrackPayload(_Payload):
 
     schema_: Literal["ferstream.track/1"] = Field(alias="schema")
     captured_at: AwareDatetime
-    """When the frame was captured: UTC, milliseconds."""
+    """When the frame was captured: UTC, milliseconds. For a recording: its start (``--start``, else the creation time in the file, else
+    1970-01-01T00:00:00Z) plus the media time."""
     frame: FramePart
     track: TrackPart
     change: TrackChange

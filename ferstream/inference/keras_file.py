@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from ferstream.errors import ModelError, first_line
+from ferstream.runtime.input_file import refuse_pipe
 
 if TYPE_CHECKING:
     import h5py
@@ -184,6 +185,7 @@ def _fault(exc: Exception) -> str:
 
 
 def _check_size(path: Path) -> None:
+    refuse_pipe(path)
     if path.stat().st_size == 0:
         raise ModelError(f"{path}: is not a model: the file is empty (0 bytes); copy it again")
     if path.stat().st_size > MAX_FILE_BYTES:

@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 from ferstream.logs.safe_values import as_text, safe_fields, visible
+from ferstream.runtime.printable import plain_number
 from ferstream.runtime.redaction import redact
 
 FIELDS = "ferstream_fields"
@@ -116,7 +117,7 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
 def _plain(value: object) -> str:
     """Return a value for people: floats with four digits, text in quotes where it has blanks, the rest as JSON."""
     if isinstance(value, float):
-        return f"{value:.4g}" if abs(value) < 10_000 else f"{value:.0f}"
+        return plain_number(value)
     if not isinstance(value, str):
         return visible(json.dumps(value, ensure_ascii=False))
     text = visible(value)

@@ -9,12 +9,15 @@ from collections.abc import Callable
 
 from ferstream.domain.event import CameraState, Event, FaceEvent, LabelledFrame
 from ferstream.domain.frame import EndOfStream
+from ferstream.domain.track import TrackState
 from ferstream.events.privacy import PrivacyRules
 from ferstream.publishing.summaries import Summaries
 from ferstream.runtime.clock import Clock
 from ferstream.runtime.observer import Observer
 
 NAME = "publishing"
+LEFT_EVENTS = "left_events"
+"""Counter of the face events that say that a track left, by camera."""
 
 Item = LabelledFrame | EndOfStream | CameraState
 
@@ -67,6 +70,8 @@ class PublishingHandler:
             self._summaries.add_face(face)
             if self._privacy.allows(face) and self._allow(face):
                 self._observer.event(info.camera, face.emotion.verdict.label)
+                if face.track.state is TrackState.LEFT:
+                    self._observer.count(LEFT_EVENTS, info.camera)
                 self._publish_allowed(face)
         for change in frame.changes:
             self._summaries.add_change(change)

@@ -24,7 +24,12 @@ _QUERY = re.compile(rf"(?i)([?&;](?:[a-z0-9_.-]*[_.-])?(?:{_NAMES})=)[^&;\s\"'<>
 _AUTHORIZATION = re.compile(r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?(?:(?:basic|bearer|digest|token)\s+)?)[^\s\"',;]+")
 _BEARER = re.compile(r"(?i)\b((?:bearer|basic)\s+)[a-z0-9._~+/=-]{8,}")
 _OPTION = re.compile(rf"(?i)(--(?:[a-z0-9]{{1,20}}-){{0,3}}(?:{_NAMES})(?:\s+|=))(?!-)[^\s\"',;]+")
-_ASSIGNED = re.compile(rf"(?i)(?<![a-z])((?:{_NAMES})[\"']?\s*[:=]\s*)(\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[^\s\"',;&)\]}}]+)")
+# What ferstream itself says after the name of a key, such as "mqtt.password: is missing", is advice and not a password.
+_ADVICE = (
+    r"a secret does not belong in|is missing|expected [a-z]|has no effect|is given twice|unknown key|name a file|give one with|the URL has "
+)
+_VALUE = r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[^\s\"',;&)\]}]+"
+_ASSIGNED = re.compile(rf"(?i)(?<![a-z])((?:{_NAMES})[\"']?\s*[:=]\s*)(?!(?-i:{_ADVICE}))({_VALUE})")
 
 _lock = threading.Lock()
 _secrets: frozenset[str] = frozenset()

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from pydantic import (
     AfterValidator,
@@ -26,7 +26,7 @@ from pydantic import (
     SecretStr,
 )
 
-from ferstream.runtime.addresses import parse_listen, split_host_port
+from ferstream.runtime.addresses import MAX_PORT, parse_listen, split_host_port
 
 URL_SCHEMES = ("rtsp", "rtsps", "http", "https")
 BROKER_SCHEMES = ("mqtt", "mqtts", "ws", "wss")
@@ -163,6 +163,10 @@ def check_url(value: str, *, schemes: tuple[str, ...]) -> None:
         ValueError: The URL is not valid; the message says what was expected.
     """
     scheme = value.partition("://")[0]
+    wrong = unencoded(value)
+    if wrong:
+        listed = " and ".join(f'"{char}" as {quote(char, safe="")}' for char in wrong)
+        raise ValueError(f"expected a URL whose user name and password are percent-encoded: encode {listed}, or use password_file")
     if "://" not in value or scheme.lower() not in schemes:
         raise ValueError(f"expected a URL that begins with {', '.join(f'{s}://' for s in schemes[:-1])} or {schemes[-1]}://")
     try:
@@ -190,6 +194,22 @@ def _refuse_bare_ipv6(host_and_port: str) -> None:
         with suppress(ValueError):
             ipaddress.IPv6Address(address.partition("%")[0])
             raise _BareIPv6Error(f"[{address}]{end}")
+
+
+def unencoded(url: str) -> str:
+    """Return the characters for which the user name and password in a URL end too early: some of ``/ ? # [ ]``; empty if all is well.
+
+    A URL whose host could be meant, such as ``http://host/a@b``, is well: an at sign in the path or the query is allowed.
+    """
+    userinfo, at, _ = url.partition("://")[2].rpartition("@")
+    end = next((index for index, char in enumerate(userinfo) if char in "/?#"), len(userinfo))
+    host = userinfo[:end].rpartition("@")[2]
+    port = "" if host.startswith("[") else host.partition(":")[2]
+    is_port = port == "" or (port.isdecimal() and int(port) <= MAX_PORT)
+    ends_early = end < len(userinfo) and (userinfo[end] == "#" or not is_port)
+    if not at or (end < len(userinfo) and not ends_early):
+        return ""
+    return "".join(dict.fromkeys(char for char in userinfo if char in "/?#[]"))
 
 
 def refuse_half_url(value: str, *, schemes: tuple[str, ...]) -> None:

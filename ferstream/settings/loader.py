@@ -16,6 +16,7 @@ from ferstream.settings.secrets import missing_secrets, with_secrets
 from ferstream.settings.sinks import KafkaSettings, MqttSettings, WebhookSettings
 from ferstream.settings.sources import RawValues, add_environment, add_flags
 from ferstream.settings.toml_file import read_toml
+from ferstream.settings.url_passwords import passwords_in_file
 
 LOCAL_FILE = Path("ferstream.toml")
 SYSTEM_FILE = Path("/etc/ferstream/ferstream.toml")
@@ -30,12 +31,14 @@ class Loaded:
         file: The file that was read, None if there is none.
         origins: Origin of each value that is not a default, by path (cameras by index).
         notes: What works but should be changed, such as a key at its old place; one line each, for the log.
+        passwords: URLs of the file that have a password, with the better place for it.
     """
 
     settings: Settings
     file: Path | None
     origins: Mapping[KeyPath, Origin]
     notes: tuple[str, ...] = ()
+    passwords: tuple[Problem, ...] = ()
 
 
 def load_settings(
@@ -80,14 +83,14 @@ def load(
     raw = RawValues() if path is None else read_toml(path)
     add_environment(raw, environ)
     add_flags(raw, flags or {})
-    notes = move_old_keys(raw)
+    notes, passwords = move_old_keys(raw), passwords_in_file(raw)
     settings = _validate(raw)
     if secrets:
         settings = with_secrets(settings, environ, raw=raw)
         missing = list(missing_secrets(settings, raw))
         if missing:
             raise SettingsError(missing)
-    return Loaded(settings=settings, file=path, origins=raw.origins, notes=notes)
+    return Loaded(settings=settings, file=path, origins=raw.origins, notes=notes, passwords=passwords)
 
 
 def find_file(places: Iterable[Path] = (LOCAL_FILE, SYSTEM_FILE)) -> Path | None:

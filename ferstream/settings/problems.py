@@ -12,6 +12,7 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from ferstream.errors import ConfigError
+from ferstream.runtime.printable import printable
 from ferstream.runtime.redaction import redact, redact_source
 
 KeyPath = tuple[str | int, ...]
@@ -93,13 +94,8 @@ class SettingsError(ConfigError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         ordered = sorted(dict.fromkeys(problems), key=lambda p: (p.origin.rank, p.origin.label, p.origin.line, p.key))
         self.problems = tuple(ordered)
-        lines = [one_line(str(problem)) for problem in ordered]
+        lines = [printable(str(problem)) for problem in ordered]
         super().__init__(lines[0] if len(lines) == 1 else "\n".join([f"{len(lines)} problems in the settings", *lines]))
-
-
-def one_line(text: str) -> str:
-    """Return the text with line ends and control characters written as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode("ascii") for c in text)
 
 
 def dotted(path: KeyPath, data: Any = None) -> str:

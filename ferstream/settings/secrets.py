@@ -13,6 +13,7 @@ from typing import TypeVar
 from pydantic import SecretStr
 
 from ferstream.errors import ConfigError
+from ferstream.runtime.input_file import open_input
 from ferstream.runtime.redaction import register_secret
 from ferstream.settings.fields import NotInFile, Section
 from ferstream.settings.model import CAMERAS, Settings, secret_keys
@@ -96,7 +97,7 @@ def read_secret(file: Path | None, credentials: Path | None, name: str) -> Secre
     try:
         if file is None and not wanted.is_file():
             return None
-        with wanted.open("rb") as stream:
+        with open_input(wanted) as stream:
             raw = stream.read(_LONGEST_SECRET + 1)
         text = raw.decode("utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:

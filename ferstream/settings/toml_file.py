@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from pydantic.fields import FieldInfo
 
+from ferstream.runtime.input_file import open_input
 from ferstream.settings.fields import NotInFile, RelativeToFile
 from ferstream.settings.model import CAMERAS, ENV_PREFIX, field_at, marks
 from ferstream.settings.problems import KeyPath, Origin, Problem, SettingsError, dotted, value_at
@@ -80,7 +81,7 @@ def _line_of(path: KeyPath, lines: dict[KeyPath, int]) -> int:
 
 def _read_text(path: Path) -> str:
     try:
-        with path.open("rb") as stream:
+        with open_input(path) as stream:
             raw = stream.read(MAX_FILE_BYTES + 1)
         if len(raw) > MAX_FILE_BYTES:
             raise _unreadable(path, f"is larger than {MAX_FILE_BYTES} bytes, expected a TOML file")

@@ -7,7 +7,6 @@ of tables takes it as it is.
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from ferstream.domain.message import Message
 from ferstream.domain.ports import SinkStatus
 from ferstream.errors import OutputError
 from ferstream.events.schemas import FACE
+from ferstream.runtime.standard_streams import discard
 
 STDOUT = "-"
 BUFFER_BYTES = 1 << 16
@@ -116,7 +116,7 @@ class JsonlSink:
         except BrokenPipeError:  # the reader of stdout left (``| head``): what follows is discarded
             self._reader_gone = True
             if self._stdout is None:
-                _silence_stdout()
+                discard(sys.stdout)
         except OSError as exc:
             failure = OutputError(f"cannot write events to {self._path}: {exc.strerror}")
             self._abandon(str(failure))
@@ -132,10 +132,3 @@ class JsonlSink:
         if file is not None and self._path != STDOUT:
             with contextlib.suppress(OSError):  # its buffer cannot be written either
                 file.close()
-
-
-def _silence_stdout() -> None:
-    """Redirect stdout to /dev/null, or the interpreter reports the broken pipe when it exits."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
-    os.close(null)

@@ -53,6 +53,13 @@ class FaceResult:
         return UNKNOWN if self.abstained else self.best
 
     @property
+    def reason(self) -> str:
+        """Why the label is ``unknown``, and what it would be otherwise: ``turned; would be neutral 0.64``; empty if it is not."""
+        if self.abstained is None:
+            return ""
+        return self.abstained.value if self.probabilities is None else f"{self.abstained.value}; would be {self.best} {self.confidence:.2f}"
+
+    @property
     def confidence(self) -> float:
         """The highest probability, 0..1; 0 without probabilities."""
         return 0.0 if self.probabilities is None else max(self.probabilities)
@@ -65,7 +72,7 @@ class PictureResult:
     Attributes:
         path: File of the picture.
         picture: (h, w, 3) uint8 BGR, upright.
-        faces: Highest detection score first.
+        faces: From left to right, by the middle of their boxes.
     """
 
     path: Path
@@ -109,7 +116,7 @@ class PictureAnalyzer:
         return self._classify([(None, face, self._gate.crop_reason(face))])
 
     def _classify_found(self, picture: Picture, detector: Detector) -> tuple[FaceResult, ...]:
-        faces = find_faces(picture, detector)
+        faces = sorted(find_faces(picture, detector), key=_from_left)
         prepared = self._preparer.prepare(_as_frame(picture), faces, UprightCheck(detector).is_upright).faces
         return self._classify([(face.face, face.crop, face.abstained) for face in prepared])
 
@@ -120,6 +127,10 @@ class PictureAnalyzer:
             FaceResult(crop=crop, probabilities=None if crop is None else tuple(next(rows)), face=face, abstained=abstained)
             for face, crop, abstained in faces
         )
+
+
+def _from_left(face: Face) -> tuple[float, float]:
+    return face.box.x + face.box.w / 2, face.box.y
 
 
 def _as_frame(picture: Picture) -> Frame:

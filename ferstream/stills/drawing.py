@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,100 +12,123 @@ import numpy as np
 
 from ferstream.domain.emotion import LABELS
 from ferstream.domain.face import FACE_SIZE_PX
+from ferstream.runtime.printable import printable
 from ferstream.stills.analysis import FaceResult, PictureResult
+from ferstream.stills.face_labels import add_labels
+from ferstream.stills.layout import MARGIN_INCH, MAX_PANELS, Layout, Place, layout_for
+from ferstream.stills.pictures import Picture
 
 COLOURS = ("#1f77b4", "#e8710a", "#2ca02c", "#d62728", "#8e5bc0", "#8c564b", "#d64fa5", "#5f6b6d", "#9c9a1c", "#12a5b8")
 """One colour a face, repeated after ten."""
 
-_MAX_PANELS = 24
-_PANELS_PER_COLUMN = 4
-_PANEL_INCH = (3.1, 1.75)
-_MARGIN_INCH = 0.15
-_TITLE_INCH = 0.3
+_DPI = 120
+_TITLE_POINTS = 10
 _OTHER_BAR = "#c9ced6"
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """Sizes of a drawing in inches: the whole figure, and the picture at its left."""
-
-    width: float
-    height: float
-    picture_width: float
-    picture_height: float
+_PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}
+"""Text in which a dollar sign is a dollar sign: names of files may hold anything."""
 
 
 def draw(result: PictureResult, path: Path) -> Path:
-    """Write a PNG of the picture and a panel for each face, at most 24; return ``path``."""
+    """Write a PNG of the picture and a panel for each face, at most 24, those with the highest score; return ``path``."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    panels = min(len(result.faces), _MAX_PANELS)
-    layout = _layout(panels, result.picture.shape[1] / result.picture.shape[0])
-    figure = Figure(figsize=(layout.width, layout.height), dpi=120, facecolor="white")
-    figure.text(_MARGIN_INCH / layout.width, 1 - 0.16 / layout.height, _title(result), fontsize=10, weight="bold", va="center")
-    place = (
-        _MARGIN_INCH / layout.width,
-        _MARGIN_INCH / layout.height,
-        layout.picture_width / layout.width,
-        layout.picture_height / layout.height,
-    )
-    _draw_picture(figure.add_axes(place, anchor="NW"), result)
-    for index, face in enumerate(result.faces[:panels]):
-        _draw_panel(figure, face, index, layout)
-    figure.savefig(path)
+    shown = _shown(result)
+    layout = layout_for(len(shown), result.picture.shape[1] / result.picture.shape[0])
+    figure = Figure(figsize=(layout.width, layout.height), dpi=_DPI, facecolor="white")
+    canvas: Any = FigureCanvasAgg(figure)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a name may have letters that the font has not
+        _draw_title(figure, canvas.get_renderer(), result, len(shown))
+        _draw_picture(figure, canvas.get_renderer(), result, layout)
+        for index, place in zip(shown, layout.panels, strict=True):
+            _draw_panel(figure, result.faces[index], index, _Panel(layout, place))
+        figure.savefig(path, format="png")
     return path
 
 
-def _layout(panels: int, aspect: float) -> _Layout:
-    """Return the sizes for a number of panels and a picture of ``aspect`` = width / height."""
-    columns = -(-panels // _PANELS_PER_COLUMN)
-    rows = min(panels, _PANELS_PER_COLUMN)
-    height = max(_PANEL_INCH[1] * rows, 4.2 if panels <= 2 else 5.4)
-    picture_width = min(max(height * aspect, 2.6), 11.0)
-    height = max(min(height, picture_width / aspect), _PANEL_INCH[1] * max(rows, 1))
-    return _Layout(
-        width=picture_width + columns * _PANEL_INCH[0] + 2 * _MARGIN_INCH,
-        height=height + 2 * _MARGIN_INCH + _TITLE_INCH,
-        picture_width=picture_width,
-        picture_height=height,
-    )
+def _shown(result: PictureResult) -> Sequence[int]:
+    """Return the numbers, from 0, of the faces that get a panel."""
+    scores = [face.face.score if face.face is not None else 1.0 for face in result.faces]
+    best = sorted(range(len(scores)), key=lambda index: -scores[index])[:MAX_PANELS]
+    return sorted(best)
 
 
-def _title(result: PictureResult) -> str:
-    count = len(result.faces)
-    text = "no face found" if not count else f"{count} face{'s' if count > 1 else ''}"
-    more = f" (the first {_MAX_PANELS} are shown)" if count > _MAX_PANELS else ""
-    return f"{result.path.name}: {text}{more}"
+def _draw_title(figure: Any, renderer: Any, result: PictureResult, shown: int) -> None:
+    """Write the name of the file, shortened in its middle to the width of the drawing, and the number of faces."""
+    width, height = figure.get_size_inches()
+    name, rest = printable(result.path.name), f": {_count(len(result.faces), shown)}"
+    title = figure.text(MARGIN_INCH / width, 1 - 0.16 / height, name + rest, fontsize=_TITLE_POINTS, weight="bold", va="center", **_PLAIN)
+    room = (width - 2 * MARGIN_INCH) * _DPI
+    kept = len(name)
+    while kept > 2 and title.get_window_extent(renderer).width > room:
+        kept -= max(1, kept // 16)
+        title.set_text(f"{name[: -(-kept // 2)]}\N{HORIZONTAL ELLIPSIS}{name[len(name) - kept // 2 :]}{rest}")
 
 
-def _draw_picture(axes: Any, result: PictureResult) -> None:
+def _count(faces: int, shown: int) -> str:
+    text = "no face found" if not faces else f"{faces} face{'s' if faces > 1 else ''}"
+    return f"{text} ({shown} of them shown in detail)" if shown < faces else text
+
+
+def _draw_picture(figure: Any, renderer: Any, result: PictureResult, layout: Layout) -> None:
     from matplotlib.patches import Rectangle
 
-    axes.imshow(cv2.cvtColor(result.picture, cv2.COLOR_BGR2RGB), interpolation="lanczos")
+    height, width = result.picture.shape[:2]
+    axes = figure.add_axes(_fractions(layout.picture, layout), anchor="NW")
+    small = _shrunk(result.picture, layout)
+    axes.imshow(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), interpolation="lanczos", extent=(-0.5, width - 0.5, height - 0.5, -0.5))
     axes.set_axis_off()
-    for index, face in enumerate(result.faces):
-        if face.face is None:
-            continue
-        box, colour = face.face.box, COLOURS[index % len(COLOURS)]
-        axes.add_patch(Rectangle((box.x, box.y), box.w, box.h, fill=False, edgecolor="white", linewidth=3.2))
-        axes.add_patch(Rectangle((box.x, box.y), box.w, box.h, fill=False, edgecolor=colour, linewidth=1.8))
-        label = {"color": "white", "fontsize": 8, "weight": "bold", "clip_on": True}
-        style = {"facecolor": colour, "edgecolor": "none", "boxstyle": "round,pad=0.25"}
-        axes.text(box.x, box.y, f"{index + 1} {face.label}", va="bottom", ha="left", bbox=style, **label)
-    axes.set_xlim(-0.5, result.picture.shape[1] - 0.5)
-    axes.set_ylim(result.picture.shape[0] - 0.5, -0.5)
+    axes.set_xlim(-0.5, width - 0.5)
+    axes.set_ylim(height - 0.5, -0.5)
+    axes.apply_aspect()
+    numbered = [(index, face) for index, face in enumerate(result.faces) if face.face is not None]
+    thin = 0.5 if len(numbered) > MAX_PANELS else 1.0
+    for index, face in numbered:
+        assert face.face is not None
+        box = face.face.box
+        axes.add_patch(Rectangle((box.x, box.y), box.w, box.h, edgecolor="white", linewidth=3.2 * thin, fill=False))
+        axes.add_patch(Rectangle((box.x, box.y), box.w, box.h, edgecolor=_colour(index), linewidth=1.8 * thin, fill=False))
+    add_labels(axes, renderer, [(f"{index + 1}", face, _colour(index)) for index, face in numbered])
 
 
-def _draw_panel(figure: Any, face: FaceResult, index: int, layout: _Layout) -> None:
-    column, row = divmod(index, _PANELS_PER_COLUMN)
-    width, height = _PANEL_INCH[0] / layout.width, _PANEL_INCH[1] / layout.height
-    left = (_MARGIN_INCH + layout.picture_width + column * _PANEL_INCH[0]) / layout.width
-    bottom = (layout.height - _TITLE_INCH - _MARGIN_INCH - (row + 1) * _PANEL_INCH[1]) / layout.height
-    colour = COLOURS[index % len(COLOURS)]
-    _draw_crop(figure.add_axes((left + 0.05 * width, bottom + 0.2 * height, 0.27 * width, 0.56 * height)), face, colour)
-    title = {"fontsize": 9, "weight": "bold", "color": colour, "va": "center"}
-    figure.text(left + 0.05 * width, bottom + 0.87 * height, _panel_title(face, index), **title)
-    _draw_bars(figure.add_axes((left + 0.57 * width, bottom + 0.05 * height, 0.31 * width, 0.74 * height)), face, colour)
+def _shrunk(picture: Picture, layout: Layout) -> Picture:
+    """Return the picture at up to twice the size it is drawn in: matplotlib would need 30 bytes for each pixel."""
+    height, width = picture.shape[:2]
+    factor = 2 * _DPI * max(layout.picture.width / width, layout.picture.height / height)
+    if factor >= 1:
+        return picture
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+class _Panel:
+    """The place of one panel in a drawing."""
+
+    def __init__(self, layout: Layout, place: Place) -> None:
+        self._layout = layout
+        self._place = place
+
+    def part(self, left: float, bottom: float, width: float = 0.0, height: float = 0.0) -> tuple[float, float, float, float]:
+        """Return a part of the panel, given in fractions of the panel, in fractions of the drawing."""
+        place = self._place
+        inches = Place(place.left + left * place.width, place.bottom + bottom * place.height, width * place.width, height * place.height)
+        return _fractions(inches, self._layout)
+
+
+def _fractions(place: Place, layout: Layout) -> tuple[float, float, float, float]:
+    return place.left / layout.width, place.bottom / layout.height, place.width / layout.width, place.height / layout.height
+
+
+def _draw_panel(figure: Any, face: FaceResult, index: int, panel: _Panel) -> None:
+    _draw_crop(figure.add_axes(panel.part(0.05, 0.2, 0.27, 0.56)), face, _colour(index))
+    left, bottom, _, _ = panel.part(0.05, 0.87)
+    figure.text(left, bottom, _panel_title(face, index), fontsize=9, weight="bold", color=_colour(index), va="center", **_PLAIN)
+    _draw_bars(figure.add_axes(panel.part(0.57, 0.05, 0.31, 0.74)), face, _colour(index))
+
+
+def _colour(index: int) -> str:
+    return COLOURS[index % len(COLOURS)]
 
 
 def _draw_crop(axes: Any, face: FaceResult, colour: str) -> None:
@@ -118,9 +142,7 @@ def _draw_crop(axes: Any, face: FaceResult, colour: str) -> None:
 
 
 def _panel_title(face: FaceResult, index: int) -> str:
-    reason = f" ({face.abstained.value}; would be {face.best})" if face.abstained and face.probabilities else ""
-    share = "" if face.abstained or face.probabilities is None else f" {face.confidence:.0%}"
-    return f"{index + 1}  {face.label}{share}{reason}"
+    return f"{index + 1}  {face.label}" + (f" ({face.reason})" if face.abstained else f" {face.confidence:.0%}")
 
 
 def _draw_bars(axes: Any, face: FaceResult, colour: str) -> None:

@@ -7,23 +7,26 @@ from typing import Any
 
 from ferstream.domain.emotion import LABELS
 from ferstream.inference.classifier import Classifier
+from ferstream.runtime.printable import printable
 from ferstream.stills.analysis import FaceResult, PictureResult
 
 SCHEMA = "ferstream.predict/1"
 
 
-def as_json(results: Sequence[PictureResult], classifier: Classifier) -> dict[str, Any]:
-    """Return the results as plain values: boxes in pixels to one digit, probabilities to four."""
-    return {
-        "schema": SCHEMA,
-        "model": {"name": classifier.name, "version": classifier.version},
-        "images": [_picture_json(result) for result in results],
-    }
+def as_json(images: Sequence[dict[str, Any]], classifier: Classifier) -> dict[str, Any]:
+    """Return the report about pictures.
+
+    Args:
+        images: What ``picture_json`` returned for each picture.
+        classifier: What classified their faces.
+    """
+    return {"schema": SCHEMA, "model": {"name": classifier.name, "version": classifier.version}, "images": list(images)}
 
 
-def _picture_json(result: PictureResult) -> dict[str, Any]:
+def picture_json(result: PictureResult) -> dict[str, Any]:
+    """Return the result of one picture as plain values: boxes in pixels to one digit, probabilities to four."""
     height, width = result.picture.shape[:2]
-    return {"file": str(result.path), "width": width, "height": height, "faces": [_face_json(face) for face in result.faces]}
+    return {"file": printable(result.path), "width": width, "height": height, "faces": [_face_json(face) for face in result.faces]}
 
 
 def _face_json(result: FaceResult) -> dict[str, Any]:
@@ -38,5 +41,5 @@ def _face_json(result: FaceResult) -> dict[str, Any]:
     probabilities = None
     if result.probabilities is not None:
         probabilities = {name: round(p, 4) for name, p in zip(LABELS, result.probabilities, strict=True)}
-    emotion = {"label": result.label, "confidence": round(result.confidence, 4), "probabilities": probabilities}
+    emotion = {"label": result.label, "best": result.best, "confidence": round(result.confidence, 4), "probabilities": probabilities}
     return {**detection, **emotion, "abstained": None if result.abstained is None else result.abstained.value}

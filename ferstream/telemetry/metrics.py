@@ -143,8 +143,8 @@ def _of_load(read: Callable[[CameraLoadReading], float]) -> Callable[[Scrape], V
     return lambda scrape: {} if scrape.load is None else _by_one({name: read(camera) for name, camera in scrape.load.cameras.items()})
 
 
-_OWN_METRIC = ("mqtt_publish", "outbox_dropped")
-"""Names of ``Snapshot.counts`` that have a metric of their own; all others are incidents."""
+_NO_INCIDENTS = ("mqtt_publish", "outbox_dropped", "left_events")
+"""Names of ``Snapshot.counts`` that have a metric of their own or are for the summary of a replay; all others are incidents."""
 
 
 def _counts(name: str, labels: Iterable[str]) -> Callable[[Scrape], Values]:
@@ -157,7 +157,7 @@ def _counts(name: str, labels: Iterable[str]) -> Callable[[Scrape], Values]:
 
 
 def _incidents(scrape: Scrape) -> Values:
-    return {key: float(n) for key, n in scrape.snapshot.counts.items() if key[0] not in _OWN_METRIC}
+    return {key: float(n) for key, n in scrape.snapshot.counts.items() if key[0] not in _NO_INCIDENTS}
 
 
 CATALOGUE: tuple[Metric, ...] = (

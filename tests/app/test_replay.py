@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ferstream.app.assembly import engine, replay_mode
-from ferstream.app.replay import Replayer, camera_name, probe
+from ferstream.app.replay import Replayer, camera_name, camera_names, probe
 from ferstream.errors import FerstreamError, FramesLostError, OutputError, SourceError
 from ferstream.events.encode import Encoder
 from ferstream.publishing.sink_set import SinkSet
@@ -55,6 +55,30 @@ def test_any_file_name_gives_a_name_that_a_camera_may_have(text: str) -> None:
 )
 def test_a_camera_is_named_after_its_file(file: str, name: str) -> None:
     assert camera_name(Path(file)) == name
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        (["a/clip.mp4", "b/clip.mp4", "c/clip.mkv"], ["clip", "clip-2", "clip-3"]),
+        (["clip.mp4", "clip-2.mp4", "x/clip.mp4"], ["clip", "clip-2", "clip-3"]),
+        (["clip.mp4", "x/clip.mp4", "clip-2.mp4"], ["clip", "clip-3", "clip-2"]),
+        (["Clip.mp4", "clip!.mp4", "clip .mp4"], ["clip", "clip-2", "clip-3"]),
+        (["y" * 32 + "1.mp4", "y" * 32 + "2.mp4"], ["y" * 32, "y" * 30 + "-2"]),
+        (["\u7384.mp4", "\u95a2.mp4"], ["video", "video-2"]),
+        (["same.mp4", "same.mp4"], ["same", "same-2"]),
+    ],
+)
+def test_recordings_of_one_name_are_cameras_of_their_own(files: list[str], names: list[str]) -> None:
+    assert camera_names([Path(file) for file in files]) == names
+
+
+@given(st.lists(st.sampled_from(["a", "a-2", "a-2-2", "A", "x" * 31, "x" * 32, "x" * 30 + "-2", "x" * 40, "\u7384"]), max_size=15))
+def test_cameras_of_recordings_never_have_one_name(stems: list[str]) -> None:
+    names = camera_names([Path(f"{index}/{stem}.mp4") for index, stem in enumerate(stems)])
+    assert len(set(names)) == len(stems)
+    for name in names:
+        assert CameraSettings(name=name, source="demo:").name == name
 
 
 # -- opening -------------------------------------------------------------------------------------
@@ -138,9 +162,16 @@ def test_a_replay_that_is_stopped_is_not_complete(make_replayer: Callable[..., R
     clip = write_clip(tmp_path / "long.mp4", frames=500)  # twenty seconds at media speed
     sink = RecordingSink()
     replayer = make_replayer(sink, speed=1.0)
-    replayer.on_progress = lambda camera, done, total: replayer.stop.set()
+    progress: list[tuple[str, int, int | None]] = []
+
+    def on_progress(*report: tuple[str, int, int | None]) -> None:
+        progress.append(report)  # type: ignore[arg-type]
+        replayer.stop.set()
+
+    replayer.on_progress = on_progress  # type: ignore[assignment]
     with pytest.raises(FramesLostError, match=r"long\.mp4: stopped after \d+ frames"):
         replayer.replay(clip)
+    assert {total for _, _, total in progress} == {500}  # also at the end: 12 of 500, not 12 of 12
     states = [json.loads(message.payload) for message in sink.messages if message.schema == "ferstream.state/1"]
     assert states[-1]["status"] == "offline"
 

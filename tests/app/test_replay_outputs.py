@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,44 @@ def test_the_events_go_to_the_file_and_are_the_same_every_time(portrait_clip: Pa
     events = lines(first)
     assert len(events) == outcome.faces + 1  # the last one says that the track left
     assert {(event["node"], event["boot_id"], event["camera"]) for event in events} == {("replay", "replay", "portrait")}
+
+
+def test_two_files_of_one_name_are_two_cameras_and_events_name_their_file(portrait_clip: Path, tiny_model: Path, tmp_path: Path) -> None:
+    videos = [tmp_path / name for name in ("a/clip.mp4", "b/clip.mp4", "clip.mkv.mp4", "CLIP.mp4", os.fsdecode(b"caf\xe9\n.mp4"))]
+    for video in videos:
+        video.parent.mkdir(exist_ok=True)
+        video.write_bytes(portrait_clip.read_bytes())
+    outcomes = replay_into(tmp_path / "out.jsonl", *videos, model=tiny_model)
+    assert [outcome.camera for outcome in outcomes] == ["clip", "clip-2", "clip-mkv", "clip-3", "caf"]
+    events = lines(tmp_path / "out.jsonl")
+    by_camera = {camera: [event for event in events if event["camera"] == camera] for camera in (outcome.camera for outcome in outcomes)}
+    assert {camera: {event["source"] for event in found} for camera, found in by_camera.items()} == {
+        "clip": {"clip.mp4"},
+        "clip-2": {"clip.mp4"},
+        "clip-mkv": {"clip.mkv.mp4"},
+        "clip-3": {"CLIP.mp4"},
+        "caf": {r"caf\xe9\n.mp4"},
+    }
+    for found in by_camera.values():
+        assert [event["seq"] for event in found] == list(range(11))
+    assert len({event["track"]["id"] for event in events}) == 5
+
+
+def test_start_gives_the_time_of_the_first_frame(portrait_clip: Path, tiny_model: Path, tmp_path: Path) -> None:
+    replay_into(tmp_path / "out.jsonl", portrait_clip, model=tiny_model, start_ns=1_763_757_095_250_000_000)
+    events = lines(tmp_path / "out.jsonl")
+    assert [event["captured_at"] for event in events[:2]] == ["2025-11-21T20:31:35.250Z", "2025-11-21T20:31:35.350Z"]
+
+
+def test_start_is_for_one_recording(portrait_clip: Path, tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--start is the time of one recording"):
+        replay_into(None, portrait_clip, portrait_clip, model=tiny_model, start_ns=1)
+
+
+def test_events_that_say_that_a_track_left_are_counted_apart(portrait_clip: Path, tiny_model: Path) -> None:
+    (outcome,) = replay_into("/dev/null", portrait_clip, model=tiny_model)
+    assert sum(outcome.snapshot.events.values()) == 11
+    assert outcome.left == 1
 
 
 def test_without_an_output_the_frames_are_counted_only(portrait_clip: Path, tiny_model: Path) -> None:

@@ -111,10 +111,19 @@ def test_utc_times_come_from_the_creation_tag(read: Read, tmp_path: Path) -> Non
     assert not frames[0].info.live
 
 
-@pytest.mark.parametrize("tag", ["yesterday", "1904-01-01T00:00:00Z"])
+@pytest.mark.parametrize(
+    "tag",
+    ["yesterday", "1904-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"],
+)
 def test_an_invalid_creation_tag_is_ignored(tag: str, read: Read, tmp_path: Path) -> None:
     path = clips.write_clip(tmp_path / "tagged.mkv", codec="mpeg4", tags={"creation_time": tag})
     assert frames_of(read(path))[0].info.captured_at_ns == 0
+
+
+def test_a_given_start_counts_instead_of_the_creation_tag(read: Read, tmp_path: Path) -> None:
+    path = clips.write_clip(tmp_path / "tagged.mkv", codec="mpeg4", tags={"creation_time": "2021-05-04T10:00:00Z"})
+    frames = frames_of(read(path, playback=Playback(start_ns=7_000_000_000)))
+    assert [frame.info.captured_at_ns for frame in frames[:2]] == [7_000_000_000, 7_040_000_000]
 
 
 def test_two_passes_are_the_same(read: Read, clip: Path) -> None:

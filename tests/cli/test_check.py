@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ferstream.app.checks import read_settings
 from ferstream.errors import ExitCode
 from tests.support.check_command import SECRET, RunCheck, door, failures, findings, only_failure, run_check
 from tests.support.ports import free_port
@@ -70,3 +71,30 @@ def test_a_secret_file_that_everybody_can_read(check: RunCheck, tmp_path: Path) 
     assert result.exit_code == 0
     (found,) = [found for found in findings(result) if found["part"] == "secret"]
     assert (found["verdict"], found["advice"]) == ("warn", f"chmod 600 {tmp_path}/pw")
+
+
+def test_a_password_in_a_url_of_the_file_is_a_warning_that_names_the_key(check: RunCheck, clip: Path) -> None:
+    camera = (
+        f"[[cameras]]\nname = 'door'\nsource = '{clip}'\n[[cameras]]\nname = 'hall'\nsource = 'rtsp://u:{SECRET}@cam/s'\nenabled = false\n"
+    )
+    (found,) = [finding for finding in findings(check(camera=camera, mqtt="url = 'embedded'")) if "the URL" in finding["detail"]]
+    assert (found["verdict"], found["part"]) == ("warn", "settings")
+    assert "cameras.hall.source: the URL has a password" in found["detail"]
+    assert "set cameras.hall.password_file" in found["advice"]
+
+
+def test_a_password_that_is_not_encoded_is_a_failure_that_says_how(check: RunCheck) -> None:
+    found = only_failure(check(text=f"[[cameras]]\nname = 'door'\nsource = 'rtsp://u:{SECRET}#1@cam/s'\n"), ExitCode.USAGE)
+    assert 'encode "#" as %23, or use password_file' in found["detail"]
+
+
+def test_a_missing_token_is_advised_in_whole_words(check: RunCheck) -> None:
+    found = only_failure(check(http="listen = '0.0.0.0:0'", mqtt="url = 'embedded'"), ExitCode.USAGE)
+    assert "***" not in found["detail"] + found["advice"]
+
+
+def test_cameras_from_variables_are_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings, found = read_settings(None, {"FERSTREAM_CAMERAS__DOOR__SOURCE": "rtsp://cam/s", "FERSTREAM_OUTBOX__PATH": "memory"})
+    assert settings is not None
+    assert found[0].detail == "no settings file: environment variables and defaults; 1 camera"

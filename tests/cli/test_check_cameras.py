@@ -5,10 +5,13 @@ from __future__ import annotations
 import http.server
 import socket
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from ferstream.app.checks.cameras import described
+from ferstream.capture.source import SourceInfo
 from ferstream.errors import ExitCode
 from tests.support.check_command import SECRET, RunCheck, door, findings, only_failure
 from tests.support.clips import write_clip, write_sound
@@ -173,3 +176,16 @@ class RefusingServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(10)
+
+
+@pytest.mark.parametrize("source", ["0", "/dev/video77", "webcam"])
+def test_a_number_or_a_device_is_answered_with_the_webcam(source: str, check: RunCheck) -> None:
+    found = only_failure(check(camera=door(source)), ExitCode.SOURCE)
+    assert "write webcam:" in found["detail"]
+
+
+def test_a_high_frame_rate_is_written_in_digits() -> None:
+    info = SourceInfo(width=8, height=4, fps=48_000.0, frames=None, duration_s=None, codec="gif")
+    assert described(info) == "8 x 4, 48000 fps, gif"
+    assert described(replace(info, fps=1 / 300)) == "8 x 4, 0.0033333 fps, gif"
+    assert described(replace(info, fps=30000 / 1001)) == "8 x 4, 29.97 fps, gif"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from ferstream.domain.emotion import LABELS
 from ferstream.errors import BundleError, ExitCode, ModelError, OutputError
 from ferstream.inference.bundle import Bundle, load_bundle
 from tests.support.bundles import random_crops, tiny_network, tiny_openvino_bundle
+from tests.support.cases import case
 from tests.support.face_sets import make_faces, write_csv
 from tests.support.pictures import portrait, portrait_path
 
@@ -84,6 +86,44 @@ class TestPredict:
         done = call("predict", tmp_path / "a" / "same.png", tmp_path / "b" / "same.png", "--model", model, "--out", tmp_path / "out")
         assert done.exit_code == 0, done.output
         assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["same-2.faces.png", "same.faces.png"]
+
+    def test_stems_that_differ_in_their_ending_do_not_overwrite_each_other(self, model: Path, tmp_path: Path) -> None:
+        names = ["a.jpg", "a.png", "a-2.png", "A.jpg"]
+        for name in names:
+            cv2.imwrite(str(tmp_path / name), portrait())
+        done = call("predict", *(tmp_path / name for name in names), "--model", model, "--out", tmp_path / "out")
+        assert done.exit_code == 0, done.output
+        written = sorted(path.name for path in (tmp_path / "out").glob("*.png"))
+        assert written == ["A-4.faces.png", "a-2.faces.png", "a-3.faces.png", "a.faces.png"]
+
+    def test_a_picture_that_is_given_is_never_overwritten(self, model: Path, tmp_path: Path) -> None:
+        for name in ("x.jpg", "x.faces.png"):
+            cv2.imwrite(str(tmp_path / name), portrait())
+        before = (tmp_path / "x.faces.png").read_bytes()
+        done = call("predict", tmp_path / "x.jpg", tmp_path / "x.faces.png", "--model", model, "--out", tmp_path)
+        assert done.exit_code == 0, done.output
+        assert (tmp_path / "x.faces.png").read_bytes() == before
+        assert (tmp_path / "x-2.faces.png").exists()
+
+    @pytest.mark.parametrize("name", [b"price_$5_and_$6.jpg", b"caf\xe9.jpg", b"a\nb %d {0}.jpg", b"-o.jpg", b"\xe6\x97\xa5.jpg"])
+    def test_a_name_may_hold_anything(self, model: Path, tmp_path: Path, name: bytes) -> None:
+        path = tmp_path / os.fsdecode(name)
+        path.write_bytes(portrait_path().read_bytes())
+        done = call("predict", path, "--model", model, "--out", tmp_path / "out")
+        assert done.exit_code == 0, done.output
+        assert (tmp_path / "out" / f"{path.stem}.faces.png").stat().st_size > 1000
+        assert done.stderr.count("\n") == 1
+        text = (tmp_path / "out" / "faces.json").read_text(encoding="utf-8")
+        json.loads(text)["images"][0]["file"].encode()
+
+    def test_the_cases_give_a_picture_each(self, model: Path, tmp_path: Path) -> None:
+        pictures = [case(name) for name in ("price_$5_and_$6.jpg", "a.jpg", "a.png", "a-2.png", "exif_prefix.webp")]
+        done = call("predict", *pictures, "--out", tmp_path)
+        assert done.exit_code == 0, done.output
+        assert len(list(tmp_path.glob("*.faces.png"))) == 5
+        images = json.loads((tmp_path / "faces.json").read_text())["images"]
+        assert {(image["width"], image["height"]) for image in images} == {(480, 270)}
+        assert {face["label"] for image in images for face in image["faces"]} == {"happy"}
 
     def test_an_unknown_model_is_named(self, tmp_path: Path) -> None:
         done = call("predict", portrait_path(), "--model", "emotion-huge", "--out", tmp_path)

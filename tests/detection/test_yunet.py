@@ -182,3 +182,16 @@ def test_a_closed_model_compiles_nothing_and_its_detectors_keep_their_networks(p
     assert detector.detect(portrait, width=320, height=384) == before
     with pytest.raises(ModelError, match="after close"):
         model.new_detector(DetectorLimits()).detect(portrait, width=320, height=384)
+
+
+def test_with_keep_sizes_only_the_networks_used_last_are_kept() -> None:
+    model = YuNetModel(weights=find_weights(), keep_sizes=2)
+    compiled = [model.request(side, 64) for side in (64, 96, 64, 128)]
+    assert len(compiled) == 4
+    assert model.sizes == ((64, 64), (128, 64))
+
+
+def test_without_keep_sizes_every_network_is_kept(model: YuNetModel) -> None:
+    for side in (64, 96, 128):
+        model.warm_up(side, 64)
+    assert {(64, 64), (96, 64), (128, 64)} <= set(model.sizes)

@@ -97,7 +97,7 @@ def test_every_event_is_what_the_model_and_the_schema_say(event: Event) -> None:
     document = json.loads(message.payload)
     VALIDATORS[message.schema].validate(document)
     model = parse(message.payload)
-    absent = {"latency_ms", "abstained", "availability"}
+    absent = {"latency_ms", "abstained", "availability", "source"}
     dumped = json.loads(model.model_dump_json(by_alias=True))
     assert _without_absent(dumped, absent) == _with_times_as_pydantic(document)
 
@@ -124,6 +124,14 @@ def test_compact_utf8_on_one_line(event: Event) -> None:
     payload = make_encoder().encode(event).payload
     assert b"\n" not in payload
     assert payload == json.dumps(json.loads(payload), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def test_the_file_of_a_recording_is_part_of_its_events() -> None:
+    encoder = Encoder(node="n", boot_id="b", model=ModelRef("m", "1"), clock=FakeClock(), sources={"door": "Front $5.mp4"})
+    for camera, expected in (("door", "Front $5.mp4"), ("hall", None)):
+        message = encoder.encode(CameraState(camera, CameraStatus.ONLINE, "", 0))
+        assert json.loads(message.payload).get("source") == expected
+        parse(message.payload)
 
 
 def test_the_documented_example() -> None:

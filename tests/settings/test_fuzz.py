@@ -32,6 +32,10 @@ scalars = st.one_of(
             "webcam:0",
             "webcam:x",
             "rtsp://u:hunter2secret@h/s",
+            "rtsp://u:x@y:hunter2secret#z@h/s",
+            "mqtts://u:hunter2secret/1@h",
+            "http://h:80/v?a=b&loginpas=hunter2secret",
+            "rtsp://u:[hunter2secret@h/s",
             "mqtt://[::1",
             "127.0.0.1:9108",
             "0.0.0.0:1",
@@ -99,6 +103,8 @@ def check(text: str, environ: dict[str, str], given_flags: dict[str, Any]) -> No
         else:
             assert isinstance(loaded.settings, Settings)
             assert PLANTED not in effective(loaded)
+            assert PLANTED not in "".join(map(str, (*loaded.passwords, *loaded.notes)))
+            assert all(str(problem).isprintable() for problem in loaded.passwords)
             assert PLANTED not in repr(loaded.settings)
 
 

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from ferstream.detection.detector import Detector
-from ferstream.domain.emotion import LABELS
+from ferstream.domain.emotion import LABELS, Abstained
 from ferstream.stills.analysis import PictureAnalyzer
 from ferstream.stills.pictures import Picture
 from tests.support.classifiers import ScriptedClassifier
 from tests.support.pictures import portrait, portrait_path
+from tests.support.stills import face_result
 
 
 @pytest.fixture
@@ -63,3 +64,20 @@ def test_a_fer2013_face_is_classified_pixel_for_pixel(tmp_path: Path) -> None:
     (face,) = PictureAnalyzer(detector=None, classifier=ScriptedClassifier()).analyze(save(tmp_path / "f.png", crop)).faces
     assert face.crop is not None
     assert (face.crop == crop).all()
+
+
+def test_faces_are_numbered_from_left_to_right(analyzer: PictureAnalyzer, tmp_path: Path) -> None:
+    canvas = np.full((600, 1000, 3), 128, np.uint8)
+    for x, width in ((700, 256), (20, 120), (300, 340)):
+        face = cv2.resize(portrait(), (width, width * 600 // 512), interpolation=cv2.INTER_AREA)
+        canvas[: face.shape[0], x : x + width] = face
+    faces = analyzer.analyze(save(tmp_path / "three.png", canvas)).faces
+    lefts = [result.face.box.x for result in faces if result.face is not None]
+    assert len(lefts) == 3
+    assert lefts == sorted(lefts)
+
+
+def test_the_reason_of_an_unknown_face_says_whose_confidence_it_is() -> None:
+    assert face_result(abstained=Abstained.TURNED).reason == "turned; would be angry 0.50"
+    assert face_result(abstained=Abstained.TURNED, probabilities=None, crop=None).reason == "turned"
+    assert face_result().reason == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,3 +98,54 @@ def test_a_file_that_is_too_large_is_refused_unread(tmp_path: Path) -> None:
         file.truncate(3_000_000_000)
     with pytest.raises(SourceFormatError, match="the file is too large"):
         read_picture(path)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"\0\0\0\x18ftypheic" + bytes(40), "is a HEIC picture, which cannot be decoded; convert it to JPEG"),
+        (b"\xff\x0a" + bytes(40), "is a JPEG XL picture, which cannot be decoded"),
+        (b"\0\0\0\x20ftypavif\0\0\0\0avifmif1" + bytes(40), "is not a picture"),
+    ],
+)
+def test_a_format_that_cannot_be_decoded_is_named(tmp_path: Path, data: bytes, message: str) -> None:
+    (tmp_path / "x.jpg").write_bytes(data)
+    with pytest.raises(SourceFormatError, match=message):
+        read_picture(tmp_path / "x.jpg")
+
+
+def test_a_named_pipe_is_an_error_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SourceError, match="pipe: cannot be read: it is a named pipe"):
+        read_picture(tmp_path / "pipe")
+
+
+def test_a_name_with_a_line_end_stays_one_line(tmp_path: Path) -> None:
+    with pytest.raises(SourceError) as caught:
+        read_picture(tmp_path / os.fsdecode(b"caf\xe9\n.jpg"))
+    assert str(caught.value).endswith(r"caf\xe9\n.jpg: cannot be read: No such file or directory")
+
+
+@pytest.mark.slow
+def test_a_picture_of_108_million_pixels_is_analysed_and_drawn_in_bounded_memory(tmp_path: Path) -> None:
+    path = tmp_path / "large.jpg"
+    canvas = np.full((9000, 12000, 3), 128, np.uint8)
+    small = cv2.resize(portrait(), (128, 150), interpolation=cv2.INTER_AREA)
+    for index in range(60):
+        canvas[100 + index % 6 * 1450 : 250 + index % 6 * 1450, 60 + index * 195 : 188 + index * 195] = small
+    cv2.imwrite(str(path), canvas)
+    body = """
+from ferstream.detection.detector import DetectorLimits
+from ferstream.detection.factory import load_detector
+from ferstream.stills.analysis import PictureAnalyzer
+from ferstream.stills.drawing import draw
+from tests.support.classifiers import ScriptedClassifier
+def work():
+    detector = load_detector(keep_sizes=8).new_detector(DetectorLimits(min_face_px=16))
+    result = PictureAnalyzer(detector=detector, classifier=ScriptedClassifier(), max_pixels=178_000_000).analyze(Path(sys.argv[1]))
+    draw(result, Path(sys.argv[2]))
+    assert len(result.faces) == 60, len(result.faces)
+"""
+    done = measure(body, path, tmp_path / "out.png", timeout_s=600)
+    assert done.error == ""
+    assert done.peak_mb < 1300

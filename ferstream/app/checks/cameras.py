@@ -9,9 +9,10 @@ from ferstream.app.factories import camera_plan
 from ferstream.capture.display_name import display_name
 from ferstream.capture.factory import reads_once
 from ferstream.capture.source import SourceInfo
-from ferstream.errors import ConfigError, ExitCode, FerstreamError, SourceAuthError, SourceError, SourceFormatError, SourceTimeoutError
+from ferstream.errors import ConfigError, FerstreamError, SourceAuthError, SourceError, SourceFormatError, SourceTimeoutError
 from ferstream.runtime.clock import SystemClock
 from ferstream.runtime.counters import Counters
+from ferstream.runtime.printable import plain_number
 from ferstream.settings import CameraSettings
 
 SLACK_S = 5.0
@@ -40,27 +41,33 @@ def check_camera(camera: CameraSettings, *, width: int) -> Iterator[Finding]:
         yield skipped(part, f"{display_name(camera.source)} is a pipe: what check reads of it would be lost for run")
         return
     try:
-        clock = SystemClock()
-        began_ns = clock.monotonic_ns()
-        source = camera_plan(camera, width=width, observer=Counters(), clock=clock).connect()
-        try:
-            info = source.open()
-            frame = next(iter(source.frames()), None)
-        finally:
-            source.close()
+        info, waited_s = open_once(camera, width=width)
     except FerstreamError as exc:
         yield _failure(part, camera, exc)
-        return
-    waited_s = (clock.monotonic_ns() - began_ns) / 1e9
-    if frame is None:
-        yield failed(
-            part,
-            f"{display_name(camera.source)}: opened, but no frame could be decoded",
-            advice(camera, SourceFormatError()),
-            ExitCode.SOURCE,
-        )
     else:
         yield passed(part, f"{described(info)}, first frame after {waited_s:.1f} s")
+
+
+def open_once(camera: CameraSettings, *, width: int) -> tuple[SourceInfo, float]:
+    """Open a camera, decode one frame, and close it again; return its format, and the seconds until the frame came.
+
+    Args:
+        camera: Settings of the camera.
+        width: Width in pixels of the image given to the face detector.
+
+    Raises:
+        FerstreamError: The camera cannot be read, or gives no frame.
+    """
+    clock = SystemClock()
+    began_ns = clock.monotonic_ns()
+    source = camera_plan(camera, width=width, observer=Counters(), clock=clock).connect()
+    try:
+        info = source.open()
+        if next(iter(source.frames()), None) is None:
+            raise SourceFormatError(f"{display_name(camera.source)}: opened, but no frame could be decoded")
+    finally:
+        source.close()
+    return info, (clock.monotonic_ns() - began_ns) / 1e9
 
 
 def _failure(part: str, camera: CameraSettings, error: FerstreamError) -> Finding:
@@ -78,8 +85,8 @@ def _unverified(part: str) -> Finding:
 
 def described(info: SourceInfo) -> str:
     """Return size, pixel aspect, frame rate and codec as text, and which of several video streams is read."""
-    rate = f"{round(info.fps, 2):.10g} fps" if info.fps else "unknown rate"
-    pixels = "" if info.pixel_aspect == 1 else f" (pixel aspect {info.pixel_aspect:.3g})"
+    rate = f"{plain_number(info.fps, 5)} fps" if info.fps else "unknown rate"
+    pixels = "" if info.pixel_aspect == 1 else f" (pixel aspect {plain_number(info.pixel_aspect, 3)})"
     choice = f", {info.choice}" if info.choice else ""
     return f"{info.width} x {info.height}{pixels}, {rate}, {info.codec}{choice}"
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ferstream.errors import ExitCode, FerstreamError
+from ferstream.runtime.printable import printable
 from ferstream.runtime.redaction import redact
-from ferstream.settings.problems import Problem, one_line
+from ferstream.settings.problems import Problem
 
 
 class Verdict(StrEnum):
@@ -68,8 +69,14 @@ def wrong_setting(part: str, problem: Problem, advice: str) -> Finding:
 
     The text of a problem holds no secret, and is not redacted: the redaction would mask the word after "token:".
     """
-    return Finding(verdict=Verdict.FAIL, part=part, detail=one_line(str(problem)), advice=advice, exit_code=ExitCode.USAGE)
+    return Finding(verdict=Verdict.FAIL, part=part, detail=printable(str(problem)), advice=advice, exit_code=ExitCode.USAGE)
+
+
+def warned_of_setting(part: str, problem: Problem) -> Finding:
+    """Return the finding that a setting works but needs attention; the advice is what follows the semicolon of its text."""
+    detail, _, advice = str(problem).partition("; ")
+    return Finding(verdict=Verdict.WARN, part=part, detail=printable(detail), advice=printable(advice))
 
 
 def _safe(text: str) -> str:
-    return one_line(redact(text))
+    return printable(redact(text))

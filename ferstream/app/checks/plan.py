@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ferstream.app.checks.broker import BROKER_TIMEOUT_S, check_broker
 from ferstream.app.checks.cameras import advice, check_camera, timeout_s
-from ferstream.app.checks.finding import Finding, failed, passed, warned, wrong_setting
+from ferstream.app.checks.finding import Finding, failed, passed, warned, warned_of_setting, wrong_setting
 from ferstream.app.checks.models import check_classifier, check_detector
 from ferstream.app.checks.places import check_http, check_outbox, check_secrets
 from ferstream.app.checks.sinks import SINK_TIMEOUT_S, check_kafka, check_webhook
@@ -59,6 +59,7 @@ def read_settings(file: Path | None, environ: Mapping[str, str] | None = None) -
     count = len(loaded.settings.cameras)
     found = [passed("settings", f"{where}; {count} camera{'' if count == 1 else 's'}")]
     found += [warned("settings", note, "move the key to its new place") for note in loaded.notes]
+    found += [warned_of_setting("settings", problem) for problem in loaded.passwords]
     found += check_secrets(loaded.settings)
     try:
         return with_secrets(loaded.settings, environ), found

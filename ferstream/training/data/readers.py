@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ferstream.domain.emotion import LABELS
 from ferstream.domain.face import FACE_SIZE_PX
 from ferstream.errors import DataError
+from ferstream.runtime.input_file import refuse_pipe
 from ferstream.training.data.dataset import USAGES, VOTE_NAMES, FaceSet
 from ferstream.training.data.folders import read_folder, read_photos
 
@@ -124,6 +125,7 @@ def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]
     """Yield the line number and the named cells of each row."""
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     try:
+        refuse_pipe(path)
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
             header = [name.strip() for name in next(reader, [])]

@@ -1,0 +1,40 @@
+"""When a recording was made, as its container says. Pure functions.
+
+What the tags do not tell: cameras with a wrong clock, and the many that write local time as if it were UTC. For those
+there is ``ferstream replay --start``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+_KEYS = ("com.apple.quicktime.creationdate", "creation_time")
+"""Tags with a time, the best first: Apple's has the zone of the place; the other one is UTC."""
+_YEARS = range(1971, 2200)
+"""QuickTime counts from 1904 and others from 1970: an unset clock gives these years. What is later is noise."""
+
+
+def creation_ns(*metadata: Mapping[str, str]) -> int:
+    """Return when a recording began, in UTC nanoseconds since 1970; 0 without a valid tag: recordings never use the clock.
+
+    Args:
+        metadata: Tags of the container, then those of the video stream: some files have them there only.
+    """
+    moments = (_moment(tags.get(key, "")) for tags in metadata for key in _KEYS)
+    return next((moment for moment in moments if moment), 0)
+
+
+def _moment(text: str) -> int:
+    try:
+        created = datetime.fromisoformat(text)
+    except ValueError:
+        return 0
+    if created.tzinfo is None or created.year not in _YEARS:
+        return 0
+    return utc_ns(created)
+
+
+def utc_ns(moment: datetime) -> int:
+    """Return a moment with a time zone in UTC nanoseconds since 1970."""
+    return int(moment.replace(microsecond=0).timestamp()) * 1_000_000_000 + moment.microsecond * 1000
