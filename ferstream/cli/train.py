@@ -34,7 +34,10 @@ def train(  # noqa: PLR0913, PLR0917 (the options of the command)
     ctx: typer.Context,
     data: Path | None = typer.Option(None, "--data", help=_DATA_HELP),
     votes: str | None = typer.Option(None, "--votes", help=_VOTES_HELP),
-    arch: str = typer.Option("edge", "--arch", help="edge, sequential4, sequential3 or mobilenet."),
+    arch: str = typer.Option("edge", "--arch", "--architecture", help="edge, small, large, sequential4, sequential3 or mobilenet."),
+    two_heads: bool = typer.Option(
+        False, "--two-heads", help="Train two heads, FER+'s votes and the labels, on the device; for edge, small and large."
+    ),
     out: Path = typer.Option(Path("runs/last"), "--out", help="Folder of the run. An interrupted run in it is resumed."),
     bundle: Path | None = typer.Option(None, "--bundle", help="Folder of the finished model; default: bundle/ in the run's folder."),
     name: str | None = typer.Option(None, "--name", help="Name of the model; default: emotion-<arch>."),
@@ -57,6 +60,8 @@ def train(  # noqa: PLR0913, PLR0917 (the options of the command)
     label_weight: float | None = typer.Option(None, "--label-weight", help="Weight of the original label beside FER+ votes, 0..1."),
     smoothing: float | None = typer.Option(None, "--smoothing", help="Label smoothing, 0..1."),
     mixup: float | None = typer.Option(None, "--mixup", help="Mixup: both parameters of the Beta distribution; 0 = off."),
+    mixup_share: float | None = typer.Option(None, "--mixup-share", help="Two heads: share of the batches that are mixed, 0..1."),
+    labels_loss: float | None = typer.Option(None, "--labels-loss", help="Two heads: weight of the labels' loss beside the votes'."),
     class_weights: bool | None = typer.Option(None, "--class-weights/--no-class-weights", help="Weigh rare classes more."),
     patience_epochs: int | None = typer.Option(None, "--patience", help="Epochs without a better score before stopping; 0 = never."),
     precision: str | None = typer.Option(None, "--precision", help="float32, mixed_bfloat16 (faster on newer CPUs) or mixed_float16."),
@@ -65,7 +70,13 @@ def train(  # noqa: PLR0913, PLR0917 (the options of the command)
     fine_tune_scale: float | None = typer.Option(None, "--fine-tune-scale", help="Factor on the learning rate after the frozen epochs."),
     weights: str | None = typer.Option(None, "--weights", help="mobilenet: a local weights file, imagenet (downloaded) or none."),
     init: str | None = typer.Option(None, "--init", help="Bundle of the same architecture to start from: name or folder."),
-    teacher: str | None = typer.Option(None, "--teacher", help="Bundle whose probabilities are blended into the targets: name or folder."),
+    teacher: list[str] | None = typer.Option(
+        None,
+        "--teacher",
+        help="A bundle whose probabilities are blended into the targets; or, with two heads, .keras files or bundles of two heads that "
+        "see the same varied faces: may be given several times.",
+    ),
+    teacher_temperature: float | None = typer.Option(None, "--teacher-temperature", help="Two heads: softens the answers compared; 1 = off."),
     teacher_weight: float | None = typer.Option(None, "--teacher-weight", help="Weight of the teacher's probabilities, 0..1."),
     dropout: float | None = typer.Option(None, "--dropout", help="Dropout of the architecture, 0..1."),
     augment: bool = typer.Option(True, "--augment/--no-augment", help="Vary the training faces, or not."),
@@ -78,8 +89,19 @@ def train(  # noqa: PLR0913, PLR0917 (the options of the command)
     erase: float | None = typer.Option(None, "--erase", help="Probability that a rectangle is covered, 0..1."),
     soften: float | None = typer.Option(None, "--soften", help="Probability of a blur or of fewer pixels, 0..1."),
     noise: float | None = typer.Option(None, "--noise", help="Probability of noise, 0..1."),
+    landmark_px: float | None = typer.Option(None, "--landmark", help="Two heads: error of the landmarks, in pixels (standard deviation)."),
+    shear: float | None = typer.Option(None, "--shear", help="Two heads: largest shear."),
+    perspective: float | None = typer.Option(None, "--perspective", help="Two heads: largest change of size from the middle to an edge."),
+    brightness: float | None = typer.Option(None, "--brightness", help="Two heads: largest change of brightness, in grey levels."),
+    slope: float | None = typer.Option(None, "--slope", help="Two heads: largest change by light from one side, in grey levels."),
+    motion_blur: float | None = typer.Option(None, "--motion-blur", help="Two heads: probability of a blur along a line."),
+    motion_px: float | None = typer.Option(None, "--motion", help="Two heads: longest movement of that blur, in pixels."),
+    mask: float | None = typer.Option(None, "--mask", help="Two heads: probability of a drawn face mask."),
+    hand: float | None = typer.Option(None, "--hand", help="Two heads: probability of a drawn hand in front of the mouth."),
+    glasses: float | None = typer.Option(None, "--glasses", help="Two heads: probability of drawn sunglasses."),
+    lower_face: float | None = typer.Option(None, "--lower-face", help="Two heads: probability that the lower face is covered."),
 ) -> None:
-    """Train a model and write its bundle.
+    """Train a model and write its bundle; with two heads, write the file that 'ferstream balance' makes a bundle of.
 
     --data is required. Each architecture has a recipe of its own (docs/models.md); a setting that is not given has the value of
     the recipe. The run may be killed at any time: the same command resumes it after the last finished epoch.
@@ -134,7 +156,15 @@ def _train(given: Mapping[str, Any]) -> None:
     check_batch(selection.training, recipe.batch)
     typer.echo("loading Keras ...")
     _import_keras()
-    _run(selection, recipe, given)
+    run = _run_two_heads if recipe.two_heads else _run
+    try:
+        run(selection, recipe, given)
+    except KeyboardInterrupt:
+        from ferstream.training.fitting.fit import LAST
+
+        kept = "goes on after the last finished epoch" if (given["out"] / LAST).exists() else "starts anew: no epoch was finished"
+        typer.echo(f"interrupted; the same command {kept}", err=True)
+        raise
 
 
 def _select(given: Mapping[str, Any]) -> Selection:
@@ -149,7 +179,6 @@ def _select(given: Mapping[str, Any]) -> Selection:
 def _run(selection: Selection, recipe: Recipe, given: Mapping[str, Any]) -> None:
     from ferstream.cli.train_progress import training_progress
     from ferstream.training.export.bundle_writer import BundleTarget
-    from ferstream.training.fitting.fit import LAST
     from ferstream.training.session import train as train_bundle
 
     out: Path = given["out"]
@@ -159,16 +188,26 @@ def _run(selection: Selection, recipe: Recipe, given: Mapping[str, Any]) -> None
         version=given["model_version"],
         replace=given["replace"] or given["bundle"] is None,
     )
-    line = shlex.join(["ferstream", *sys.argv[1:]])
-    try:
-        with training_progress(recipe.epochs) as progress:
-            bundle = train_bundle(selection, recipe=recipe, folder=out, target=target, command=line, progress=progress)
-    except KeyboardInterrupt:
-        kept = "goes on after the last finished epoch" if (out / LAST).exists() else "starts anew: no epoch was finished"
-        typer.echo(f"interrupted; the same command {kept}", err=True)
-        raise
+    with training_progress(recipe.epochs) as progress:
+        bundle = train_bundle(selection, recipe=recipe, folder=out, target=target, command=_command_line(), progress=progress)
     typer.echo(f"curves: {out / 'curves.png'}")
     typer.echo(f"bundle: {bundle.directory}  (try: {command('replay', 'VIDEO', '--model', str(bundle.directory))})")
+
+
+def _run_two_heads(selection: Selection, recipe: Recipe, given: Mapping[str, Any]) -> None:
+    from ferstream.cli.train_progress import training_progress
+    from ferstream.training.session import train_two_heads
+
+    out: Path = given["out"]
+    with training_progress(recipe.epochs) as progress:
+        path = train_two_heads(selection, recipe=recipe, folder=out, command=_command_line(), progress=progress)
+    typer.echo(f"curves: {out / 'curves.png'}")
+    words = ("balance", str(path), "--data", str(given["data"]), "--name", f"emotion-{recipe.arch}")
+    typer.echo(f"network with two heads: {path}  (a bundle of it: {command(*words)})")
+
+
+def _command_line() -> str:
+    return shlex.join(["ferstream", *sys.argv[1:]])
 
 
 def _read(path: Path, votes: str | None, *, align: bool = False) -> FaceSet:

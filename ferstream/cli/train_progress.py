@@ -48,6 +48,7 @@ def training_progress(epochs: int, stream: IO[str] | None = None, clock: Callabl
             on_step=display.step,
             on_epoch=lambda record: display.line(_summary(record, epochs)),
             on_phase=lambda phase: display.line(f"{phase} ..."),
+            on_note=display.line,
         )
 
 

@@ -83,9 +83,13 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """Yield the batches of ``epoch`` (from 0). They depend on the seed and the epoch only."""
-        self._epoch = epoch
+        self.start(epoch)
         for index in range(len(self)):
             yield self[index]
+
+    def start(self, epoch: int) -> None:
+        """Go to ``epoch`` (from 0)."""
+        self._epoch = epoch
 
     def __getitem__(self, index: int) -> Batch:
         """Return batch ``index`` of the current epoch."""

@@ -55,6 +55,11 @@ def voted_shares(votes: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray
     return shares, usable & (2 * votes[:, _COLUMNS].sum(axis=1) >= votes.sum(axis=1))
 
 
+def seven_share(votes: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the share of the votes that fall on one of the seven classes: (N,) float32, 0..1."""
+    return np.asarray(votes[:, _COLUMNS].sum(axis=1) / np.maximum(votes.sum(axis=1), 1), np.float32)
+
+
 def majority(votes: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the class (N,) int64 that more than half of the ten voters chose, or ``NO_MAJORITY``.
 

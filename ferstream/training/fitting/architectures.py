@@ -16,7 +16,7 @@ from keras import layers
 from ferstream.domain.emotion import LABELS
 from ferstream.domain.face import FACE_SIZE_PX
 from ferstream.errors import DataError, ModelError
-from ferstream.training.fitting.recipe import Recipe
+from ferstream.training.fitting.recipe import TWO_HEADED_RECIPES, Recipe
 from ferstream.training.two_heads import HEADS
 
 INPUT_SHAPE = (FACE_SIZE_PX, FACE_SIZE_PX, 1)
@@ -35,11 +35,13 @@ def build(recipe: Recipe) -> keras.Model:
     """
     if recipe.arch not in ARCHITECTURES:
         raise DataError(f"architecture {recipe.arch!r} is unknown; choose one of {', '.join(ARCHITECTURES)}")
+    if recipe.two_heads and recipe.arch not in TWO_HEADED_RECIPES:
+        raise DataError(f"architecture {recipe.arch!r} has one head; choose one of {', '.join(TWO_HEADED_RECIPES)} for two")
     keras.utils.set_random_seed(recipe.seed)
     before = keras.mixed_precision.global_policy()
     keras.mixed_precision.set_global_policy(recipe.precision)
     try:
-        return ARCHITECTURES[recipe.arch](**recipe.options)
+        return ARCHITECTURES[recipe.arch](**recipe.options, **({"two_heads": True} if recipe.two_heads else {}))
     finally:
         keras.mixed_precision.set_global_policy(before)
 

@@ -10,27 +10,26 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 
 from ferstream.errors import DataError
-from ferstream.training.data.batches import TrainingBatches
 from ferstream.training.data.dataset import FaceSet
 from ferstream.training.fitting import checkpoint as checkpoints
 from ferstream.training.fitting.architectures import BASE, build
-from ferstream.training.fitting.averaging import WeightAverage
 from ferstream.training.fitting.checkpoint import Checkpoint
+from ferstream.training.fitting.device_steps import DeviceSteps
 from ferstream.training.fitting.history import EpochRecord, best_epoch, epochs_without_progress
+from ferstream.training.fitting.host_steps import HostSteps
 from ferstream.training.fitting.initial_weights import load_initial_weights
 from ferstream.training.fitting.recipe import Recipe
-from ferstream.training.fitting.resume_check import DATA, check_same_data, check_same_recipe, data_digests
+from ferstream.training.fitting.resume_check import DATA, TEACHERS, check_same_data, check_same_recipe, data_digests
 from ferstream.training.fitting.schedule import Cosine, Plateau
-from ferstream.training.fitting.teacher import teacher_targets
+from ferstream.training.fitting.steps import Steps, assign, values_of
+from ferstream.training.fitting.teacher_group import digest_of, load_teachers
 from ferstream.training.fitting.validation import validate
 
 LAST = "last.npz"
@@ -78,25 +77,17 @@ class Fit:
         self._folder = folder
         self._on_step = on_step
         self._on_epoch = on_epoch
-        self._batches = TrainingBatches(
-            faces=training,
-            batch=recipe.batch,
-            seed=recipe.seed,
-            augmentation=recipe.augmentation,
-            label_weight=recipe.label_weight,
-            smoothing=recipe.smoothing,
-            mixup=recipe.mixup,
-            class_weights=recipe.class_weights,
-        )
         self.network = build_network(recipe)
         if recipe.init:
             load_initial_weights(self.network, recipe.init)
         self.history: list[EpochRecord] = []
         self.epoch = 0
         """Epoch, from 1, whose weights ``run()`` returned; 0 before."""
-        self._average = WeightAverage(decay=recipe.average) if recipe.average else None
         self._plateau = Plateau(rate=recipe.learning_rate)
-        steps = len(self._batches)
+        self.device_steps: DeviceSteps | None = None
+        """The steps of a network with two heads; None for one head."""
+        self._steps: Steps = self._make_steps()
+        steps = len(self._steps)
         self._cosine = Cosine(peak=recipe.learning_rate, total_steps=recipe.epochs * steps, warmup_steps=int(recipe.warmup_epochs * steps))
         self._trains_base: bool | None = None
 
@@ -109,8 +100,8 @@ class Fit:
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         self._resume()
-        if self._recipe.teacher and not self._is_finished():
-            self._blend_teacher(self._recipe.teacher)  # takes minutes: only after the checkpoint was accepted
+        if not self._is_finished():
+            self._prepare()  # takes minutes: only after the checkpoint was accepted
         while not self._is_finished():
             self._run_epoch(len(self.history))
         best = checkpoints.load(self._folder / BEST)
@@ -127,14 +118,17 @@ class Fit:
         for layer in self.network.layers:
             if layer.name == BASE:
                 layer.trainable = train_base
-        self.network.compile(
-            optimizer=_new_optimizer(self._recipe),
-            loss=keras.losses.CategoricalCrossentropy(from_logits=True),
-            metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
-            jit_compile=keras.backend.backend() == "jax",  # without it JAX is slow; TensorFlow and torch are faster without
-        )
-        # network.optimizer, not the one above: mixed_float16 wraps it. Only a built optimizer can take a checkpoint's state.
-        self.network.optimizer.build(self.network.trainable_variables)
+        self._steps.compile(_new_optimizer(self._recipe))
+
+    def _make_steps(self) -> Steps:
+        recipe = self._recipe
+        if not recipe.two_heads:
+            return HostSteps(self.network, recipe, self._training)
+        teachers = load_teachers(recipe.teachers)
+        if teachers:
+            self._digests[TEACHERS] = digest_of(teachers)
+        self.device_steps = DeviceSteps(self.network, recipe, self._training, teachers)
+        return self.device_steps
 
     def _learning_rate(self, step: int) -> float:
         recipe = self._recipe
@@ -149,25 +143,21 @@ class Fit:
         self._compile(train_base=epoch >= self._recipe.frozen_epochs)
         # Dropout on torch draws from the process's generator: without a new seed a resumed run would draw other values.
         keras.utils.set_random_seed(self._recipe.seed + epoch)
-        started, first, rate = time.monotonic(), epoch * len(self._batches), 0.0
+        started, first, rate, steps = time.monotonic(), epoch * len(self._steps), 0.0, len(self._steps)
         sums = np.zeros(2)
-        self._on_step(epoch, 0, len(self._batches), 0.0)
-        for index, (faces, targets, weights) in enumerate(self._batches.epoch(epoch)):
+        self._on_step(epoch, 0, steps, 0.0)
+        self._steps.start_epoch(epoch)
+        for index in range(steps):
             rate = self._learning_rate(first + index)
-            self.network.optimizer.learning_rate = rate
-            logs = self.network.train_on_batch(faces, targets, sample_weight=weights, return_dict=True)
-            self.network.reset_metrics()
-            sums += (float(logs["loss"]), float(logs["accuracy"]))
-            if self._average is not None:
-                self._average.update(self.network, first + index)
-            self._on_step(epoch, index + 1, len(self._batches), sums[0] / (index + 1))
-        loss, accuracy = (float(value) / len(self._batches) for value in sums)
+            sums += self._steps.step(epoch, index, rate)
+            self._on_step(epoch, index + 1, steps, sums[0] / (index + 1))
+        loss, accuracy = (float(value) / steps for value in sums)
         if not math.isfinite(loss):
             raise DataError(f"epoch {epoch + 1}: the loss is {loss}; try a lower learning rate")
         self._end_epoch(epoch, loss, accuracy, rate, started)
 
     def _end_epoch(self, epoch: int, loss: float, accuracy: float, rate: float, started: float) -> None:
-        with self._averaged():
+        with self._steps.averaged():
             scores = validate(self.network, self._validation, label_weight=self._recipe.label_weight)
         if not math.isfinite(scores.loss):
             raise DataError(f"epoch {epoch + 1}: the validation loss is {scores.loss}; try a lower learning rate")
@@ -193,27 +183,21 @@ class Fit:
         """Write the weights of the last epoch, if it is the best one."""
         if best_epoch(self.history) != len(self.history) - 1:
             return
-        with self._averaged():
+        with self._steps.averaged():
             weights = [np.array(weight) for weight in self.network.get_weights()]
         meta = {"recipe": asdict(self._recipe), DATA: self._digests, "epoch": len(self.history)}
         checkpoints.save(self._folder / BEST, Checkpoint({"weights": weights}, meta))
 
-    def _averaged(self) -> AbstractContextManager[None]:
-        return self._average.applied(self.network) if self._average is not None else nullcontext()
-
-    def _blend_teacher(self, teacher: str) -> None:
+    def _prepare(self) -> None:
         epoch = len(self.history)
-        targets = teacher_targets(teacher, self._training.pixels, on_chunk=lambda done, total: self._on_step(epoch, done, total, math.nan))
-        self._batches.blend_in(targets, self._recipe.teacher_weight)
+        self._steps.prepare(lambda done, total: self._on_step(epoch, done, total, math.nan))
 
     def _is_finished(self) -> bool:
         patience = self._recipe.patience_epochs
         return len(self.history) >= self._recipe.epochs or bool(patience and epochs_without_progress(self.history) >= patience)
 
     def _save_last(self) -> None:
-        arrays = {"model": _values(self.network.variables), "optimizer": _values(self.network.optimizer.variables)}
-        if self._average is not None:
-            arrays["average"] = list(self._average.weights)
+        arrays = {"model": values_of(self.network.variables), **self._steps.state()}
         meta = {
             "recipe": asdict(self._recipe),
             DATA: self._digests,
@@ -232,10 +216,8 @@ class Fit:
         check_same_recipe(path, saved.meta.get("recipe", {}), self._recipe)
         check_same_data(path, saved.meta, self._digests)
         self._compile(train_base=bool(saved.meta.get("tuning", True)))
-        _assign(path, self.network.variables, saved.arrays["model"])
-        _assign(path, self.network.optimizer.variables, saved.arrays["optimizer"])
-        if self._average is not None:
-            self._average.restore(saved.arrays["average"])
+        assign(path, self.network.variables, saved.arrays["model"])
+        self._steps.restore(path, saved.arrays)
         self._plateau = Plateau(**saved.meta["plateau"])
         self.history = [EpochRecord(**record) for record in saved.meta["history"]]
         if not (self._folder / BEST).exists() or checkpoints.load(self._folder / BEST).meta.get("epoch") != len(self.history):
@@ -253,15 +235,3 @@ def _new_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
         optimizer = keras.optimizers.Adam(recipe.learning_rate, weight_decay=decay)
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     return optimizer
-
-
-def _values(variables: list[Any]) -> list[Any]:
-    return [np.asarray(keras.ops.convert_to_numpy(variable)) for variable in variables]
-
-
-def _assign(path: Path, variables: list[Any], values: list[Any]) -> None:
-    shapes = [tuple(variable.shape) for variable in variables]
-    if shapes != [value.shape for value in values]:
-        raise DataError(f"{path}: the arrays do not fit the network; the checkpoint has another version; choose another --out")
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)

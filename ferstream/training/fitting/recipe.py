@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, field_validator
 from pydantic.dataclasses import dataclass
 
 from ferstream.training.data.augment import Augmentation, Fraction
+from ferstream.training.data.device_augmentation import DeviceAugmentation
 
 Optimizer = Literal["adam", "adamw", "sgd"]
 Schedule = Literal["cosine", "plateau", "constant"]
@@ -50,6 +51,12 @@ class Recipe:
         init: Bundle whose weights the run starts from: name, name/version or folder. Empty: random weights.
         teacher: Bundle whose probabilities are blended into the targets, see ``teacher.py``. Empty: no teacher.
         teacher_weight: Weight of the teacher's probabilities in the targets, 0..1.
+        two_heads: Whether the network has the heads ``votes`` and ``labels`` and is trained on the device (``device_steps.py``).
+            ``smoothing`` is then that of the head ``labels``; ``label_weight``, ``class_weights``, ``init`` and ``teacher`` are not used.
+        labels_loss: Weight of the loss of the head ``labels`` beside that of the head ``votes``.
+        mixup_share: Share of the batches to which mixup is applied, with two heads.
+        teachers: Networks with two heads that see the same augmented faces, see ``teacher_group.py``; ``teacher_weight`` is theirs.
+        teacher_temperature: Divides the logits of teachers and student where the two are compared.
         augmentation: How faces are varied; None turns augmentation off.
         options: Arguments of the architecture: ``dropout``, ``weights``.
     """
@@ -75,7 +82,12 @@ class Recipe:
     init: str = ""
     teacher: str = ""
     teacher_weight: Fraction = 0.5
-    augmentation: Augmentation | None = field(default_factory=Augmentation)
+    two_heads: bool = False
+    labels_loss: NotNegative = 0.4
+    mixup_share: Fraction = 1.0
+    teachers: list[str] = field(default_factory=list)
+    teacher_temperature: Positive = 1.0
+    augmentation: DeviceAugmentation | Augmentation | None = field(default_factory=Augmentation)
     options: dict[str, Any] = field(default_factory=dict)
 
     @field_validator("options")
@@ -106,3 +118,38 @@ RECIPES: dict[str, Recipe] = {
     ),
 }
 """The default recipe of each architecture, used by ``ferstream train --arch NAME``."""
+
+_TEACHER = Recipe(
+    arch="large",
+    two_heads=True,
+    epochs=25,
+    batch=256,
+    optimizer="sgd",
+    learning_rate=0.1,
+    weight_decay=5e-4,
+    warmup_epochs=1.0,
+    average=0.998,
+    smoothing=0.1,
+    mixup=0.3,
+    mixup_share=0.5,
+    precision="mixed_bfloat16",
+    augmentation=DeviceAugmentation(),
+)
+_STUDENT = Recipe(
+    two_heads=True,
+    epochs=82,
+    batch=512,
+    learning_rate=3e-3,
+    weight_decay=0.03,
+    warmup_epochs=2.5,
+    average=0.999,
+    mixup=0.4,
+    mixup_share=0.5,
+    labels_loss=0.5,
+    precision="mixed_bfloat16",
+    teacher_weight=0.85,
+    augmentation=DeviceAugmentation(),
+    options={"dropout": 0.1},
+)
+TWO_HEADED_RECIPES: dict[str, Recipe] = {"edge": replace(_STUDENT, arch="edge"), "small": replace(_STUDENT, arch="small"), "large": _TEACHER}
+"""The recipes of networks with two heads, used by ``ferstream train --two-heads`` and with teachers; written for a GPU."""

@@ -16,6 +16,9 @@ from ferstream.training.fitting.recipe import Recipe
 DATA = "data"
 """Key of the digests of the faces in a checkpoint's ``meta``."""
 
+TEACHERS = "teachers"
+"""Key of the digest of the teachers' weights beside those of the faces."""
+
 
 def data_digests(training: FaceSet, validation: FaceSet) -> dict[str, str]:
     """Return what identifies the faces of a run: digests of pixels, labels and votes, and the name of the validation split."""

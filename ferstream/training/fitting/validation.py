@@ -31,33 +31,42 @@ class Validation:
 
 
 def predict_logits(network: keras.Model, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Return the network's outputs (N, 7) float32 for faces (N, 48, 48) uint8."""
+    """Return the outputs (N, 7) float32 of a network with one head for faces (N, 48, 48) uint8."""
+    return _predict(network, pixels)[""]
+
+
+def _predict(network: keras.Model, pixels: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float32]]:
+    """Return the outputs (N, 7) of each head; the only head of a network has no name."""
     chunk = min(CHUNK, len(pixels))
-    outputs = []
+    outputs: dict[str, list[npt.NDArray[np.float32]]] = {}
     for start in range(0, len(pixels), chunk):
         part = pixels[start : start + chunk, :, :, None]
         padded = np.pad(part, ((0, chunk - len(part)), (0, 0), (0, 0), (0, 0)))
-        outputs.append(np.asarray(network.predict_on_batch(padded), np.float32)[: len(part)])
-    return np.concatenate(outputs)
+        answers = network.predict_on_batch(padded)
+        for head, answer in (answers if isinstance(answers, dict) else {"": answers}).items():
+            outputs.setdefault(head, []).append(np.asarray(answer, np.float32)[: len(part)])
+    return {head: np.concatenate(rows) for head, rows in outputs.items()}
 
 
 def validate(network: keras.Model, faces: FaceSet, *, label_weight: float = 0.0) -> Validation:
     """Score ``faces`` with the network's present weights.
 
     Args:
-        network: Gives logits.
+        network: Gives logits. Of two heads, ``labels`` is scored on the original labels and ``votes`` on all else.
         faces: The validation faces.
         label_weight: As in the recipe, so that the loss is against the targets of training.
     """
-    logits = predict_logits(network, faces.pixels)
-    best = logits.argmax(axis=1)
+    outputs = _predict(network, faces.pixels)
+    logits, for_labels = outputs.get("votes", outputs.get("")), outputs.get("labels", outputs.get(""))
+    assert logits is not None
+    assert for_labels is not None
     with np.errstate(invalid="ignore"):  # the caller reports a loss that is not a number
         log_probability = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
     targets = soft_targets(faces, label_weight=label_weight)
     return Validation(
         loss=float(-(targets * log_probability).sum(axis=1).mean()),
-        accuracy=float((best == faces.labels).mean()),
-        majority_accuracy=_majority_accuracy(best, faces),
+        accuracy=float((for_labels.argmax(axis=1) == faces.labels).mean()),
+        majority_accuracy=_majority_accuracy(logits.argmax(axis=1), faces),
     )
 
 
