@@ -76,7 +76,9 @@ def train(  # noqa: PLR0913, PLR0917 (the options of the command)
         help="A bundle whose probabilities are blended into the targets; or, with two heads, .keras files or bundles of two heads that "
         "see the same varied faces: may be given several times.",
     ),
-    teacher_temperature: float | None = typer.Option(None, "--teacher-temperature", help="Two heads: softens the answers compared; 1 = off."),
+    teacher_temperature: float | None = typer.Option(
+        None, "--teacher-temperature", help="Two heads: softens the answers compared; 1 = off."
+    ),
     teacher_weight: float | None = typer.Option(None, "--teacher-weight", help="Weight of the teacher's probabilities, 0..1."),
     dropout: float | None = typer.Option(None, "--dropout", help="Dropout of the architecture, 0..1."),
     augment: bool = typer.Option(True, "--augment/--no-augment", help="Vary the training faces, or not."),

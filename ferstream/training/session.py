@@ -13,7 +13,6 @@ import keras
 from ferstream.errors import DataError
 from ferstream.inference.bundle import Bundle
 from ferstream.training.data.dataset import FaceSet
-from ferstream.training.data.head_targets import without_faceless
 from ferstream.training.data.selection import Selection
 from ferstream.training.evaluation.bundle_metrics import bundle_metrics
 from ferstream.training.evaluation.temperature import temperature_for
@@ -81,7 +80,9 @@ def train(
     provenance = _provenance(selection, recipe, command, fit.epoch)
     progress.on_phase(f"calibrating and measuring the model on {len(selection.validation)} faces, and writing the bundle")
     with quiet_libraries():
-        return _write_bundle(fit.network, selection, target, provenance, measure=lambda draft: measure(draft, selection.faces, selection.usage))
+        return _write_bundle(
+            fit.network, selection, target, provenance, measure=lambda draft: measure(draft, selection.faces, selection.usage)
+        )
 
 
 def train_two_heads(
@@ -101,7 +102,6 @@ def train_two_heads(
         DataError: The faces or a checkpoint do not fit the run, or the folder cannot be written.
         ModelError: A teacher is not a network with two heads.
     """
-    selection = without_faceless(selection)
     fit = _fitted(selection, recipe, folder, progress, build_network)
     assert fit.device_steps is not None
     progress.on_phase("writing the network with two heads")

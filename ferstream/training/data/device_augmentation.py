@@ -68,5 +68,7 @@ class DeviceAugmentation:
     def _one_covering(self) -> DeviceAugmentation:
         total = self.mask + self.hand + self.glasses + self.lower_face
         if total > 1:
-            raise ValueError(f"mask, hand, glasses and lower_face are at most 1 together, because a face gets one of them; they are {total:g}")
+            raise ValueError(
+                f"mask, hand, glasses and lower_face are at most 1 together, because a face gets one of them; they are {total:g}"
+            )
         return self

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ferstream.domain.emotion import LABELS
 from ferstream.errors import DataError
-from ferstream.training.data.dataset import VOTE_NAMES
-from ferstream.training.data.selection import Selection
 from ferstream.training.data.targets import one_hot, seven_share, soft_targets
 
 if TYPE_CHECKING:
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 _LEAST_WEIGHT = 0.3
 """Weight of a face in the loss of the votes none of which fall on the seven classes; its target is then its label."""
 _SMALLEST_SHARE = 1e-4
-_NO_FACE = VOTE_NAMES.index("NF")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +58,6 @@ def head_targets(faces: FaceSet, *, smoothing: float = 0.0) -> HeadTargets:
         labels=((1.0 - smoothing) * labels + smoothing / len(LABELS)).astype(np.float32),
         priors={"votes": _shares(weights @ votes), "labels": _shares(labels.sum(axis=0))},
     )
-
-
-def without_faceless(selection: Selection) -> Selection:
-    """Leave out of training the pictures in which most voters saw no face."""
-    training = selection.training
-    if training.votes is None:
-        return selection
-    return replace(selection, training=training.where(2 * training.votes[:, _NO_FACE] <= training.votes.sum(axis=1)))
 
 
 def _shares(sums: NDArray[np.float32]) -> tuple[float, ...]:

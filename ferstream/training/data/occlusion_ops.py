@@ -105,7 +105,8 @@ def _glasses(draws: Draws) -> Covering:
     lenses = ops.maximum(*(_ellipse((x, y + 0.5), (wide, high)) for x, y in (right, left)))
     bridge = _line((right[0], right[1] - 1), (left[0], left[1] - 1), 1.6)
     bars = ops.maximum(
-        _line((right[0] * 0, right[1] - 2), (right[0], right[1] - 1), 1.4), _line((left[0], left[1] - 1), (left[0] * 0 + 47, left[1] - 2), 1.4)
+        _line((right[0] * 0, right[1] - 2), (right[0], right[1] - 1), 1.4),
+        _line((left[0], left[1] - 1), (left[0] * 0 + 47, left[1] - 2), 1.4),
     )
     greys = draws.between(8, 55) + slope(draws, 10)
     strength = ops.where(draws.happens(0.4), draws.between(40, 120), 0.0)

@@ -30,9 +30,7 @@ the face itself, 1 = no mixup; ``decay`` (1,) float32: weight of the old average
 class OnDevice(keras.Model):  # type: ignore[misc]
     """Trains a network with two heads. Only the weights of that network are trainable."""
 
-    def __init__(
-        self, network: keras.Model, teachers: Sequence[keras.Model], recipe: Recipe, faces: FaceSet, targets: HeadTargets
-    ) -> None:
+    def __init__(self, network: keras.Model, teachers: Sequence[keras.Model], recipe: Recipe, faces: FaceSet, targets: HeadTargets) -> None:
         """Put faces and targets on the device.
 
         Args:
@@ -75,9 +73,7 @@ class OnDevice(keras.Model):  # type: ignore[misc]
         best, wanted = ops.argmax(result["votes"], axis=1), ops.argmax(result["votes_target"], axis=1)
         return result | {"right": ops.cast(best == wanted, "float32")}
 
-    def compute_loss(  # noqa: PLR0913, PLR0917 (Keras's signature)
-        self, x: Batch, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
-    ) -> Any:
+    def compute_loss(self, x: Batch, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True) -> Any:
         """Return the loss of both heads; also update the weight average by the weights that the step began with."""
         del y, sample_weight, training
         for average, weight in zip(self.averages, self.network.weights, strict=bool(self.averages)):

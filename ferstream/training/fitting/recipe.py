@@ -151,5 +151,9 @@ _STUDENT = Recipe(
     augmentation=DeviceAugmentation(),
     options={"dropout": 0.1},
 )
-TWO_HEADED_RECIPES: dict[str, Recipe] = {"edge": replace(_STUDENT, arch="edge"), "small": replace(_STUDENT, arch="small"), "large": _TEACHER}
+TWO_HEADED_RECIPES: dict[str, Recipe] = {
+    "edge": replace(_STUDENT, arch="edge"),
+    "small": replace(_STUDENT, arch="small"),
+    "large": _TEACHER,
+}
 """The recipes of networks with two heads, used by ``ferstream train --two-heads`` and with teachers; written for a GPU."""
