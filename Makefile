@@ -62,7 +62,7 @@ clean: ## Remove what was built.
 
 # -- slow, run by hand ------------------------------------------------------------------------------
 
-.PHONY: bench soak faults fuzz train sbom audit
+.PHONY: bench soak faults fuzz train train-full sbom audit
 CLIPS ?= ../shared/videos
 
 bench: $(STAMP) ## Speed against the bare kernels, live latency, start-up, outbox; on recordings in CLIPS.
@@ -105,3 +105,12 @@ service: ## The life of the systemd unit on a real systemd in namespaces of its 
 DATA ?= ../data/fer2013.csv
 train: $(STAMP) ## Train the shipped architecture; DATA=path/to/fer2013.csv.
 	$(BIN)/ferstream train --data $(DATA) --arch edge --out runs/edge
+
+OUT ?= runs
+TEACHERS = 1 2 3
+train-full: $(STAMP) ## Teachers, students and their bundles in OUT; DATA=path/to/fer2013.csv. Stopped, it goes on where it was.
+	for seed in $(TEACHERS); do $(BIN)/ferstream train --data $(DATA) --arch large --two-heads --seed $$seed --out $(OUT)/teacher-$$seed || exit; done
+	for arch in edge small; do \
+		$(BIN)/ferstream train --data $(DATA) --arch $$arch --out $(OUT)/$$arch $(foreach seed,$(TEACHERS),--teacher $(OUT)/teacher-$(seed)/two-heads.keras) || exit; done
+	$(BIN)/ferstream balance $(OUT)/edge/two-heads.keras --data $(DATA) --name emotion-edge --version 1.2.0 --out $(OUT)/models --min-accuracy 0.885 --min-balanced 0.82 --float16 --replace
+	$(BIN)/ferstream balance $(OUT)/small/two-heads.keras --data $(DATA) --name emotion-small --version 1.1.0 --out $(OUT)/models --min-accuracy 0.88 --min-balanced 0.79 --float16 --replace
