@@ -148,6 +148,7 @@ def data_report(
 def _train(given: Mapping[str, Any]) -> None:
     """Run ``train`` with the given options: everything that can be refused is checked before Keras is imported."""
     from ferstream.cli.train_options import recipe_from
+    from ferstream.training.data.head_targets import head_targets
     from ferstream.training.data.selection import check_batch
     from ferstream.training.optional_deps import require
 
@@ -156,6 +157,8 @@ def _train(given: Mapping[str, Any]) -> None:
     selection = _select(given)
     _print_faults(selection.faces, selection.quality, keep_faulty=selection.keep_faulty)
     check_batch(selection.training, recipe.batch)
+    if recipe.two_heads:
+        head_targets(selection.training)  # refuses faces without votes
     typer.echo("loading Keras ...")
     _import_keras()
     run = _run_two_heads if recipe.two_heads else _run

@@ -164,3 +164,32 @@ def test_fewer_faces_than_a_batch_are_an_error_before_keras_is_imported(tmp_path
     assert "20 training faces are fewer than one batch of 128; give a smaller --batch" in done.stderr
     assert done.stdout.startswith(f"reading {tmp_path}")
     assert not (tmp_path / "run").exists()
+
+
+def test_teachers_with_two_heads_lead_to_a_student_and_the_command_of_its_bundle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("keras")
+    from ferstream.training import session
+
+    asked: dict[str, Any] = {}
+
+    def train_two_heads(_selection: Selection, **options: Any) -> Path:
+        asked.update(options)
+        return Path(options["folder"] / "two-heads.keras")
+
+    monkeypatch.setattr(session, "train_two_heads", train_two_heads)
+    write_csv(tmp_path, make_faces(14, 7))
+    run = tmp_path / "run"
+
+    output = invoke(
+        "--data", tmp_path, "--out", run, "--batch", 7, "--architecture", "small", "--teacher", "a.keras", "--teacher", "b.keras"
+    )
+
+    assert asked["recipe"].teachers == ["a.keras", "b.keras"]
+    assert asked["recipe"].arch == "small"
+    assert f"balance {run / 'two-heads.keras'} --data {tmp_path} --name emotion-small" in output
+
+
+def test_two_heads_without_votes_are_refused_before_keras_is_loaded(tmp_path: Path) -> None:
+    write_csv(tmp_path, make_faces(14, 7))
+    with pytest.raises(DataError, match="two heads need FER"):
+        invoke("--data", tmp_path, "--out", tmp_path / "run", "--batch", 7, "--two-heads", "--votes", "none")

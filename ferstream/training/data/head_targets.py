@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -60,6 +60,6 @@ def head_targets(faces: FaceSet, *, smoothing: float = 0.0) -> HeadTargets:
     )
 
 
-def _shares(sums: NDArray[np.float32]) -> tuple[float, ...]:
+def _shares(sums: NDArray[np.floating[Any]]) -> tuple[float, ...]:
     shares = np.maximum(sums / sums.sum(), _SMALLEST_SHARE)
     return tuple(float(share) for share in shares / shares.sum())

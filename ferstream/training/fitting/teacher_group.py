@@ -54,7 +54,7 @@ def answers_of(teachers: Sequence[keras.Model], faces: Any, temperature: float) 
         temperature: Divides the logits.
     """
     answers = [teacher(faces, training=False) for teacher in teachers]
-    means = {}
+    means: dict[str, Any] = {}
     for head in HEADS:
         softened = [ops.softmax(ops.cast(answer[head], "float32") / temperature) for answer in answers]
         means[head] = ops.stop_gradient(sum(softened[1:], start=softened[0]) / len(softened))

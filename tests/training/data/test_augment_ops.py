@@ -18,20 +18,18 @@ from tests.support.faces import draw_faces
 
 Faces = npt.NDArray[Any]
 
-OFF = DeviceAugmentation(
-    **{field.name: field.default if field.name == "motion_px" else 0.0 for field in fields(DeviceAugmentation) if field.name != "flip"},
-    flip=False,
-)
+ZEROS: dict[str, Any] = {field.name: 0.0 for field in fields(DeviceAugmentation) if field.name not in {"flip", "motion_px"}}
+OFF = DeviceAugmentation(**ZEROS, flip=False)
 """Settings that change nothing."""
 GREY = np.full((32, 48, 48), 128, np.uint8)
 EYES, MOUTH, CHIN = np.s_[:, 16:20, 13:35], np.s_[:, 34:39, 18:30], np.s_[:, 44:47, 20:28]
 FOREHEAD = np.s_[:, 2:8, 8:40]
 
 
-def augment(faces: Faces, seed: int = 1, epoch: int = 0, **changes: Any) -> Faces:
+def augment(faces: Faces, **changes: Any) -> Faces:
     """The faces, varied by some settings only."""
     augmenter = FaceAugmenter(replace(OFF, **changes))
-    augmenter.restart(seed, epoch)
+    augmenter.restart(1, 0)
     return np.asarray(augmenter(faces))
 
 
