@@ -71,7 +71,7 @@ def faces_of(clip: Path, models: Models, folder: Path) -> Faces:
     kept = folder / f"{clip.stem}.npz"
     if not kept.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        np.savez(kept, **replayed(clip, models))
+        np.savez(kept, **replayed(clip, models))  # type: ignore[arg-type]  # numpy takes its keyword allow_pickle for one of the arrays
     with np.load(kept) as arrays:
         return Faces(**{field.name: arrays[field.name] for field in fields(Faces)})
 
