@@ -60,12 +60,13 @@ def test_a_file_that_cannot_be_read_is_one_line(
     assert f"x {kind}.toml" in line
 
 
-def run_without_rights(*words: object) -> subprocess.CompletedProcess[str]:
-    """Run a command as a user who may not read everything; root gives up that right first."""
+def run_without_rights(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder as a user who may not read everything; root gives up that right first."""
     rights = "-dac_override,-dac_read_search"
     drop = ["setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}"] if os.geteuid() == 0 else []
     try:
-        return subprocess.run([*drop, *FERSTREAM, *map(str, words)], capture_output=True, text=True, check=False, env=clean_environment())
+        command = [*drop, *FERSTREAM, *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=clean_environment(), cwd=folder)
     except FileNotFoundError:
         pytest.skip("setpriv is not installed")
 
@@ -75,7 +76,7 @@ def test_a_file_without_permission_is_one_line_and_no_box(words: tuple[str, ...]
     path = tmp_path / "closed.mp4"
     path.write_text("x")
     path.chmod(0)
-    done = run_without_rights(*words, path)
+    done = run_without_rights(*words, path, folder=tmp_path)
     if "setpriv" in done.stderr:
         pytest.skip("rights cannot be given up here")
     assert done.returncode in {ExitCode.USAGE, ExitCode.SOURCE, ExitCode.DATA}
