@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -44,6 +46,16 @@ def picture(pixel_format: str, size: tuple[int, int] = SIZE, *, number: int = 0,
     return made
 
 
+@contextmanager
+def ordinary_priority() -> Iterator[None]:
+    """Give the thread its scheduling policy back: SVT-AV1 makes the thread of root that opens an encoder a real-time one."""
+    policy, param = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, param)
+
+
 def write_clip(
     path: Path,
     *,
@@ -68,7 +80,7 @@ def write_clip(
         tags: Metadata of the container; ``options`` of the encoder; ``muxing`` options of the container.
         still: Whether every frame is the same.
     """
-    with av.open(str(path), "w", options=dict(muxing or {})) as container:
+    with ordinary_priority(), av.open(str(path), "w", options=dict(muxing or {})) as container:
         container.metadata.update(tags or {})
         stream = container.add_stream(codec, rate=RATE, options=dict(options or {}))
         assert isinstance(stream, VideoStream)
