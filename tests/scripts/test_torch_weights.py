@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 
 pytest.importorskip("keras", reason="the Keras extra is not installed")
 
 from ferstream.training.fitting.architectures import small
-
-
-@pytest.fixture
-def script(root_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(root_dir / "scripts"))
-    import torch_weights
-
-    yield torch_weights
-    sys.modules.pop("torch_weights")
+from scripts.torch_weights import fill
 
 
 def random_state() -> dict[str, np.ndarray]:
@@ -47,10 +35,10 @@ def random_state() -> dict[str, np.ndarray]:
     return {name: value.astype(np.float32) for name, value in state.items()}
 
 
-def test_every_weight_finds_its_layer(script: Any) -> None:
+def test_every_weight_finds_its_layer() -> None:
     network, state = small(two_heads=True), random_state()
 
-    script.fill(network, state)
+    fill(network, state)
 
     expected = sorted(float(np.abs(value).sum()) for value in state.values())
     found = sorted(float(np.abs(value).sum()) for value in network.get_weights())

@@ -54,7 +54,8 @@ def test_the_shares_of_the_votes_are_the_truth_of_all_faces() -> None:
 
     assert honest is not None
     assert sure is not None
-    assert (honest.rows, honest.agreement) == (8, pytest.approx(0.5))
+    assert honest.rows == 8
+    assert honest.agreement == pytest.approx(0.5)
     assert honest.bins.error == pytest.approx(0.0, abs=1e-6)
     assert sure.bins.error == pytest.approx(0.4, abs=1e-6)
     assert sure.loss > honest.loss
