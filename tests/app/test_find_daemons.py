@@ -70,7 +70,7 @@ def impostors(tmp_path: Path) -> Path:
 def test_the_daemons_of_a_folder_are_found_while_they_live(state: Path, start: Start) -> None:
     processes = [start(state) for _ in range(3)]
     assert daemons(state) == {process.pid for process in processes}
-    assert running_daemons() == sorted(process.pid for process in processes)
+    assert daemons(state) <= set(running_daemons())  # this machine may have others
     processes[0].kill()
     processes[0].wait()
     assert daemons(state) == {process.pid for process in processes[1:]}
