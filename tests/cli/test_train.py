@@ -89,7 +89,7 @@ def test_a_report_folder_that_cannot_be_made_is_an_error_before_the_data_is_read
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--arch", "vgg"], "--arch 'vgg' is unknown; choose one of edge, sequential4, sequential3, mobilenet"),
+        (["--arch", "vgg"], "--arch 'vgg' is unknown; choose one of edge, small, large, sequential4, sequential3, mobilenet"),
         (["--weights", "none"], "--weights is for --arch mobilenet; edge has no pretrained weights"),
         (["--label-weight", "2"], "--label-weight should be less than or equal to 1, got 2"),
         (["--dropout", "1.5"], "--dropout should be less than 1, got 1.5"),

@@ -17,6 +17,8 @@ from ferstream.domain.face import Box, Face, Point
 from ferstream.domain.frame import Frame, FrameInfo, Luma
 
 POINTS: tuple[Point, ...] = ((18, 20), (42, 20), (30, 34), (21, 46), (39, 46))
+OF_NOISE = QualityLimits(check_visibility=False)
+"""The picture is noise, which would be dark."""
 PROFILE: tuple[Point, ...] = ((40, 20), (41, 20), (50, 34), (40, 46), (41, 46))
 
 
@@ -48,8 +50,7 @@ def test_faces_keep_their_order_and_get_crops() -> None:
     cutter = Cutter()
     faces = [face(100, 100), face(300, 200, score=0.8)]
     picture = frame()
-    # The picture is noise, which would be dark.
-    detected = FacePreparer(align=cutter, limits=QualityLimits(check_visibility=False)).prepare(picture, faces)
+    detected = FacePreparer(align=cutter, limits=OF_NOISE).prepare(picture, faces)
     assert detected.info is picture.info
     assert [item.face for item in detected.faces] == faces
     assert [item.crop.shape for item in detected.faces if item.crop is not None] == [(48, 48)] * 2
@@ -105,7 +106,7 @@ def test_the_plane_may_be_read_only(masked: bool) -> None:
 
 
 def test_a_face_that_is_not_upright_is_turned_and_keeps_its_crop() -> None:
-    (item,) = FacePreparer(align=Cutter()).prepare(frame(), [face(100, 100)], lambda frame, face: False).faces
+    (item,) = FacePreparer(align=Cutter(), limits=OF_NOISE).prepare(frame(), [face(100, 100)], lambda frame, face: False).faces
     assert item.abstained is Abstained.TURNED
     assert item.crop is not None
 
@@ -118,7 +119,7 @@ def test_faces_without_a_label_are_not_looked_at_again() -> None:
         return True
 
     faces = [face(100, 100, PROFILE), face(200, 100, size=20), face(300, 100)]
-    FacePreparer(align=Cutter()).prepare(frame(), faces, is_upright)
+    FacePreparer(align=Cutter(), limits=OF_NOISE).prepare(frame(), faces, is_upright)
     assert asked == faces[2:]
 
 
@@ -138,7 +139,9 @@ def test_the_pose_is_that_of_square_pixels(aspect: float) -> None:
     squeezed = [(x / aspect + 40, y) for x, y in POINTS]
     turned = [(x / aspect + 40, y) for x, y in ((18, 20), (42, 20), (42, 34), (21, 46), (39, 46))]
     faces = [face(100, 100, squeezed), face(300, 100, turned)]
-    frontal, profile = FacePreparer(align=Cutter()).prepare(Frame(picture.info, luma, picture.detection_image), faces).faces
+    frontal, profile = (
+        FacePreparer(align=Cutter(), limits=OF_NOISE).prepare(Frame(picture.info, luma, picture.detection_image), faces).faces
+    )
     assert (frontal.abstained, profile.abstained) == (None, Abstained.TURNED)
 
 
