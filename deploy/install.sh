@@ -183,7 +183,7 @@ install_pages() {
   rm -rf -- "$share"
   while IFS= read -r -d '' file; do
     install -D -m 644 -- "$checkout/$file" "$share/$file"
-  done < <(cd -- "$checkout" && find "${PAGES[@]}" -type f ! -name '*.py' -print0; find models -name CARD.md -print0)
+  done < <(cd -- "$checkout" && find "${PAGES[@]}" -type f ! -name '*.py' -print0; find models \( -name CARD.md -o -name '*.png' \) -print0)
   install -D -m 644 -t "$share/drop-ins" -- "$HERE"/systemd/drop-ins/*
   say "pages, dashboards, alert rules, drop-ins: $share"
 }
