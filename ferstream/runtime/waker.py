@@ -10,12 +10,17 @@ class Waker:
     """A pipe that becomes readable: wakes a thread that polls sockets. Any thread may call ``set``."""
 
     def __init__(self) -> None:
-        self._read, self._write = os.pipe()
-        os.set_blocking(self._read, False)
-        os.set_blocking(self._write, False)
         self._lock = threading.Lock()
         self._is_set = False
+        self._closed = True
+        self._read, self._write = os.pipe()
         self._closed = False
+        os.set_blocking(self._read, False)
+        os.set_blocking(self._write, False)
+
+    def __del__(self) -> None:
+        """Close the pipe of a sink that was never opened or closed."""
+        self.close()
 
     def fileno(self) -> int:
         """Return the descriptor that is readable while the waker is set."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import threading
+from pathlib import Path
 
 from ferstream.runtime.waker import Waker
 
@@ -32,3 +33,15 @@ def test_waking_from_many_threads_loses_no_call_and_leaves_no_byte() -> None:
     waker.close()
     waker.set()
     waker.close()
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_a_waker_that_nobody_closed_leaves_no_descriptor() -> None:
+    before = descriptors()
+    waker = Waker()
+    assert descriptors() == before + 2
+    del waker
+    assert descriptors() == before

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 from hypothesis import strategies as st
 from prometheus_client import generate_latest
@@ -19,6 +20,7 @@ from ferstream.domain.frame import EndOfStream
 from ferstream.domain.message import Message
 from ferstream.domain.ports import SinkStatus
 from ferstream.domain.track import Track, TrackedFace, TrackedFrame, TrackState
+from ferstream.errors import FerstreamError
 from ferstream.events.encode import Encoder, ModelRef
 from ferstream.labelling.smoothing import SmoothingLabeller
 from ferstream.logs import configure_logging
@@ -126,13 +128,16 @@ def everything_that_leaves(scene: Scene, settings: Settings, *, lifespan_steps: 
         lines = EventLines(aggregate_only=settings.privacy.aggregate_only)
         sinks = network_sinks(settings, encoder=encoder, observer=counters, durable=False, extra=(recorder, lines))
         _play(scene, settings, sinks, counters, clock, lifespan_steps)
-    return {
+    seen: dict[str, Any] = {
         "messages": recorder.messages,
         "queued": {reader.name: [delivery.payload for delivery in reader.take(1000)] for reader in _readers(sinks)},
         "metrics": _page(sinks, counters),
         "log": log.getvalue(),
         "terminal": terminal.getvalue(),
     }
+    with suppress(FerstreamError):
+        sinks.close()  # frees the pipes of sinks that were never opened
+    return seen
 
 
 def _play(scene: Scene, settings: Settings, sinks: SinkSet, counters: Counters, clock: FakeClock, lifespan_steps: int) -> None:
