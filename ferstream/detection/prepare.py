@@ -52,7 +52,7 @@ class FacePreparer:
         Args:
             frame: The frame.
             faces: Its faces.
-            is_upright: Asked about the faces that would be labelled: whether one whose landmarks look upright is upright.
+            is_upright: Asked about the faces that are neither turned nor small: whether one whose landmarks look upright is upright.
         """
         info = frame.info
         visible = (face for face in faces if not self._mask.covers(face.box, info.width, info.height))
@@ -64,7 +64,7 @@ class FacePreparer:
         pose = estimate_pose(frame.luma.in_square_pixels(face.landmarks))
         crop = None if self._gate.is_profile(pose) else self._cut(frame, face)
         reason = self._gate.abstain_reason(face, pose, crop, width=width, height=height)
-        if reason is None and not is_upright(frame, face):
+        if reason not in {Abstained.TURNED, Abstained.SMALL} and not is_upright(frame, face):
             reason = Abstained.TURNED
         return FaceCrop(face=face, crop=crop, abstained=reason)
 
