@@ -9,6 +9,7 @@ from ferstream.app.cameras import Cameras
 from ferstream.app.load import LoadMonitor
 from ferstream.broker.embedded import HOST, EmbeddedBroker
 from ferstream.domain.ports import SinkStatus
+from ferstream.inference.cost import ms_per_face
 from ferstream.outbox.outbox import Outbox
 from ferstream.pipeline.pipeline import Pipeline
 from ferstream.runtime.redaction import redact_source
@@ -28,6 +29,7 @@ class Running:
         broker: The embedded broker; None if the settings name another one.
         server: The HTTP pages; None if they are switched off.
         load: What the cameras ask for and get.
+        ms_per_face: What a face costs the classifier here; measured before the pipeline starts, which then owns the classifier.
     """
 
     settings: Settings
@@ -37,10 +39,12 @@ class Running:
     broker: EmbeddedBroker | None
     server: TelemetryServer | None = None
     load: LoadMonitor = field(init=False)
+    ms_per_face: float = field(init=False)
     _counted: tuple[int, int] = field(init=False, repr=False)
     """Frames at the last status line, and its monotonic time in nanoseconds."""
 
     def __post_init__(self) -> None:
+        self.ms_per_face = ms_per_face(self.engine.models.classifier)
         self.load = LoadMonitor(pipeline=self.pipeline, clock=self.engine.clock)
         self._counted = (0, self.engine.clock.monotonic_ns())
 
@@ -66,7 +70,7 @@ class Running:
         models = self.engine.models
         chosen = f", auto: {models.chosen_because}" if models.chosen_because else ""
         classifier = models.classifier
-        return f"{classifier.name}/{classifier.version} on {classifier.backend}, {models.ms_per_face:.2f} ms a face{chosen}"
+        return f"{classifier.name}/{classifier.version} on {classifier.backend}, {self.ms_per_face:.2f} ms a face{chosen}"
 
     def broker_label(self) -> str:
         """Return the broker's address for people."""

@@ -19,8 +19,6 @@ FEWEST_STEPS = 8
 """Steps from frame to frame in a measurement; half as many for the first one."""
 JUMP_NS = 1_500_000_000
 """A longer step of media time is left out: a new origin, a new connection, lost frames, or less than one frame in that time."""
-
-
 BEHIND_NS = 500_000_000
 """A decoder is behind when it lost this time to its stream within the last ``WINDOW_NS``."""
 

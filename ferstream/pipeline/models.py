@@ -20,7 +20,6 @@ from ferstream.inference.alignment import ALIGNMENTS
 from ferstream.inference.backends import open_classifier
 from ferstream.inference.batch_classifier import BatchClassifier
 from ferstream.inference.classifier import Classifier
-from ferstream.inference.cost import ms_per_face
 from ferstream.inference.model_choice import open_bundle
 from ferstream.runtime.observer import Observer
 
@@ -98,7 +97,6 @@ class Models:
 
     Attributes:
         classifier: The loaded classifier.
-        ms_per_face: What it costs here, in milliseconds of one call.
         chosen_because: Why ``auto`` chose its model; empty where the model was named.
     """
 
@@ -117,7 +115,6 @@ class Models:
         with ThreadPoolExecutor(max_workers=2) as pool:
             detector_model = pool.submit(_load_detector, detection)
             self.classifier, self.chosen_because = _load_classifier(inference)
-            self.ms_per_face = ms_per_face(self.classifier)
             self._detector_model = detector_model.result()
         self._limits = QualityLimits(min_face_px=detection.min_face_px, check_visibility=detection.check_visibility)
         self._preparers: dict[str, FacePreparer] = {}
