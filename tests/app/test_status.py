@@ -68,6 +68,7 @@ def run(make_settings: MakeSettings, models: Models) -> Iterator[Run]:
             frames = running.pipeline.counters
             wait_until(lambda: [frames.snapshot().frames.get((name, "publishing")) for name in ("door", "clip")] == [2, 1])
             wait_until(lambda: status(running, "door") is CameraStatus.ONLINE and status(running, "clip") is CameraStatus.OFFLINE)
+            wait_until(lambda: not any(items for items, _ in running.pipeline.queues().values()))  # the end of "clip" is an item too
             return running
 
         yield start

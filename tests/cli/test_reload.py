@@ -24,13 +24,17 @@ def daemon(tmp_path: Path) -> Iterator[RunningDaemon]:
         yield running
 
 
-def test_the_only_daemon_is_found_and_reads_its_settings_again(daemon: RunningDaemon) -> None:
+def test_the_only_daemon_is_found_and_reads_its_settings_again(daemon: RunningDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ferstream.app import find_daemons
     from ferstream.app.daemon_lock import daemons
     from ferstream.app.find_daemons import send_reload
     from ferstream.cli import app
 
     assert daemon.process is not None
     assert daemons(daemon.folder / "state") == {daemon.process.pid}
+    # Tests beside this one run daemons of their own, which are found too: only this one counts.
+    everything, pid_here = find_daemons.running_daemons, daemon.process.pid
+    monkeypatch.setattr(find_daemons, "running_daemons", lambda: [pid for pid in everything() if pid == pid_here])
     result = CliRunner().invoke(app, ["reload"])
     assert result.exit_code == 0, result.output
     assert f"sent SIGHUP to process {daemon.process.pid}" in result.output
