@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
@@ -16,11 +16,12 @@ from prometheus_client import CollectorRegistry
 from ferstream.errors import AddressInUseError, ConfigError, ShutdownError
 from ferstream.runtime.addresses import ListenAddress
 from ferstream.telemetry.access import RateLimit, parse_listen, require_token
-from ferstream.telemetry.connections import ConnectionLimits, limited_protocol
+from ferstream.telemetry.connections import ConnectionLimits, ConnectionScope, limited_protocol
 from ferstream.telemetry.health import Report
 
 if TYPE_CHECKING:
     import uvicorn
+    from starlette.routing import BaseRoute
 
 _BACKLOG = 64
 _KEEP_ALIVE_S = 5
@@ -39,6 +40,7 @@ class TelemetryServer:
         title: One line on the front page, e.g. the node's name.
         key: The setting that ``listen`` came from, for error messages.
         limits: Number and lifetime of open connections.
+        routes: More pages, in front of the server's own.
 
     Raises:
         ConfigError: ``listen`` is malformed, or open to the network without a token.
@@ -55,12 +57,13 @@ class TelemetryServer:
         title: str = "",
         key: str = "http.listen",
         limits: ConnectionLimits | None = None,
+        routes: Sequence[BaseRoute] = (),
     ) -> None:
         self._listen = parse_listen(listen, key=key)
         require_token(self._listen, token)
         self._registry, self._health, self._ready = registry, health, ready
         self._token, self._title, self._key = token, title, key
-        self._limits = limits or ConnectionLimits()
+        self._limits, self._routes = limits or ConnectionLimits(), tuple(routes)
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self._address: ListenAddress | None = None
@@ -122,11 +125,13 @@ class TelemetryServer:
         from ferstream.telemetry.guard import MAX_HEADER_BYTES, Guard
         from ferstream.telemetry.pages import build_app
 
-        app = build_app(registry=self._registry, health=self._health, ready=self._ready, title=self._title)
+        app = build_app(registry=self._registry, health=self._health, ready=self._ready, title=self._title, routes=self._routes)
+        guard = Guard(app, token=self._token, local_names_only=self._listen.loopback and self._token is None, limit=RateLimit())
+        connections = limited_protocol(self._limits)
         config = uvicorn.Config(
-            Guard(app, token=self._token, local_names_only=self._listen.loopback and self._token is None, limit=RateLimit()),
+            ConnectionScope(guard, connections.find),
             loop="asyncio",
-            http=limited_protocol(self._limits),
+            http=connections.protocol,
             ws="none",
             lifespan="off",
             log_config=None,
