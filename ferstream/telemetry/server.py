@@ -38,7 +38,6 @@ class TelemetryServer:
         ready: Called by ``/readyz``, in the same way.
         token: Bearer token that requests must carry; required unless ``listen`` is loopback.
         title: One line on the front page, e.g. the node's name.
-        key: The setting that ``listen`` came from, for error messages.
         limits: Number and lifetime of open connections.
         routes: More pages, in front of the server's own.
 
@@ -55,14 +54,13 @@ class TelemetryServer:
         ready: Callable[[], Report],
         token: str | None = None,
         title: str = "",
-        key: str = "http.listen",
         limits: ConnectionLimits | None = None,
         routes: Sequence[BaseRoute] = (),
     ) -> None:
-        self._listen = parse_listen(listen, key=key)
+        self._listen = parse_listen(listen)
         require_token(self._listen, token)
         self._registry, self._health, self._ready = registry, health, ready
-        self._token, self._title, self._key = token, title, key
+        self._token, self._title = token, title
         self._limits, self._routes = limits or ConnectionLimits(), tuple(routes)
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -94,7 +92,7 @@ class TelemetryServer:
             AddressInUseError: The port is taken.
             ConfigError: The address is not one of this machine, or this user may not use the port.
         """
-        sock = sock or _bind(self._listen, self._key)
+        sock = sock or _bind(self._listen)
         self._address = ListenAddress(self._listen.host, sock.getsockname()[1])
         self._server = server = self._build()
         # A daemon thread: a second signal ends the process even while a page does not return.
@@ -160,7 +158,7 @@ def reserve_port(listen: str, *, key: str = "http.listen") -> socket.socket:
     return _bind(parse_listen(listen, key=key), key)
 
 
-def _bind(listen: ListenAddress, key: str) -> socket.socket:
+def _bind(listen: ListenAddress, key: str = "http.listen") -> socket.socket:
     try:
         family, *_, target = socket.getaddrinfo(listen.host, listen.port, type=socket.SOCK_STREAM)[0]
         sock = socket.socket(family, socket.SOCK_STREAM)
