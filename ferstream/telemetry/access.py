@@ -85,7 +85,7 @@ class RateLimit:
         clock: Monotonic time.
     """
 
-    def __init__(self, *, per_second: float = 10.0, burst: float = 30.0, clock: Clock | None = None) -> None:
+    def __init__(self, *, per_second: float = 20.0, burst: float = 120.0, clock: Clock | None = None) -> None:
         self._per_ns = per_second / 1e9
         self._burst = burst
         self._clock = clock or SystemClock()

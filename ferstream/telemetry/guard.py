@@ -12,7 +12,7 @@ MAX_HEADER_BYTES = 16 * 1024
 """Longest request line and headers together."""
 MAX_BODY_BYTES = 1024
 """Longest request body; the pages read none, but some clients send an empty or tiny one."""
-_FAILED_LOGIN_COST = 10.0
+_FAILED_LOGIN_COST = 20.0
 """A wrong token costs as much of the rate limit as this many requests."""
 _SECURITY_HEADERS = (
     (b"cache-control", b"no-store"),

@@ -1,4 +1,4 @@
-"""The four pages, for GET and HEAD. They run on the event loop of the telemetry server.
+"""The server's own four pages, for GET and HEAD. They run on the event loop of the telemetry server.
 
 Handlers are coroutines that never wait, so Starlette starts no worker threads.
 """
@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from ferstream.telemetry.health import Report
 
@@ -35,7 +35,9 @@ dl {{ display: grid; grid-template-columns: max-content 1fr; gap: .4rem 1.5rem; 
 ReadReport = Callable[[], Report]
 
 
-def build_app(*, registry: CollectorRegistry, health: ReadReport, ready: ReadReport, title: str) -> Starlette:
+def build_app(
+    *, registry: CollectorRegistry, health: ReadReport, ready: ReadReport, title: str, routes: Sequence[BaseRoute] = ()
+) -> Starlette:
     """Make the application with the four pages; it does no access checks (see ``Guard``).
 
     Args:
@@ -43,6 +45,7 @@ def build_app(*, registry: CollectorRegistry, health: ReadReport, ready: ReadRep
         health: Called by ``/healthz``; a report that is not ok is answered with 503.
         ready: Called by ``/readyz``, in the same way.
         title: One line on the front page; escaped here.
+        routes: More pages; one with the path of an own page takes its place.
     """
 
     async def index(_: Request) -> Response:
@@ -53,7 +56,7 @@ def build_app(*, registry: CollectorRegistry, health: ReadReport, ready: ReadRep
         return Response(encode(registry), headers={"content-type": content_type})
 
     pages = {"/": index, "/metrics": metrics, "/healthz": _report_page(health), "/readyz": _report_page(ready)}
-    return Starlette(routes=[Route(path, page, methods=_METHODS) for path, page in pages.items()])
+    return Starlette(routes=[*routes, *(Route(path, page, methods=_METHODS) for path, page in pages.items())])
 
 
 def _report_page(read: ReadReport) -> Callable[[Request], Awaitable[Response]]:

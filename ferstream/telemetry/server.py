@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
@@ -16,11 +16,12 @@ from prometheus_client import CollectorRegistry
 from ferstream.errors import AddressInUseError, ConfigError, ShutdownError
 from ferstream.runtime.addresses import ListenAddress
 from ferstream.telemetry.access import RateLimit, parse_listen, require_token
-from ferstream.telemetry.connections import ConnectionLimits, limited_protocol
+from ferstream.telemetry.connections import ConnectionLimits, ConnectionScope, limited_protocol
 from ferstream.telemetry.health import Report
 
 if TYPE_CHECKING:
     import uvicorn
+    from starlette.routing import BaseRoute
 
 _BACKLOG = 64
 _KEEP_ALIVE_S = 5
@@ -37,8 +38,8 @@ class TelemetryServer:
         ready: Called by ``/readyz``, in the same way.
         token: Bearer token that requests must carry; required unless ``listen`` is loopback.
         title: One line on the front page, e.g. the node's name.
-        key: The setting that ``listen`` came from, for error messages.
         limits: Number and lifetime of open connections.
+        routes: More pages, in front of the server's own.
 
     Raises:
         ConfigError: ``listen`` is malformed, or open to the network without a token.
@@ -53,14 +54,14 @@ class TelemetryServer:
         ready: Callable[[], Report],
         token: str | None = None,
         title: str = "",
-        key: str = "http.listen",
         limits: ConnectionLimits | None = None,
+        routes: Sequence[BaseRoute] = (),
     ) -> None:
-        self._listen = parse_listen(listen, key=key)
+        self._listen = parse_listen(listen)
         require_token(self._listen, token)
         self._registry, self._health, self._ready = registry, health, ready
-        self._token, self._title, self._key = token, title, key
-        self._limits = limits or ConnectionLimits()
+        self._token, self._title = token, title
+        self._limits, self._routes = limits or ConnectionLimits(), tuple(routes)
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self._address: ListenAddress | None = None
@@ -91,7 +92,7 @@ class TelemetryServer:
             AddressInUseError: The port is taken.
             ConfigError: The address is not one of this machine, or this user may not use the port.
         """
-        sock = sock or _bind(self._listen, self._key)
+        sock = sock or _bind(self._listen)
         self._address = ListenAddress(self._listen.host, sock.getsockname()[1])
         self._server = server = self._build()
         # A daemon thread: a second signal ends the process even while a page does not return.
@@ -122,11 +123,13 @@ class TelemetryServer:
         from ferstream.telemetry.guard import MAX_HEADER_BYTES, Guard
         from ferstream.telemetry.pages import build_app
 
-        app = build_app(registry=self._registry, health=self._health, ready=self._ready, title=self._title)
+        app = build_app(registry=self._registry, health=self._health, ready=self._ready, title=self._title, routes=self._routes)
+        guard = Guard(app, token=self._token, local_names_only=self._listen.loopback and self._token is None, limit=RateLimit())
+        connections = limited_protocol(self._limits)
         config = uvicorn.Config(
-            Guard(app, token=self._token, local_names_only=self._listen.loopback and self._token is None, limit=RateLimit()),
+            ConnectionScope(guard, connections.find),
             loop="asyncio",
-            http=limited_protocol(self._limits),
+            http=connections.protocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -155,7 +158,7 @@ def reserve_port(listen: str, *, key: str = "http.listen") -> socket.socket:
     return _bind(parse_listen(listen, key=key), key)
 
 
-def _bind(listen: ListenAddress, key: str) -> socket.socket:
+def _bind(listen: ListenAddress, key: str = "http.listen") -> socket.socket:
     try:
         family, *_, target = socket.getaddrinfo(listen.host, listen.port, type=socket.SOCK_STREAM)[0]
         sock = socket.socket(family, socket.SOCK_STREAM)
