@@ -20,12 +20,7 @@ from ferstream.telemetry.health import Report
 
 _METHODS = ("GET", "HEAD")
 _INDEX = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>ferstream</title><style>
-:root {{ color-scheme: light dark }}
-body {{ font: 16px/1.6 system-ui, sans-serif; max-width: 34rem; margin: 12vh auto; padding: 0 1.5rem }}
-h1 {{ font-weight: 500; font-size: 1.5rem; margin: 0 }} p {{ margin: .25rem 0 2rem; opacity: .75 }}
-dl {{ display: grid; grid-template-columns: max-content 1fr; gap: .4rem 1.5rem; margin: 0 }} dd {{ margin: 0; opacity: .75 }}
-</style></head><body><h1>ferstream</h1><p>{title}</p><dl>
+<title>ferstream</title></head><body><h1>ferstream</h1><p>{title}</p><dl>
 <dt><a href="/metrics">/metrics</a></dt><dd>numbers for Prometheus</dd>
 <dt><a href="/healthz">/healthz</a></dt><dd>the process runs and every stage makes progress</dd>
 <dt><a href="/readyz">/readyz</a></dt><dd>models, cameras, broker and outbox are in order</dd>

@@ -15,7 +15,8 @@ from prometheus_client import CollectorRegistry
 
 from ferstream.errors import AddressInUseError, ConfigError, ShutdownError
 from ferstream.runtime.addresses import ListenAddress
-from ferstream.telemetry.access import RateLimit, parse_listen, require_token
+from ferstream.telemetry.access import parse_listen
+from ferstream.telemetry.access_policy import Access, access_to
 from ferstream.telemetry.connections import ConnectionLimits, ConnectionScope, limited_protocol
 from ferstream.telemetry.health import Report
 
@@ -36,7 +37,7 @@ class TelemetryServer:
         registry: The metrics of ``/metrics``.
         health: Called by ``/healthz``, from the server's thread; must not wait.
         ready: Called by ``/readyz``, in the same way.
-        token: Bearer token that requests must carry; required unless ``listen`` is loopback.
+        access: Who may use the pages; by default everybody who can connect to a loopback address.
         title: One line on the front page, e.g. the node's name.
         limits: Number and lifetime of open connections.
         routes: More pages, in front of the server's own.
@@ -52,15 +53,15 @@ class TelemetryServer:
         registry: CollectorRegistry,
         health: Callable[[], Report],
         ready: Callable[[], Report],
-        token: str | None = None,
+        access: Access | None = None,
         title: str = "",
         limits: ConnectionLimits | None = None,
         routes: Sequence[BaseRoute] = (),
     ) -> None:
         self._listen = parse_listen(listen)
-        require_token(self._listen, token)
+        self._access = access or access_to(listen)
         self._registry, self._health, self._ready = registry, health, ready
-        self._token, self._title = token, title
+        self._title = title
         self._limits, self._routes = limits or ConnectionLimits(), tuple(routes)
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -124,10 +125,9 @@ class TelemetryServer:
         from ferstream.telemetry.pages import build_app
 
         app = build_app(registry=self._registry, health=self._health, ready=self._ready, title=self._title, routes=self._routes)
-        guard = Guard(app, token=self._token, local_names_only=self._listen.loopback and self._token is None, limit=RateLimit())
         connections = limited_protocol(self._limits)
         config = uvicorn.Config(
-            ConnectionScope(guard, connections.find),
+            ConnectionScope(Guard(app, self._access), connections.find),
             loop="asyncio",
             http=connections.protocol,
             ws="none",
