@@ -11,6 +11,7 @@ from ferstream.domain.event import CameraStatus
 from ferstream.inference.memory import accelerator_memory_bytes
 from ferstream.pipeline.overload import Load
 from ferstream.settings import Settings
+from ferstream.telemetry.access_policy import access_to
 from ferstream.telemetry.collector import build_registry
 from ferstream.telemetry.health import Check, Heartbeats, Report, camera_check, readiness
 from ferstream.telemetry.readings import BuildInfo, CameraLoadReading, LoadReading, OutboxReading, QueueReading, Readings, SinkReading
@@ -36,7 +37,7 @@ def telemetry_server(running: Running, *, heartbeats: Heartbeats) -> TelemetrySe
         registry=build_registry(readings_of(running)),
         health=heartbeats.report,
         ready=readiness_of(running),
-        token=None if http.token is None else http.token.get_secret_value(),
+        access=access_to(http.listen, token=None if http.token is None else http.token.get_secret_value()),
         title=running.settings.node,
     )
 

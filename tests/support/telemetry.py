@@ -6,6 +6,7 @@ import http.client
 from collections.abc import Callable
 
 from ferstream.runtime.counters import Counters
+from ferstream.telemetry.access_policy import access_to
 from ferstream.telemetry.collector import build_registry
 from ferstream.telemetry.connections import ConnectionLimits
 from ferstream.telemetry.health import Check, Report
@@ -32,7 +33,7 @@ def server_of(
         registry=build_registry(readings),
         health=health,
         ready=ready,
-        token=token,
+        access=access_to(listen, token=token),
         title="<edge-1>",
         limits=limits,
     )
