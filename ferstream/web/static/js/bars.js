@@ -1,5 +1,5 @@
 // The seven probabilities of one face, as bars with a glyph and a name each.
-import { h, percent, setText } from "./dom.js";
+import { h, percent } from "./dom.js";
 import { LABELS, SHORT, glyph } from "./labels.js";
 
 const SPOKEN_MS = 1000; // the text alternative changes at most this often
@@ -45,11 +45,9 @@ export function setShare(element, share) {
   element.style.transform = `scaleX(${Math.max(0, Math.min(1, share)).toFixed(3)})`;
 }
 
-export function showLabel(element, label, extra = "") {
-  if (element.dataset.label === label + extra) return;
-  element.dataset.label = label + extra;
+export function showLabel(element, label) {
+  if (element.dataset.label === label) return;
+  element.dataset.label = label;
   element.className = `label ${label}`;
-  const text = h("span");
-  setText(text, extra ? `${label} (${extra})` : label);
-  element.replaceChildren(glyph(label), text);
+  element.replaceChildren(glyph(label), label);
 }

@@ -19,7 +19,7 @@ export class Chart {
   constructor(title, series) {
     this.#series = series;
     this.#box = h("div", { class: "plot", role: "img", "aria-label": title });
-    this.#summary = h("p", { class: "muted small" });
+    this.#summary = h("p", { class: "key" }, series.map(({ colour }) => h("span", { class: colour }, h("i"), h("b", { class: "key-text" }))));
     this.title = title;
     this.element = h("div", { class: "chart" }, h("h3", {}, title), this.#box, this.#summary);
     this.#resize = new ResizeObserver(() => this.#plot?.setSize(this.#size()));
@@ -38,7 +38,7 @@ export class Chart {
     this.#points = points;
     const text = this.#series.map((series) => `${series.name} ${describe(points.map((point) => point[series.key]), series)}`).join("; ");
     this.#box.setAttribute("aria-label", `${this.title}, last ten minutes: ${text}`);
-    setText(this.#summary, text);
+    this.#series.forEach((series, index) => setText(this.#summary.children[index].lastChild, `${series.name} ${describe(points.map((point) => point[series.key]), series)}`));
     const uPlot = await loadPlot();
     if (this.#closed || !this.#box.isConnected) return;
     const data = [points.map((point) => point.at), ...this.#series.map((series) => points.map((point) => point[series.key] ?? null))];
@@ -56,7 +56,7 @@ export class Chart {
       legend: { show: false },
       cursor: { show: false },
       scales: { y: { range: (_, low, high) => [0, Math.max(high ?? 0, low ?? 0, 1) * 1.1] } },
-      axes: [{ ...axis, space: 70, values: [[60, "{HH}:{mm}", null, null, null, null, null, null, 1], [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1]] }, { ...axis, size: 44 }],
+      axes: [{ ...axis, space: 70, values: [[60, "{HH}:{mm}", null, null, null, null, null, null, 1], [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1]], size: 26, gap: 4 }, { ...axis, size: 40, gap: 4 }],
       series: [{}, ...this.#series.map(({ name, colour, dash }) => ({ label: name, stroke: palette[colour], width: 2, dash, points: { show: false }, spanGaps: false }))],
     };
   }

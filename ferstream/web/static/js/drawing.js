@@ -5,6 +5,7 @@ import { percent } from "./dom.js";
 const paths = Object.fromEntries(Object.entries(GLYPHS).map(([label, path]) => [label, new Path2D(path)]));
 const FONT = '600 13px system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
 const PILL = 22;
+const NARROW = 480; // on a canvas narrower than this, labels come without their confidence
 
 /** Fit the canvas to its width on the screen; returns its context in CSS pixels, with the size. */
 export function prepare(canvas, aspect) {
@@ -106,8 +107,8 @@ function drawShares(context, { x, y, w, h }, probabilities, colours) {
 /** Glyph, label and confidence above the box, or inside it at the upper edge; moved down where another label is. */
 function drawPill({ context, width, height }, { x, y }, face, colour, ink, taken) {
   const label = known(face.label);
-  const confidence = label === "unknown" || face.confidence === undefined ? "" : ` ${percent(face.confidence)}`;
-  const text = (face.note ? `${label}: ${face.note}` : label) + confidence;
+  const confidence = label === "unknown" || face.confidence === undefined || width < NARROW ? "" : ` ${percent(face.confidence)}`;
+  const text = (face.note && width >= NARROW ? `${label}: ${face.note}` : label) + confidence;
   context.font = FONT;
   const w = context.measureText(text).width + 34;
   const left = Math.max(2, Math.min(x, width - w - 2));

@@ -20,8 +20,8 @@ export class FaceRow {
 
   set({ label, confidence, abstained, probabilities, note = "" }) {
     const reason = abstained ? ABSTAINED[abstained] ?? abstained : "";
-    showLabel(this.#label, known(label), known(label) === "unknown" ? reason : "");
-    setText(this.#confidence, note || (known(label) === "unknown" ? "" : `${percent(confidence)} sure`));
+    showLabel(this.#label, known(label));
+    setText(this.#confidence, note || (known(label) === "unknown" ? reason || "no label yet" : `${percent(confidence)} sure`));
     this.#bars.set(probabilities);
   }
 }

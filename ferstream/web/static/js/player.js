@@ -28,9 +28,11 @@ export class Player {
   #time = h("output", { "aria-live": "off" });
   #play = h("button", { type: "button", class: "primary" }, "Play");
   #rows = h("ul", { class: "faces now" });
-  #hint = h("p", { class: "muted small" });
+  #hint = h("span", { class: "muted small" });
+  #again = h("button", { type: "button" }, "Choose the file");
+  #input = h("input", { type: "file", accept: "video/*,.mkv,.avi,.ts,.dav", class: "visually-hidden", tabindex: "-1", "aria-label": "The same file, to play it" });
 
-  constructor(data, file) {
+  constructor(data, file, onFile) {
     this.#data = data;
     this.#clock = new TimerClock(data.duration);
     this.#canvas = h("canvas", { role: "img", "aria-label": "Faces at this moment" });
@@ -39,7 +41,9 @@ export class Player {
     const jump = (forward) => () => { const time = data.change(this.#clock.currentTime, forward); if (time !== null) this.seek(time); };
     this.#play.addEventListener("click", () => this.toggle());
     const transport = h("div", { class: "transport" }, this.#play, h("button", { type: "button", onclick: jump(false) }, "Previous change"), h("button", { type: "button", onclick: jump(true) }, "Next change"), this.#time);
-    this.element = h("div", {}, this.stage, this.#hint, transport, this.#timeline.element, this.#rows);
+    this.#again.addEventListener("click", () => this.#input.click());
+    this.#input.addEventListener("change", () => { if (this.#input.files[0]) { onFile(this.#input.files[0]); this.attach(this.#input.files[0]); } });
+    this.element = h("div", {}, this.stage, h("div", { class: "hint" }, this.#hint, this.#again, this.#input), transport, this.#timeline.element, this.#rows);
     this.#offTheme = onTheme(() => { this.#timeline.draw(); this.#drawn = null; });
     this.#resize = new ResizeObserver(() => { this.#drawn = null; });
     this.#resize.observe(this.stage);
@@ -58,11 +62,12 @@ export class Player {
   /** Play this local file under the boxes; it never leaves the browser. Null: stick figures only. */
   attach(file) {
     this.#detach();
+    this.#again.hidden = Boolean(file);
     if (!file) return setText(this.#hint, "Stick figures: choose the same file again to see it under the boxes. It stays in your browser.");
     this.#url = URL.createObjectURL(file);
     const video = h("video", { muted: true, playsinline: true, preload: "auto", tabindex: "-1", "aria-label": file.name });
     video.muted = true;
-    video.addEventListener("error", () => { this.#detach(); setText(this.#hint, "This browser cannot play this format: stick figures instead. The timeline is complete."); }, { once: true });
+    video.addEventListener("error", () => { this.#detach(); this.#again.hidden = false; setText(this.#hint, "This browser cannot play this format: stick figures instead. The timeline is complete."); }, { once: true });
     video.addEventListener("loadeddata", () => this.#playable(video), { once: true });
     video.src = this.#url;
     setText(this.#hint, "");

@@ -141,7 +141,7 @@ class Result {
     const names = { jsonl: "JSON lines", csv: "CSV", parquet: "Parquet" };
     const links = item.state === "done" ? ["jsonl", ...tables].map((kind) => h("a", { class: "button", href: base + kind, download: `${item.name}.${kind}` }, names[kind] ?? kind)) : [];
     this.element = h("section", { class: "card result", "aria-label": item.name }, h("header", {}, h("h2", {}, item.name), h("span", { class: "side" }, item.frames ? plural(item.frames, "frame") : "")),
-      this.#body, h("div", { class: "row view-foot" }, links.length ? h("span", { class: "muted small" }, "Download") : null, links, h("button", { type: "button", class: "quiet", "aria-label": `Delete ${item.name} from the daemon`, onclick: remove }, "Delete")));
+      this.#body, h("div", { class: "row foot" }, links.length ? h("span", { class: "muted small" }, "Download") : null, links, h("button", { type: "button", class: "quiet end", "aria-label": `Delete ${item.name} from the daemon`, onclick: remove }, "Delete")));
     if (item.state === "done") this.#load();
     else this.#body.replaceChildren(h("p", { class: item.state === "failed" ? "error" : "muted" }, item.state === "failed" ? `Not analysed: ${item.error}` : "Cancelled."));
   }
@@ -162,11 +162,8 @@ class Result {
 
   #show(data) {
     if (!data.tracks.length) return this.#body.replaceChildren(h("p", { class: "muted" }, `No face was found in ${clock(data.duration)} of video.`));
-    this.#player = new Player(data, localFiles.get(this.#item.id) ?? null);
-    const again = h("input", { type: "file", accept: "video/*,.mkv,.avi,.ts,.dav", class: "visually-hidden", tabindex: "-1", "aria-label": "The same file, to play it" });
-    again.addEventListener("change", () => { if (again.files[0]) { localFiles.set(this.#item.id, again.files[0]); this.#player.attach(again.files[0]); } });
-    const attach = localFiles.has(this.#item.id) ? null : h("p", {}, h("button", { type: "button", onclick: () => again.click() }, "Choose the file to play it here"), again);
-    this.#body.replaceChildren(...[h("p", { class: "muted small" }, `${plural(data.tracks.length, "track")} in ${clock(data.duration)}`), this.#player.element, attach, spanTable(data)].filter(Boolean));
+    this.#player = new Player(data, localFiles.get(this.#item.id) ?? null, (file) => localFiles.set(this.#item.id, file));
+    this.#body.replaceChildren(...[h("p", { class: "muted small" }, `${plural(data.tracks.length, "track")} in ${clock(data.duration)}`), this.#player.element, spanTable(data)]);
   }
 }
 

@@ -81,7 +81,7 @@ function tile(value, unit, name, digits = 0) {
   return h("div", { class: "tile" }, h("div", { class: "big" }, number(value, digits), h("span", { class: "unit" }, value === null || value === undefined ? "" : ` ${unit}`)), h("p", {}, name));
 }
 
-const latency = (values) => h("div", { class: "tiles" }, tile(values?.p50, "ms", "half of the events"), tile(values?.p90, "ms", "90 of 100"), tile(values?.p99, "ms", "99 of 100"));
+const latency = (values) => h("div", { class: "tiles" }, tile(values?.p50, "ms", "p50: half are faster"), tile(values?.p90, "ms", "p90"), tile(values?.p99, "ms", "p99"));
 
 function about(state) {
   const model = state.model ? `${state.model.name} ${state.model.version}` : "not loaded";

@@ -136,7 +136,9 @@ class Picture {
     if (!this.#canvas.isConnected) return;
     const shown = this.#image.naturalWidth > 0;
     const size = this.answer ?? { width: this.#image.naturalWidth || 16, height: this.#image.naturalHeight || 9 };
-    const view = prepare(this.#canvas, shown ? this.#image.naturalWidth / this.#image.naturalHeight : size.width / size.height);
+    const aspect = shown ? this.#image.naturalWidth / this.#image.naturalHeight : size.width / size.height;
+    this.#canvas.style.maxWidth = `min(100%, calc(${aspect.toFixed(4)} * 80vh))`; // a tall picture fits on the screen
+    const view = prepare(this.#canvas, aspect);
     if (shown) view.context.drawImage(this.#image, 0, 0, view.width, view.height);
     else drawStage(view.context, view.width, view.height, colours());
     const faces = (this.answer?.faces ?? []).filter((face) => face.box);

@@ -42,10 +42,13 @@ function store(theme) {
 
 export function startTheme(button) {
   let theme = ORDER.includes(stored()) ? stored() : "system";
+  const prefix = document.createElement("span");
+  prefix.className = "wide-only";
+  prefix.textContent = "Theme: ";
   const show = () => {
     if (theme === "system") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = theme;
-    button.textContent = `Theme: ${theme}`;
+    button.replaceChildren(prefix, theme);
     changed();
   };
   button.addEventListener("click", () => {

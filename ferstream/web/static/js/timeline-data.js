@@ -1,14 +1,14 @@
 // The timeline of a recording as the daemon sends it, and what is on it at one moment.
-import { LABELS, UNKNOWN, known } from "./labels.js";
+import { LABELS, known } from "./labels.js";
 
-const HOLD_S = 0.5; // a face stays shown this long after its last observation, for recordings of which not every frame was analysed
+const HOLD_S = 0.5; // a face stays shown this long after its last point; longer where the daemon left points out of a long recording
 
 export class TimelineData {
   constructor({ duration_s, width, height, tracks }) {
     this.duration = duration_s;
     this.width = width;
     this.height = height;
-    this.tracks = tracks.map((track, index) => ({ ...track, number: index + 1, spans: track.spans.map((span) => ({ label: known(span.label), from: span.from_s, to: span.to_s })) }));
+    this.tracks = tracks.map((track, index) => ({ ...track, number: index + 1, hold: hold(track), spans: track.spans.map((span) => ({ label: known(span.label), from: span.from_s, to: span.to_s })) }));
     const changes = this.tracks.flatMap((track) => [...track.spans.map((span) => span.from), track.to_s]);
     this.changes = [...new Set(changes)].sort((a, b) => a - b);
   }
@@ -17,9 +17,9 @@ export class TimelineData {
   at(seconds) {
     const faces = [];
     for (const track of this.tracks) {
-      if (seconds < track.from_s - 0.001 || seconds > track.to_s + HOLD_S) continue;
+      if (seconds < track.from_s - 0.001 || seconds > track.to_s + track.hold) continue;
       const point = latest(track.points, seconds);
-      if (point && seconds - point[0] <= HOLD_S) faces.push(face(track, point));
+      if (point && seconds - point[0] <= track.hold) faces.push(face(track, point, seconds));
     }
     return faces;
   }
@@ -31,8 +31,10 @@ export class TimelineData {
   }
 }
 
-function face(track, [, x, y, w, h, label, ...values]) {
-  const name = typeof label === "number" ? LABELS[label] ?? UNKNOWN : known(label);
+/** One face: the label is that of the track at this time, the bars are those of the frame. */
+function face(track, [, x, y, w, h, label, ...values], seconds) {
+  const span = track.spans.findLast(({ from }) => from <= seconds + 0.001);
+  const name = span ? span.label : known(label);
   const probabilities = values.length >= LABELS.length && values[0] !== null ? Object.fromEntries(LABELS.map((key, index) => [key, values[index]])) : null;
   return { number: track.number, id: track.id, box: [x, y, w, h], label: name, probabilities, confidence: probabilities?.[name] };
 }
@@ -46,4 +48,9 @@ function latest(points, seconds) {
     else high = middle;
   }
   return low ? points[low - 1] : null;
+}
+
+/** Seconds for which a point stays valid: two and a half times the usual step from point to point. */
+function hold({ from_s, to_s, points }) {
+  return Math.max(HOLD_S, points.length > 1 ? (2.5 * (to_s - from_s)) / (points.length - 1) : 0);
 }

@@ -61,7 +61,10 @@ export class Timeline {
     event.preventDefault();
   }
 
-  #seek(seconds) { this.#onSeek(Math.max(0, Math.min(this.#data.duration, seconds))); }
+  #seek(seconds) {
+    this.#time = Math.max(0, Math.min(this.#data.duration, seconds)); // the next key press may come before the next drawing
+    this.#onSeek(this.#time);
+  }
 
   draw() {
     const palette = colours(), tracks = this.#data.tracks.slice(0, MAX_ROWS);
