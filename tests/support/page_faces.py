@@ -44,7 +44,10 @@ def state(*cameras: Json, **changes: Any) -> Json:
         "uploads": {"stills": True, "recordings": True, "max_bytes": 2_147_483_648, "tables": ["csv", "parquet"]},
         "labels": list(LABELS),
         "model": {"name": "emotion-edge", "version": "1.1.0", "backend": "openvino:CPU"},
-        "ready": {"ok": True, "checks": [{"name": name, "ok": True, "detail": "in order"} for name in ("model", "cameras", "mqtt", "outbox")]},
+        "ready": {
+            "ok": True,
+            "checks": [{"name": name, "ok": True, "detail": "in order"} for name in ("model", "cameras", "mqtt", "outbox")],
+        },
         "cameras": list(cameras) or [camera("door")],
         "latency_ms": {"p50": 21.0, "p90": 26.0, "p99": 32.0},
         "queues": [{"stage": stage, "items": 0, "capacity": 4} for stage in ("tracking", "inference", "publishing")],
@@ -148,5 +151,11 @@ def _track(name: str, start: float, end: float, x: float) -> Json:
 def still(width: int = 640, height: int = 480) -> Json:
     """Return the answer to a picture."""
     found = face("", "happy", (200, 120, 160, 200))
-    flat = found["face"] | {"label": "happy", "best": "happy", "confidence": 0.82, "probabilities": probabilities("happy"), "abstained": None}
+    flat = found["face"] | {
+        "label": "happy",
+        "best": "happy",
+        "confidence": 0.82,
+        "probabilities": probabilities("happy"),
+        "abstained": None,
+    }
     return {"width": width, "height": height, "faces": [flat]}

@@ -25,7 +25,11 @@ export async function readAnswer(response) {
   }
   const text = await response.text();
   let value = null;
-  try { value = text ? JSON.parse(text) : null; } catch { /* not JSON: an error below, or a wrong server */ }
+  try {
+    value = text ? JSON.parse(text) : null;
+  } catch {
+    /* not JSON: an error below, or a wrong server */
+  }
   if (!response.ok) {
     const message = value?.error || text.trim().slice(0, 200) || `the daemon answered ${response.status}`;
     throw new ApiError(message, response.status, Number(response.headers.get("retry-after")) || 0);
@@ -60,14 +64,18 @@ export class Daemon extends EventTarget {
   #asking = null;
 
   start() {
-    document.addEventListener("visibilitychange", () => { if (!document.hidden) this.refresh(); });
+    document.addEventListener("visibilitychange", () => {
+      if (!document.hidden) this.refresh();
+    });
     return this.refresh();
   }
 
   /** Ask now, and from now on every `intervalMs`. */
   refresh(intervalMs = this.intervalMs) {
     this.intervalMs = intervalMs;
-    this.#asking ??= this.#ask().finally(() => { this.#asking = null; });
+    this.#asking ??= this.#ask().finally(() => {
+      this.#asking = null;
+    });
     return this.#asking;
   }
 
@@ -83,7 +91,9 @@ export class Daemon extends EventTarget {
       if (error.status !== 401) this.#connected("reconnecting", error.message);
     }
     const wait = this.#failures ? RETRY_MS[Math.min(this.#failures, RETRY_MS.length) - 1] : this.intervalMs;
-    this.#timer = setTimeout(() => { if (!document.hidden) this.refresh(); }, wait);
+    this.#timer = setTimeout(() => {
+      if (!document.hidden) this.refresh();
+    }, wait);
   }
 
   /** The stream saw that the connection is gone: ask at once. */
@@ -100,8 +110,14 @@ export class Daemon extends EventTarget {
 
 /** Events of the daemon: hello, frame, camera, summary; each handler gets the parsed message. Reopens by itself. */
 export class EventStream {
-  #cameras; #handlers; #daemon;
-  #source = null; #timer = 0; #failures = 0; #hiddenTimer = 0; #closed = false;
+  #cameras;
+  #handlers;
+  #daemon;
+  #source = null;
+  #timer = 0;
+  #failures = 0;
+  #hiddenTimer = 0;
+  #closed = false;
 
   constructor(daemon, cameras, handlers) {
     this.#daemon = daemon;
@@ -129,10 +145,14 @@ export class EventStream {
     const query = this.#cameras.map((name) => `camera=${encodeURIComponent(name)}`).join("&");
     const source = new EventSource(`${BASE}/events${query ? `?${query}` : ""}`);
     this.#source = source;
-    source.onopen = () => { this.#failures = 0; };
+    source.onopen = () => {
+      this.#failures = 0;
+    };
     source.onerror = () => this.#failed(source);
     for (const [name, handler] of Object.entries(this.#handlers)) {
-      source.addEventListener(name, (event) => { if (!this.#closed) handler(JSON.parse(event.data)); });
+      source.addEventListener(name, (event) => {
+        if (!this.#closed) handler(JSON.parse(event.data));
+      });
     }
   }
 

@@ -5,13 +5,21 @@ import { LABELS, SHORT, glyph } from "./labels.js";
 const SPOKEN_MS = 1000; // the text alternative changes at most this often
 
 export class Bars {
-  #fills = []; #columns = []; #spoken = -Infinity;
+  #fills = [];
+  #columns = [];
+  #spoken = -Infinity;
 
   constructor() {
     this.element = h("div", { class: "bars", role: "img", "aria-label": "no probabilities yet" });
     for (const label of LABELS) {
       const fill = h("i");
-      const column = h("div", { class: `bar-column ${label}` }, h("div", { class: "bar" }, fill), glyph(label), h("div", { class: "bar-name" }, SHORT[label]));
+      const column = h(
+        "div",
+        { class: `bar-column ${label}` },
+        h("div", { class: "bar" }, fill),
+        glyph(label),
+        h("div", { class: "bar-name" }, SHORT[label]),
+      );
       this.#fills.push(fill);
       this.#columns.push(column);
       this.element.append(column);

@@ -1,9 +1,10 @@
 // One camera of the live view: its picture or stick figures, its faces, its state. Draws once per screen frame at most.
-import { setShare } from "./bars.js";
 import { h, moment, number, percent, plural, setText, shortId } from "./dom.js";
 import { drawFaces, drawStage, prepare } from "./drawing.js";
 import { TrackRow } from "./face-row.js";
-import { ABSTAINED, ALL, known, labelElement } from "./labels.js";
+import { groupCounts } from "./group-counts.js";
+import { ABSTAINED, known, labelElement } from "./labels.js";
+import { cell, dataTable, rowHead } from "./tables.js";
 import { colours } from "./theme.js";
 
 const LEFT_S = 4; // a track that left stays in the list for this time
@@ -24,28 +25,63 @@ export class CameraCard {
   #more = h("p", { class: "muted small", hidden: true });
   #table = h("tbody");
   #details;
-  #frame = null; #picture = null; #decoding = false; #next = null; #dirty = true; #request = 0;
-  #state; #paused = false; #rate = []; #summary = null;
+  #frame = null;
+  #picture = null;
+  #decoding = false;
+  #next = null;
+  #dirty = true;
+  #request = 0;
+  #state;
+  #paused = false;
+  #rate = [];
+  #summary = null;
 
   constructor(camera, { aggregateOnly, single, onEnlarge }) {
     this.name = camera.name;
     this.#state = camera;
     this.aggregateOnly = aggregateOnly;
     this.counts = h("div", { hidden: !aggregateOnly });
-    const body = aggregateOnly ? this.counts : h("div", { class: "body" },
-      h("div", { class: "stage" }, this.#canvas, this.#cover), h("div", {}, this.#list, this.#more));
-    this.#details = h("details", { hidden: aggregateOnly }, h("summary", {}, "Faces as a table"),
-      h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Faces of ${camera.name}` }, h("table", {}, h("thead", {}, h("tr", {}, ["Track", "Label", "Sure", "Box in pixels"].map((name) => h("th", { scope: "col" }, name)))), this.#table)));
-    this.element = h("section", { class: "card camera", "aria-label": `Camera ${camera.name}`, dataset: { camera: camera.name } },
-      h("header", {}, h("h2", {}, camera.name), this.#pill, this.#side,
-        onEnlarge ? h("button", { class: "quiet", type: "button", onclick: onEnlarge, "aria-label": single ? "Show all cameras" : `Show only ${camera.name}` }, single ? "All cameras" : "Enlarge") : null),
-      body, this.#details);
+    const body = aggregateOnly
+      ? this.counts
+      : h("div", { class: "body" }, h("div", { class: "stage" }, this.#canvas, this.#cover), h("div", {}, this.#list, this.#more));
+    this.#details = h(
+      "details",
+      { hidden: aggregateOnly },
+      h("summary", {}, "Faces as a table"),
+      dataTable(`Faces of ${camera.name}`, [["Track"], ["Label"], ["Sure"], ["Box in pixels"]], this.#table),
+    );
+    this.element = h(
+      "section",
+      { class: "card camera", "aria-label": `Camera ${camera.name}`, dataset: { camera: camera.name } },
+      h(
+        "header",
+        {},
+        h("h2", {}, camera.name),
+        this.#pill,
+        this.#side,
+        onEnlarge
+          ? h(
+              "button",
+              {
+                class: "quiet",
+                type: "button",
+                onclick: onEnlarge,
+                "aria-label": single ? "Show all cameras" : `Show only ${camera.name}`,
+              },
+              single ? "All cameras" : "Enlarge",
+            )
+          : null,
+      ),
+      body,
+      this.#details,
+    );
     this.update(camera);
     this.#timer = setInterval(() => this.#tick(), 200);
     this.#resize = new ResizeObserver(() => this.redraw());
     this.#resize.observe(this.element);
   }
-  #timer; #resize;
+  #timer;
+  #resize;
 
   close() {
     clearInterval(this.#timer);
@@ -53,7 +89,9 @@ export class CameraCard {
     this.#resize.disconnect();
   }
 
-  set paused(paused) { this.#paused = paused; }
+  set paused(paused) {
+    this.#paused = paused;
+  }
 
   /** Take the camera's part of the state, or an `event: camera`. */
   update(camera) {
@@ -65,8 +103,13 @@ export class CameraCard {
     this.#cover.hidden = !off;
     if (off) {
       const what = status === "disabled" || enabled === false ? "switched off" : status;
-      this.#cover.replaceChildren(h("strong", {}, what), reason ? h("span", {}, reason) : "", since ? h("span", { class: "small" }, `since ${moment(since)}`) : "");
-      this.#frame = null; this.#picture = null;
+      this.#cover.replaceChildren(
+        h("strong", {}, what),
+        reason ? h("span", {}, reason) : "",
+        since ? h("span", { class: "small" }, `since ${moment(since)}`) : "",
+      );
+      this.#frame = null;
+      this.#picture = null;
       this.#forgetRows();
     }
     this.#showSide();
@@ -129,7 +172,10 @@ export class CameraCard {
 
   redraw() {
     this.#dirty = true;
-    this.#request ||= requestAnimationFrame(() => { this.#request = 0; if (this.#dirty) this.#draw(); });
+    this.#request ||= requestAnimationFrame(() => {
+      this.#request = 0;
+      if (this.#dirty) this.#draw();
+    });
   }
 
   #draw() {
@@ -146,9 +192,10 @@ export class CameraCard {
   #tick() {
     if (this.#paused || !this.element.isConnected) return;
     const now = seconds();
+    const present = new Set(this.#present().map((face) => face.track.id));
     let shown = 0;
     for (const [id, row] of this.#rows) {
-      if (now - row.seen > LEFT_S) {
+      if (!present.has(id) && now - row.seen > LEFT_S) {
         row.element.remove();
         this.#rows.delete(id);
         continue;
@@ -160,7 +207,10 @@ export class CameraCard {
     this.#more.hidden = shown <= MAX_ROWS;
     if (shown > MAX_ROWS) setText(this.#more, `and ${plural(shown - MAX_ROWS, "more face")}: see the table`);
     this.element.classList.toggle("wide-body", true);
-    if (Math.floor(now) !== this.#second) { this.#second = Math.floor(now); this.#eachSecond(); }
+    if (Math.floor(now) !== this.#second) {
+      this.#second = Math.floor(now);
+      this.#eachSecond();
+    }
   }
   #second = 0;
 
@@ -168,18 +218,20 @@ export class CameraCard {
     this.#showSide();
     this.#canvas.setAttribute("aria-label", `${this.name}: ${this.spoken()}`);
     if (!this.#details.open) return;
-    this.#table.replaceChildren(...this.#present().map(({ track, emotion, face }) => h("tr", {},
-      h("th", { scope: "row" }, shortId(track.id)), h("td", {}, labelElement(emotion.smoothed.label), emotion.abstained ? ` ${ABSTAINED[emotion.abstained] ?? emotion.abstained}` : ""),
-      h("td", {}, percent(emotion.smoothed.confidence)), h("td", {}, face.box.map((value) => number(value)).join(", ")))));
+    this.#table.replaceChildren(...this.#present().map(tableRow));
   }
 
-  #present() { return (this.#frame?.faces ?? []).filter((face) => face.track.state !== "left"); }
+  #present() {
+    return (this.#frame?.faces ?? []).filter((face) => face.track.state !== "left");
+  }
 
   /** The faces in a few words, for the canvas and the live text. */
   spoken() {
     if (this.#state.status !== "online") return [this.#state.status, this.#state.reason].filter(Boolean).join(": ");
     if (this.aggregateOnly) return this.#summary ? `${number(this.#summary.faces_now)} faces now` : "no counts yet";
-    const labels = this.#present().map((face) => known(face.emotion.smoothed.label)).sort();
+    const labels = this.#present()
+      .map((face) => known(face.emotion.smoothed.label))
+      .sort();
     return labels.length ? `${plural(labels.length, "face")}: ${labels.join(", ")}` : "no face";
   }
 
@@ -190,21 +242,7 @@ export class CameraCard {
   }
 
   #showCounts() {
-    const message = this.#summary;
-    const { status, reason } = this.#state;
-    if (status !== "online" || !message) {
-      const why = status !== "online" ? `${status}${reason ? `: ${reason}` : ""}` : "The first counts come at the end of the interval.";
-      return this.counts.replaceChildren(h("p", { class: "muted" }, why));
-    }
-    const total = Object.values(message.counts).reduce((sum, count) => sum + count, 0);
-    const rows = ALL.filter((label) => message.counts[label] !== undefined).flatMap((label) => {
-      const fill = h("i");
-      setShare(fill, total ? message.counts[label] / total : 0);
-      return [h("dt", {}, labelElement(label)), h("dd", { class: `track ${label}` }, fill), h("dd", {}, number(message.counts[label]))];
-    });
-    this.counts.replaceChildren(h("p", {}, h("span", { class: "big" }, number(message.faces_now)), " faces now"),
-      h("p", { class: "muted small" }, `observations in ${number(message.interval_s)} s${message.at ? `, until ${moment(message.at)}` : ""}${total ? "" : ": no group that is large enough"}`),
-      h("dl", { class: "counts" }, rows));
+    this.counts.replaceChildren(...groupCounts(this.#summary, this.#state));
   }
 
   #forgetRows() {
@@ -213,8 +251,22 @@ export class CameraCard {
   }
 }
 
+function tableRow({ track, emotion, face }) {
+  const { label, confidence } = emotion.smoothed;
+  const why = emotion.abstained ? ` ${ABSTAINED[emotion.abstained] ?? emotion.abstained}` : "";
+  const box = face.box.map((value) => number(value)).join(", ");
+  return h("tr", {}, rowHead(shortId(track.id)), cell(labelElement(label), why), cell(percent(confidence)), cell(box));
+}
+
 /** The faces of a message in the form that drawFaces takes. */
-const drawable = (faces) => faces.filter((face) => face.track.state !== "left").map(({ face, emotion }) => ({
-  box: face.box, landmarks: face.landmarks, label: emotion.smoothed.label, confidence: emotion.smoothed.confidence,
-  probabilities: emotion.probabilities, note: emotion.smoothed.label === "unknown" && emotion.abstained ? ABSTAINED[emotion.abstained] : "",
-}));
+const drawable = (faces) =>
+  faces
+    .filter((face) => face.track.state !== "left")
+    .map(({ face, emotion }) => ({
+      box: face.box,
+      landmarks: face.landmarks,
+      label: emotion.smoothed.label,
+      confidence: emotion.smoothed.confidence,
+      probabilities: emotion.probabilities,
+      note: emotion.smoothed.label === "unknown" && emotion.abstained ? ABSTAINED[emotion.abstained] : "",
+    }));

@@ -1,4 +1,4 @@
-// Makes elements and formats numbers. No innerHTML anywhere: what cameras, files and brokers are called is only ever text.
+// Makes elements and formats numbers. Names of cameras, files and brokers only ever become text, never markup.
 
 /** Make an element. `props`: attributes; `on...`: listeners; `class`, `dataset`. Children: nodes, strings, arrays, null. */
 export function h(tag, props = {}, ...children) {
@@ -47,7 +47,10 @@ export function bytes(count) {
   if (!Number.isFinite(count)) return "–";
   const units = ["B", "kB", "MB", "GB", "TB"];
   let unit = 0;
-  while (count >= 1000 && unit < units.length - 1) { count /= 1000; unit += 1; }
+  while (count >= 1000 && unit < units.length - 1) {
+    count /= 1000;
+    unit += 1;
+  }
   return `${number(count, unit && count < 100 ? 1 : 0)} ${units[unit]}`;
 }
 

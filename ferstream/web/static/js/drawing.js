@@ -39,14 +39,22 @@ export function drawStage(context, width, height, colours) {
  * source: {width, height} in the same pixels; view: {context, width, height} in CSS pixels.
  */
 export function drawFaces(view, source, faces, colours, { onPicture = false } = {}) {
-  const sx = view.width / source.width, sy = view.height / source.height;
+  const sx = view.width / source.width,
+    sy = view.height / source.height;
   const taken = [];
   for (const face of faces) {
     const colour = colours[known(face.label)];
     const [x, y, w, h] = [face.box[0] * sx, face.box[1] * sy, face.box[2] * sx, face.box[3] * sy];
     view.context.globalAlpha = face.faded ? 0.45 : 1;
     drawBox(view.context, { x, y, w, h }, colour, onPicture, known(face.label) === "unknown");
-    if (face.landmarks) drawLandmarks(view.context, face.landmarks.map(([px, py]) => [px * sx, py * sy]), onPicture ? colour : colours.figure, w, onPicture);
+    if (face.landmarks)
+      drawLandmarks(
+        view.context,
+        face.landmarks.map(([px, py]) => [px * sx, py * sy]),
+        onPicture ? colour : colours.figure,
+        w,
+        onPicture,
+      );
     if (face.probabilities) drawShares(view.context, { x, y, w, h }, face.probabilities, colours);
     drawPill(view, { x, y, w, h }, face, colour, colours.surface, taken);
   }
@@ -57,7 +65,11 @@ function drawBox(context, { x, y, w, h }, colour, onPicture, dashed) {
   context.lineJoin = "round";
   context.beginPath();
   context.roundRect(x, y, w, h, Math.min(10, w / 6));
-  if (onPicture) { context.strokeStyle = "rgb(0 0 0 / .55)"; context.lineWidth = 4.5; context.stroke(); }
+  if (onPicture) {
+    context.strokeStyle = "rgb(0 0 0 / .55)";
+    context.lineWidth = 4.5;
+    context.stroke();
+  }
   context.setLineDash(dashed ? [6, 5] : []);
   context.strokeStyle = colour;
   context.lineWidth = 2.5;
@@ -76,7 +88,11 @@ function drawLandmarks(context, points, colour, boxWidth, onPicture) {
     context.globalAlpha *= 0.55;
     const brow = [(right[0] + left[0]) / 2, (right[1] + left[1]) / 2];
     context.beginPath();
-    for (const line of [[right, left], [brow, nose], [mouthRight, mouthLeft]]) {
+    for (const line of [
+      [right, left],
+      [brow, nose],
+      [mouthRight, mouthLeft],
+    ]) {
       context.moveTo(...line[0]);
       context.lineTo(...line[1]);
     }
@@ -86,7 +102,11 @@ function drawLandmarks(context, points, colour, boxWidth, onPicture) {
   for (const [x, y] of points) {
     context.beginPath();
     context.arc(x, y, radius, 0, 7);
-    if (onPicture) { context.lineWidth = 2; context.strokeStyle = "rgb(0 0 0 / .6)"; context.stroke(); }
+    if (onPicture) {
+      context.lineWidth = 2;
+      context.strokeStyle = "rgb(0 0 0 / .6)";
+      context.stroke();
+    }
     context.fillStyle = onPicture ? "#fff" : colour;
     context.fill();
   }
@@ -94,7 +114,8 @@ function drawLandmarks(context, points, colour, boxWidth, onPicture) {
 
 /** The seven probabilities as one bar along the lower edge of the box. */
 function drawShares(context, { x, y, w, h }, probabilities, colours) {
-  const top = y + h + 4, height = 5;
+  const top = y + h + 4,
+    height = 5;
   let at = x;
   for (const label of LABELS) {
     const part = w * (probabilities[label] ?? 0);
@@ -113,7 +134,11 @@ function drawPill({ context, width, height }, { x, y }, face, colour, ink, taken
   const w = context.measureText(text).width + 34;
   const left = Math.max(2, Math.min(x, width - w - 2));
   let top = Math.max(2, y - PILL - 5);
-  while (taken.some((other) => left < other.left + other.w && other.left < left + w && Math.abs(other.top - top) < PILL) && top + 2 * PILL < height) top += PILL + 2;
+  while (
+    taken.some((other) => left < other.left + other.w && other.left < left + w && Math.abs(other.top - top) < PILL) &&
+    top + 2 * PILL < height
+  )
+    top += PILL + 2;
   taken.push({ left, top, w });
   context.fillStyle = colour;
   context.beginPath();

@@ -2,4 +2,6 @@
 try {
   const theme = localStorage.getItem("ferstream-theme");
   if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
-} catch { /* storage is blocked: the system's theme */ }
+} catch {
+  /* storage is blocked: the system's theme */
+}

@@ -13,13 +13,16 @@ export class FaceRow {
   #bars = new Bars();
 
   constructor(name) {
-    this.element = h("li", { class: "face" },
+    this.element = h(
+      "li",
+      { class: "face" },
       h("div", {}, h("div", { class: "who" }, name), this.#label, this.#confidence),
-      this.#bars.element);
+      this.#bars.element,
+    );
   }
 
   set({ label, confidence, abstained, probabilities, note = "" }) {
-    const reason = abstained ? ABSTAINED[abstained] ?? abstained : "";
+    const reason = abstained ? (ABSTAINED[abstained] ?? abstained) : "";
     showLabel(this.#label, known(label));
     setText(this.#confidence, note || (known(label) === "unknown" ? reason || "no label yet" : `${percent(confidence)} sure`));
     this.#bars.set(probabilities);
@@ -28,18 +31,26 @@ export class FaceRow {
 
 /** The row of a track: what it was in the last seconds stays visible. Times in seconds of the page's clock. */
 export class TrackRow {
-  #row; #strip; #spans = []; #left = false;
+  #row;
+  #strip;
+  #spans = [];
+  #left = false;
 
   constructor(id) {
     this.id = id;
     this.#row = new FaceRow(`track ${shortId(id)}`);
     this.element = this.#row.element;
     this.#strip = h("canvas", { class: "strip", "aria-hidden": "true" });
-    this.element.append(this.#strip, h("div", { class: "strip-name", "aria-hidden": "true" }, h("span", {}, `${STRIP_S} s ago`), h("span", {}, "now")));
+    this.element.append(
+      this.#strip,
+      h("div", { class: "strip-name", "aria-hidden": "true" }, h("span", {}, `${STRIP_S} s ago`), h("span", {}, "now")),
+    );
     this.seen = 0;
   }
 
-  get isLeft() { return this.#left; }
+  get isLeft() {
+    return this.#left;
+  }
 
   /** Take the face of one frame. */
   observe({ track, emotion }, now) {
@@ -48,7 +59,11 @@ export class TrackRow {
     this.label = known(label);
     this.#setLeft(track.state === "left");
     this.#row.set({
-      label, confidence, abstained: emotion.abstained, probabilities: emotion.probabilities, note: this.#left ? "left" : "",
+      label,
+      confidence,
+      abstained: emotion.abstained,
+      probabilities: emotion.probabilities,
+      note: this.#left ? "left" : "",
     });
     const last = this.#spans.at(-1);
     if (last && last.label === label && now - last.to < 1.5) last.to = now;
@@ -56,7 +71,10 @@ export class TrackRow {
     while (this.#spans.length && this.#spans[0].to < now - STRIP_S) this.#spans.shift();
   }
 
-  leave() { this.#setLeft(true); this.#row.element.querySelector(".confidence").textContent = "left"; }
+  leave() {
+    this.#setLeft(true);
+    this.#row.element.querySelector(".confidence").textContent = "left";
+  }
 
   #setLeft(left) {
     this.#left = left;

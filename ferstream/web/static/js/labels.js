@@ -20,7 +20,12 @@ export const GLYPHS = {
 
 /** Why a label is "unknown", in words. */
 export const ABSTAINED = {
-  small: "too small", blurred: "blurred", occluded: "covered", dark: "too dark", turned: "turned away", low_confidence: "not sure",
+  small: "too small",
+  blurred: "blurred",
+  occluded: "covered",
+  dark: "too dark",
+  turned: "turned away",
+  low_confidence: "not sure",
 };
 
 export const known = (label) => (label in GLYPHS ? label : UNKNOWN);

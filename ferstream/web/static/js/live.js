@@ -5,7 +5,8 @@ import { h, setText } from "./dom.js";
 import { legend } from "./labels.js";
 import { onTheme } from "./theme.js";
 
-const SPOKEN_MS = 6000;
+const SPOKEN_MS = 6000; // shortest time between two announcements to screen readers
+const MAX_SPOKEN = 8; // cameras
 
 export function mountLive(root, { daemon, argument }) {
   const cards = new Map();
@@ -14,9 +15,17 @@ export function mountLive(root, { daemon, argument }) {
   const explain = h("p", { class: "explain", hidden: true });
   const spoken = h("p", { class: "visually-hidden", role: "status", "aria-live": "polite" });
   const pause = h("button", { type: "button", "aria-pressed": "false" }, "Pause");
-  let stream = null, paused = false, streamed = "";
+  let stream = null,
+    paused = false,
+    streamed = "";
 
-  root.append(h("div", { class: "view-head" }, h("h1", {}, "Live"), lead, pause), explain, spoken, grid, h("div", { class: "row view-foot" }, legend()));
+  root.append(
+    h("div", { class: "view-head" }, h("h1", {}, "Live"), lead, pause),
+    explain,
+    spoken,
+    grid,
+    h("div", { class: "row view-foot" }, legend()),
+  );
   pause.addEventListener("click", () => {
     paused = !paused;
     pause.setAttribute("aria-pressed", String(paused));
@@ -24,15 +33,22 @@ export function mountLive(root, { daemon, argument }) {
     for (const card of cards.values()) card.paused = paused;
   });
 
-  const wanted = (state) => (state.cameras.some((camera) => camera.name === argument) ? state.cameras.filter((camera) => camera.name === argument) : state.cameras);
+  const wanted = (state) =>
+    state.cameras.some((camera) => camera.name === argument) ? state.cameras.filter((camera) => camera.name === argument) : state.cameras;
 
   function showState() {
     const state = daemon.state;
     if (!state) return;
-    const cameras = wanted(state), single = cameras.length === 1;
+    const cameras = wanted(state),
+      single = cameras.length === 1;
     setText(lead, introduction(state));
     explain.hidden = !state.aggregate_only;
-    if (state.aggregate_only) setText(explain, "privacy.aggregate_only is on: no single face is shown anywhere. Counts appear at the end of each interval, and only if enough people were seen in it; otherwise every number is 0.");
+    if (state.aggregate_only)
+      setText(
+        explain,
+        "privacy.aggregate_only is on: no single face is shown anywhere. Counts appear at the end of each interval, " +
+          "and only if enough people were seen in it; otherwise every number is 0.",
+      );
     grid.classList.toggle("single", single);
     const key = JSON.stringify([cameras.map((camera) => camera.name), state.aggregate_only, state.cameras.length]);
     if (key !== streamed) rebuild(state, cameras, single, key);
@@ -44,16 +60,25 @@ export function mountLive(root, { daemon, argument }) {
     closeCards();
     stream?.close();
     for (const camera of cameras) {
-      const enlarge = state.cameras.length > 1 ? () => { location.hash = single ? "live" : `live/${encodeURIComponent(camera.name)}`; } : null;
+      const enlarge =
+        state.cameras.length > 1
+          ? () => {
+              location.hash = single ? "live" : `live/${encodeURIComponent(camera.name)}`;
+            }
+          : null;
       const card = new CameraCard(camera, { aggregateOnly: state.aggregate_only, single, onEnlarge: enlarge });
       card.paused = paused;
       cards.set(camera.name, card);
     }
     grid.replaceChildren(...[...cards.values()].map((card) => card.element));
-    if (!cameras.length) grid.replaceChildren(h("p", { class: "empty" }, "No camera is set up. Add one under [[cameras]] in ferstream.toml."));
+    if (!cameras.length)
+      grid.replaceChildren(h("p", { class: "empty" }, "No camera is set up. Add one under [[cameras]] in ferstream.toml."));
     const to = (method) => (message) => cards.get(message.camera ?? message.name)?.[method](message);
     stream = new EventStream(daemon, cameras.length === state.cameras.length ? [] : cameras.map((camera) => camera.name), {
-      hello: () => {}, frame: to("frame"), camera: to("update"), summary: to("summary"),
+      hello: () => {},
+      frame: to("frame"),
+      camera: to("update"),
+      summary: to("summary"),
     });
   }
 
@@ -62,10 +87,19 @@ export function mountLive(root, { daemon, argument }) {
     cards.clear();
   }
 
+  let spokenAt = -Infinity;
   const timer = setInterval(() => {
-    if (!paused) setText(spoken, [...cards.values()].slice(0, 8).map((card) => `${card.name}: ${card.spoken()}`).join(". "));
-  }, SPOKEN_MS);
-  const offTheme = onTheme(() => { for (const card of cards.values()) card.redraw(); });
+    if (paused || performance.now() - spokenAt < SPOKEN_MS) return;
+    const text = [...cards.values()]
+      .slice(0, MAX_SPOKEN)
+      .map((card) => `${card.name}: ${card.spoken()}`)
+      .join(". ");
+    if (text !== spoken.textContent) spokenAt = performance.now();
+    setText(spoken, text);
+  }, 1000);
+  const offTheme = onTheme(() => {
+    for (const card of cards.values()) card.redraw();
+  });
   daemon.addEventListener("state", showState);
   daemon.refresh(4000);
   if (daemon.state) showState();

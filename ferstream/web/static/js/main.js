@@ -7,7 +7,12 @@ import { mountStatus } from "./status.js";
 import { mountStills } from "./stills.js";
 import { mountRecording } from "./recording.js";
 
-const VIEWS = { live: ["Live", mountLive], status: ["Status", mountStatus], stills: ["Stills", mountStills], recording: ["Recording", mountRecording] };
+const VIEWS = {
+  live: ["Live", mountLive],
+  status: ["Status", mountStatus],
+  stills: ["Stills", mountStills],
+  recording: ["Recording", mountRecording],
+};
 const main = document.getElementById("main-content");
 const pill = document.getElementById("connection");
 const notice = document.getElementById("notice");
@@ -38,12 +43,19 @@ function show(view, rest) {
   const root = h("div", { class: `view ${view}-view` });
   main.replaceChildren(root);
   unmount = mount(root, { daemon, argument: argument(rest) }) ?? null;
-  if (moved) { main.focus({ preventScroll: true }); scrollTo(0, 0); }
+  if (moved) {
+    main.focus({ preventScroll: true });
+    scrollTo(0, 0);
+  }
 }
 
 /** Decode the part of the hash behind the view's name; one that is not encoded well is taken as it is. */
 function argument(text) {
-  try { return decodeURIComponent(text); } catch { return text; }
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function showConnection() {
@@ -60,7 +72,10 @@ function showState() {
   document.getElementById("logout").hidden = !login;
   version ??= daemon.state.version;
   if (version !== daemon.state.version && notice.hidden) {
-    notice.replaceChildren(`The daemon is now version ${daemon.state.version}. `, h("button", { onclick: () => location.reload() }, "Load its page"));
+    notice.replaceChildren(
+      `The daemon is now version ${daemon.state.version}. `,
+      h("button", { onclick: () => location.reload() }, "Load its page"),
+    );
     notice.hidden = false;
   }
 }

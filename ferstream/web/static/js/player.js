@@ -9,8 +9,12 @@ const SPEAK_MS = 700;
 
 /** A time that runs by itself, with the same calls as a video element. */
 class TimerClock {
-  paused = true; #at = 0; #since = 0;
-  constructor(duration) { this.duration = duration; }
+  paused = true;
+  #at = 0;
+  #since = 0;
+  constructor(duration) {
+    this.duration = duration;
+  }
   get currentTime() {
     const time = this.paused ? this.#at : this.#at + (performance.now() - this.#since) / 1000;
     if (time < this.duration) return time;
@@ -18,19 +22,45 @@ class TimerClock {
     this.paused = true;
     return this.duration;
   }
-  set currentTime(seconds) { this.#at = seconds; this.#since = performance.now(); }
-  play() { if (this.currentTime >= this.duration) this.#at = 0; this.#since = performance.now(); this.paused = false; }
-  pause() { this.#at = this.currentTime; this.paused = true; }
+  set currentTime(seconds) {
+    this.#at = seconds;
+    this.#since = performance.now();
+  }
+  play() {
+    if (this.currentTime >= this.duration) this.#at = 0;
+    this.#since = performance.now();
+    this.paused = false;
+  }
+  pause() {
+    this.#at = this.currentTime;
+    this.paused = true;
+  }
 }
 
 export class Player {
-  #data; #clock; #video = null; #url = null; #canvas; #timeline; #request = 0; #spoken = 0; #drawn = null; #offTheme; #resize;
+  #data;
+  #clock;
+  #video = null;
+  #url = null;
+  #canvas;
+  #timeline;
+  #request = 0;
+  #spoken = 0;
+  #drawn = null;
+  #offTheme;
+  #resize;
   #time = h("output", { "aria-live": "off" });
   #play = h("button", { type: "button", class: "primary" }, "Play");
   #rows = h("ul", { class: "faces now" });
   #hint = h("span", { class: "muted small" });
   #again = h("button", { type: "button" }, "Choose the file");
-  #input = h("input", { type: "file", accept: "video/*,.mkv,.avi,.ts,.dav", class: "visually-hidden", tabindex: "-1", "aria-label": "The same file, to play it" });
+  #input = h("input", {
+    type: "file",
+    accept: "video/*,.mkv,.avi,.ts,.dav",
+    class: "visually-hidden",
+    tabindex: "-1",
+    "aria-label": "The same file, to play it",
+  });
 
   constructor(data, file, onFile) {
     this.#data = data;
@@ -38,14 +68,42 @@ export class Player {
     this.#canvas = h("canvas", { role: "img", "aria-label": "Faces at this moment" });
     this.#timeline = new Timeline(data, (seconds) => this.seek(seconds));
     this.stage = h("div", { class: "player figure" }, this.#canvas);
-    const jump = (forward) => () => { const time = data.change(this.#clock.currentTime, forward); if (time !== null) this.seek(time); };
+    const jump = (forward) => () => {
+      const time = data.change(this.#clock.currentTime, forward);
+      if (time !== null) this.seek(time);
+    };
     this.#play.addEventListener("click", () => this.toggle());
-    const transport = h("div", { class: "transport" }, this.#play, h("button", { type: "button", onclick: jump(false) }, "Previous change"), h("button", { type: "button", onclick: jump(true) }, "Next change"), this.#time);
+    const transport = h(
+      "div",
+      { class: "transport" },
+      this.#play,
+      h("button", { type: "button", onclick: jump(false) }, "Previous change"),
+      h("button", { type: "button", onclick: jump(true) }, "Next change"),
+      this.#time,
+    );
     this.#again.addEventListener("click", () => this.#input.click());
-    this.#input.addEventListener("change", () => { if (this.#input.files[0]) { onFile(this.#input.files[0]); this.attach(this.#input.files[0]); } });
-    this.element = h("div", {}, this.stage, h("div", { class: "hint" }, this.#hint, this.#again, this.#input), transport, this.#timeline.element, this.#rows);
-    this.#offTheme = onTheme(() => { this.#timeline.draw(); this.#drawn = null; });
-    this.#resize = new ResizeObserver(() => { this.#drawn = null; });
+    this.#input.addEventListener("change", () => {
+      if (this.#input.files[0]) {
+        onFile(this.#input.files[0]);
+        this.attach(this.#input.files[0]);
+      }
+    });
+    this.element = h(
+      "div",
+      {},
+      this.stage,
+      h("div", { class: "hint" }, this.#hint, this.#again, this.#input),
+      transport,
+      this.#timeline.element,
+      this.#rows,
+    );
+    this.#offTheme = onTheme(() => {
+      this.#timeline.draw();
+      this.#drawn = null;
+    });
+    this.#resize = new ResizeObserver(() => {
+      this.#drawn = null;
+    });
     this.#resize.observe(this.stage);
     this.attach(file);
     this.#loop();
@@ -67,7 +125,15 @@ export class Player {
     this.#url = URL.createObjectURL(file);
     const video = h("video", { muted: true, playsinline: true, preload: "auto", tabindex: "-1", "aria-label": file.name });
     video.muted = true;
-    video.addEventListener("error", () => { this.#detach(); this.#again.hidden = false; setText(this.#hint, "This browser cannot play this format: stick figures instead. The timeline is complete."); }, { once: true });
+    video.addEventListener(
+      "error",
+      () => {
+        this.#detach();
+        this.#again.hidden = false;
+        setText(this.#hint, "This browser cannot play this format: stick figures instead. The timeline is complete.");
+      },
+      { once: true },
+    );
     video.addEventListener("loadeddata", () => this.#playable(video), { once: true });
     video.src = this.#url;
     setText(this.#hint, "");
@@ -103,7 +169,9 @@ export class Player {
     else this.#clock.pause();
   }
 
-  seek(seconds) { this.#clock.currentTime = Math.min(seconds, this.#data.duration); }
+  seek(seconds) {
+    this.#clock.currentTime = Math.min(seconds, this.#data.duration);
+  }
 
   #loop() {
     this.#request = requestAnimationFrame(() => this.#loop());
@@ -124,17 +192,21 @@ export class Player {
 
   #draw(faces) {
     const source = { width: this.#data.width, height: this.#data.height };
-    const view = this.#video ? sized(this.#canvas, this.stage.clientWidth, this.stage.clientHeight) : prepare(this.#canvas, source.width / source.height);
+    const view = this.#video
+      ? sized(this.#canvas, this.stage.clientWidth, this.stage.clientHeight)
+      : prepare(this.#canvas, source.width / source.height);
     view.context.clearRect(0, 0, view.width, view.height);
     if (!this.#video) drawStage(view.context, view.width, view.height, colours());
     drawFaces(view, source, faces, colours(), { onPicture: this.#video !== null });
   }
 
   #list(faces) {
-    this.#rows.replaceChildren(...faces.slice(0, 8).map((face) => {
-      const row = new FaceRow(`track #${face.number}`);
-      row.set(face);
-      return row.element;
-    }));
+    this.#rows.replaceChildren(
+      ...faces.slice(0, 8).map((face) => {
+        const row = new FaceRow(`track #${face.number}`);
+        row.set(face);
+        return row.element;
+      }),
+    );
   }
 }

@@ -33,11 +33,19 @@ function changed() {
 }
 
 function stored() {
-  try { return localStorage.getItem("ferstream-theme") || "system"; } catch { return "system"; }
+  try {
+    return localStorage.getItem("ferstream-theme") || "system";
+  } catch {
+    return "system";
+  }
 }
 
 function store(theme) {
-  try { localStorage.setItem("ferstream-theme", theme); } catch { /* blocked: this page only */ }
+  try {
+    localStorage.setItem("ferstream-theme", theme);
+  } catch {
+    /* blocked: this page only */
+  }
 }
 
 export function startTheme(button) {

@@ -8,7 +8,12 @@ export class TimelineData {
     this.duration = duration_s;
     this.width = width;
     this.height = height;
-    this.tracks = tracks.map((track, index) => ({ ...track, number: index + 1, hold: hold(track), spans: track.spans.map((span) => ({ label: known(span.label), from: span.from_s, to: span.to_s })) }));
+    this.tracks = tracks.map((track, index) => ({
+      ...track,
+      number: index + 1,
+      hold: hold(track),
+      spans: track.spans.map((span) => ({ label: known(span.label), from: span.from_s, to: span.to_s })),
+    }));
     const changes = this.tracks.flatMap((track) => [...track.spans.map((span) => span.from), track.to_s]);
     this.changes = [...new Set(changes)].sort((a, b) => a - b);
   }
@@ -35,13 +40,15 @@ export class TimelineData {
 function face(track, [, x, y, w, h, label, ...values], seconds) {
   const span = track.spans.findLast(({ from }) => from <= seconds + 0.001);
   const name = span ? span.label : known(label);
-  const probabilities = values.length >= LABELS.length && values[0] !== null ? Object.fromEntries(LABELS.map((key, index) => [key, values[index]])) : null;
+  const probabilities =
+    values.length >= LABELS.length && values[0] !== null ? Object.fromEntries(LABELS.map((key, index) => [key, values[index]])) : null;
   return { number: track.number, id: track.id, box: [x, y, w, h], label: name, probabilities, confidence: probabilities?.[name] };
 }
 
 /** The last point at or before a time, by halving; the points are in order of time. */
 function latest(points, seconds) {
-  let low = 0, high = points.length;
+  let low = 0,
+    high = points.length;
   while (low < high) {
     const middle = (low + high) >> 1;
     if (points[middle][0] <= seconds + 0.001) low = middle + 1;

@@ -3,30 +3,72 @@ import { clock, h, plural } from "./dom.js";
 import { drawSpans, sized } from "./drawing.js";
 import { colours } from "./theme.js";
 
-const ROW = 20, AXIS = 22, NAMES = 44, MAX_ROWS = 400;
+const ROW = 20,
+  AXIS = 22,
+  NAMES = 44,
+  MAX_ROWS = 400;
 const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600];
 const KEYS = { ArrowLeft: -1, ArrowRight: 1, ArrowDown: -1, ArrowUp: 1, PageDown: -10, PageUp: 10 };
 
 export class Timeline {
-  #canvas; #data; #time = 0; #zoom = 1; #from = 0; #onSeek; #resize; #dragging = false;
+  #canvas;
+  #data;
+  #time = 0;
+  #zoom = 1;
+  #from = 0;
+  #onSeek;
+  #resize;
+  #dragging = false;
 
   constructor(data, onSeek) {
     this.#data = data;
     this.#onSeek = onSeek;
-    this.#canvas = h("canvas", { class: "timeline", tabindex: "0", role: "slider", "aria-label": "Time in the recording", "aria-valuemin": "0", "aria-valuemax": data.duration.toFixed(1) });
-    const zoom = (factor) => () => { this.#zoom = Math.min(256, Math.max(1, this.#zoom * factor)); this.draw(); };
-    const zooms = h("div", { class: "row" }, h("button", { type: "button", class: "quiet", "aria-label": "Zoom in", onclick: zoom(2) }, "Zoom in"), h("button", { type: "button", class: "quiet", "aria-label": "Zoom out", onclick: zoom(0.5) }, "Zoom out"));
+    this.#canvas = h("canvas", {
+      class: "timeline",
+      tabindex: "0",
+      role: "slider",
+      "aria-label": "Time in the recording",
+      "aria-valuemin": "0",
+      "aria-valuemax": data.duration.toFixed(1),
+    });
+    const zoom = (factor) => () => {
+      this.#zoom = Math.min(256, Math.max(1, this.#zoom * factor));
+      this.draw();
+    };
+    const zooms = h(
+      "div",
+      { class: "row" },
+      h("button", { type: "button", class: "quiet", "aria-label": "Zoom in", onclick: zoom(2) }, "Zoom in"),
+      h("button", { type: "button", class: "quiet", "aria-label": "Zoom out", onclick: zoom(0.5) }, "Zoom out"),
+    );
     const hidden = data.tracks.length - MAX_ROWS;
-    this.element = h("div", {}, h("div", { class: "timeline-box" }, this.#canvas), zooms, hidden > 0 ? h("p", { class: "muted small" }, `${plural(hidden, "more track")} are in the downloads.`) : null);
-    this.#canvas.addEventListener("pointerdown", (event) => { this.#dragging = true; this.#canvas.setPointerCapture(event.pointerId); this.#point(event); });
-    this.#canvas.addEventListener("pointermove", (event) => { if (this.#dragging) this.#point(event); });
-    for (const name of ["pointerup", "pointercancel"]) this.#canvas.addEventListener(name, () => { this.#dragging = false; });
+    this.element = h(
+      "div",
+      {},
+      h("div", { class: "timeline-box" }, this.#canvas),
+      zooms,
+      hidden > 0 ? h("p", { class: "muted small" }, `${plural(hidden, "more track")} are in the downloads.`) : null,
+    );
+    this.#canvas.addEventListener("pointerdown", (event) => {
+      this.#dragging = true;
+      this.#canvas.setPointerCapture(event.pointerId);
+      this.#point(event);
+    });
+    this.#canvas.addEventListener("pointermove", (event) => {
+      if (this.#dragging) this.#point(event);
+    });
+    for (const name of ["pointerup", "pointercancel"])
+      this.#canvas.addEventListener(name, () => {
+        this.#dragging = false;
+      });
     this.#canvas.addEventListener("keydown", (event) => this.#key(event));
     this.#resize = new ResizeObserver(() => this.draw());
     this.#resize.observe(this.#canvas);
   }
 
-  close() { this.#resize.disconnect(); }
+  close() {
+    this.#resize.disconnect();
+  }
 
   set time(seconds) {
     this.#time = seconds;
@@ -36,7 +78,10 @@ export class Timeline {
   /** Say the time in words; called less often than the cursor moves. */
   speak(faces) {
     this.#canvas.setAttribute("aria-valuenow", this.#time.toFixed(1));
-    this.#canvas.setAttribute("aria-valuetext", `${clock(this.#time)}, ${faces.map((face) => `track ${face.number} ${face.label}`).join(", ") || "no face"}`);
+    this.#canvas.setAttribute(
+      "aria-valuetext",
+      `${clock(this.#time)}, ${faces.map((face) => `track ${face.number} ${face.label}`).join(", ") || "no face"}`,
+    );
   }
 
   #window() {
@@ -47,7 +92,8 @@ export class Timeline {
   }
 
   #point(event) {
-    const box = this.#canvas.getBoundingClientRect(), { from, to } = this.#window();
+    const box = this.#canvas.getBoundingClientRect(),
+      { from, to } = this.#window();
     const share = (event.clientX - box.left - NAMES) / Math.max(1, box.width - NAMES);
     this.#seek(from + Math.max(0, Math.min(1, share)) * (to - from));
   }
@@ -67,10 +113,12 @@ export class Timeline {
   }
 
   draw() {
-    const palette = colours(), tracks = this.#data.tracks.slice(0, MAX_ROWS);
+    const palette = colours(),
+      tracks = this.#data.tracks.slice(0, MAX_ROWS);
     this.#canvas.style.height = `${tracks.length * ROW + AXIS}px`;
     const { context, width, height } = sized(this.#canvas, this.#canvas.clientWidth || 1, tracks.length * ROW + AXIS);
-    const { from, to } = this.#window(), room = Math.max(1, width - NAMES);
+    const { from, to } = this.#window(),
+      room = Math.max(1, width - NAMES);
     context.clearRect(0, 0, width, height);
     this.#axis(context, { from, to, room, height }, palette);
     tracks.forEach((track, index) => {

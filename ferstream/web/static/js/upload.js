@@ -7,7 +7,9 @@ export function upload(file, { onProgress, signal }) {
     const request = new XMLHttpRequest();
     request.open("POST", `/api/1/recordings?name=${encodeURIComponent(file.name)}`);
     request.setRequestHeader("content-type", file.type || "application/octet-stream");
-    request.upload.onprogress = (event) => { if (event.lengthComputable) onProgress(event.loaded / event.total); };
+    request.upload.onprogress = (event) => {
+      if (event.lengthComputable) onProgress(event.loaded / event.total);
+    };
     request.onload = () => {
       if (request.status === 401) toLogin();
       const answer = parse(request.responseText);
@@ -22,5 +24,9 @@ export function upload(file, { onProgress, signal }) {
 }
 
 function parse(text) {
-  try { return JSON.parse(text); } catch { return null; }
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }

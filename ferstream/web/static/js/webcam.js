@@ -2,7 +2,8 @@
 import { h } from "./dom.js";
 
 export function mountWebcam(box, take) {
-  let stream = null, opening = false;
+  let stream = null,
+    opening = false;
 
   async function open() {
     if (stream || opening) return;
@@ -19,7 +20,14 @@ export function mountWebcam(box, take) {
     const video = h("video", { muted: true, playsinline: true, autoplay: true, "aria-label": "Your camera, only on this screen" });
     video.srcObject = stream;
     const shoot = h("button", { type: "button", class: "primary", onclick: () => capture(video) }, "Take the picture");
-    box.replaceChildren(h("div", { class: "webcam" }, video, h("div", { class: "row" }, shoot, h("button", { type: "button", onclick: close }, "Close the camera"))));
+    box.replaceChildren(
+      h(
+        "div",
+        { class: "webcam" },
+        video,
+        h("div", { class: "row" }, shoot, h("button", { type: "button", onclick: close }, "Close the camera")),
+      ),
+    );
     shoot.focus();
   }
 
@@ -39,15 +47,22 @@ export function mountWebcam(box, take) {
   }
 
   function explain() {
-    box.replaceChildren(h("p", { class: "explain", role: "alert" },
-      "Browsers let a page use the camera only over https, or when the page is opened as http://localhost. This page came over plain http from another machine: choose a picture instead, or put ferstream behind a proxy with TLS."));
+    box.replaceChildren(
+      h(
+        "p",
+        { class: "explain", role: "alert" },
+        "Browsers let a page use the camera only over https, or when the page is opened as http://localhost. This page came over " +
+          "plain http from another machine: choose a picture instead, or put ferstream behind a proxy with TLS.",
+      ),
+    );
   }
 
   return { open, close };
 }
 
 function reason(error) {
-  if (error.name === "NotAllowedError") return "The browser does not allow this page to use the camera. Allow it in the browser's address bar and try again.";
+  if (error.name === "NotAllowedError")
+    return "The browser does not allow this page to use the camera. Allow it in the browser's address bar and try again.";
   if (error.name === "NotFoundError") return "This device has no camera that the browser can use.";
   return `The camera cannot be opened: ${error.message}`;
 }
