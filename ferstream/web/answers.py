@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 
 class ApiError(HTTPException):
-    """An error that a client gets as ``{"error": reason}``.
+    """An error that a client of ``/api/`` gets as ``{"error": reason}``; the HTTP server makes the answer.
 
     Args:
         status: HTTP status.
@@ -26,9 +25,3 @@ class ApiError(HTTPException):
 def json_answer(value: Any, status: int = 200) -> Response:
     """Return a JSON answer."""
     return JSONResponse(value, status)
-
-
-async def error_answer(_: Request, error: Exception) -> Response:
-    """Return the JSON answer to an ``HTTPException``; a handler of errors for Starlette."""
-    assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
