@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from ferstream import __version__
 from ferstream.app.cameras import ENDED
@@ -24,8 +25,13 @@ LONGEST_INTERVAL_S = 20.0
 """Longest time between two checks of the watchdog, in seconds."""
 
 
-def telemetry_server(running: Running, *, heartbeats: Heartbeats) -> TelemetryServer:
+def telemetry_server(running: Running, *, heartbeats: Heartbeats, routes: Sequence[Any] = ()) -> TelemetryServer:
     """Make the HTTP server with all its pages; it is not started.
+
+    Args:
+        running: The daemon.
+        heartbeats: Behind ``/healthz``.
+        routes: Starlette's routes of more pages.
 
     Raises:
         ConfigError: The address is malformed, or open to the network without a token.
@@ -38,6 +44,7 @@ def telemetry_server(running: Running, *, heartbeats: Heartbeats) -> TelemetrySe
         ready=readiness_of(running),
         token=None if http.token is None else http.token.get_secret_value(),
         title=running.settings.node,
+        routes=routes,
     )
 
 
@@ -54,6 +61,7 @@ def readings_of(running: Running) -> Readings:
         outbox=lambda: _outbox(running),
         sinks=lambda: list(_sinks(running)),
         mqtt_connected=lambda: _connected(running, "mqtt"),
+        viewers=lambda: None if running.page is None else running.page.viewers,
         gpu_memory_bytes=lambda: accelerator_memory_bytes(classifier.backend),
     )
 

@@ -146,7 +146,7 @@ class InferenceSettings(f.Section):
 
 
 class HttpSettings(f.Section):
-    """Pages for metrics and health."""
+    """The page, and the pages for metrics and health."""
 
     enabled: f.Flag = True
     """false opens no port."""
@@ -156,6 +156,8 @@ class HttpSettings(f.Section):
     """File with the bearer token that requests must carry."""
     token: f.Token = None
     """The token itself: environment or credential only."""
+    pixels: f.Flag = False
+    """true shows pictures on the live page, with the masks painted; not with privacy.aggregate_only."""
 
     @property
     def host(self) -> str:
