@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from ferstream import __version__
@@ -16,6 +16,7 @@ from ferstream.settings import Settings
 from ferstream.web.feed import LiveFeed
 from ferstream.web.history import History, sample_of
 from ferstream.web.hub import Hub
+from ferstream.web.messages import LiveMessage
 from ferstream.web.page import LivePage
 
 
@@ -52,7 +53,7 @@ def page_routes(running: Running, page: LivePage, *, commands: Commands) -> list
     state = PageState(running, page=page, ready=readiness_of(running), fixed=_fixed(settings))
     page.cameras_changed(running.cameras.names)
 
-    def greeting(asked: Collection[str]) -> bytes:
+    def greeting(asked: Collection[str]) -> Iterator[LiveMessage]:
         return page.greeting(running.cameras.names, running.pipeline.cameras.states().values(), asked)
 
     def switch(camera: str, on: bool) -> None:

@@ -50,6 +50,7 @@ class _Camera:
     """State of one camera, and what waits for the encoding thread.
 
     Attributes:
+        index: Number of the last frame.
         due_ns: Monotonic time from which the next frame is taken.
         frame: The newest frame that waits, with its picture.
         changes: Track events since the last frame that was encoded.
@@ -60,6 +61,7 @@ class _Camera:
 
     size: tuple[int, int] | None = None
     faces_now: int | None = None
+    index: int = -1
     due_ns: int = 0
     frame: tuple[LabelledFrame, Image | None] | None = None
     changes: deque[TrackEvent] = field(default_factory=lambda: deque(maxlen=MAX_CHANGES))
@@ -150,7 +152,10 @@ class LiveFeed:
     def _show_frame(self, frame: LabelledFrame) -> None:
         info = frame.info
         camera = self._camera(info.camera)
-        if not self.aggregate_only:
+        # What only ends tracks and repeats a frame is the end of a stream; else it stands for a frame that was dropped.
+        dropped = frame.end_of_stream and info.index != camera.index
+        camera.index = info.index
+        if not (self.aggregate_only or dropped):
             camera.faces_now = sum(face.track.state is not TrackState.LEFT for face in frame.faces)
         if self.aggregate_only or not self.hub.wants(info.camera):
             if camera.changes:
@@ -160,7 +165,7 @@ class LiveFeed:
         now_ns = self._clock.monotonic_ns()
         with self._changed:
             camera.changes.extend(frame.changes)
-            if now_ns < camera.due_ns and not frame.end_of_stream:
+            if dropped or (now_ns < camera.due_ns and not frame.end_of_stream):
                 return
             camera.due_ns = (now_ns // self._period_ns + 1) * self._period_ns
             camera.frame = frame, self._pictures.take(info.key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 from ferstream.events.encode import Json, to_json
 from ferstream.runtime.clock import Clock, SystemClock
 from ferstream.web.hub import Hub
+from ferstream.web.messages import LiveMessage
 from ferstream.web.requests import error_answer, is_foreign, json_answer
 from ferstream.web.stream import EventStream, StreamTimings
 
@@ -38,7 +39,7 @@ class LiveSource:
     hub: Hub
     cameras: Callable[[], Collection[str]]
     state: Callable[[], Json]
-    greeting: Callable[[Collection[str]], bytes]
+    greeting: Callable[[Collection[str]], Iterable[LiveMessage]]
     switch: Callable[[str, bool], None] | None
     clock: Clock = field(default_factory=SystemClock)
     timings: StreamTimings = field(default_factory=StreamTimings)
@@ -87,7 +88,9 @@ class LivePages:
         if not source.hub.has_room:
             return error_answer("too many viewers; close another page, or try again later", 503, {"retry-after": _RETRY_AFTER_S})
         viewer = source.hub.join(asked or None)
-        return EventStream(viewer, source.hub, source.greeting(asked or known), source.timings)
+        for message in source.greeting(asked or known):
+            viewer.put(message)
+        return EventStream(viewer, source.hub, source.timings)
 
     async def camera(self, request: Request) -> Response:
         """Switch a camera on or off, like the command by MQTT."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ferstream.domain.event import CameraState
 from ferstream.web.feed import LiveFeed
@@ -43,7 +43,7 @@ class LivePage:
         self._cameras = frozenset(present)
         self.feed.hub.send(self._hello(present))
 
-    def greeting(self, names: Iterable[str], states: Iterable[CameraState], asked: Iterable[str]) -> bytes:
+    def greeting(self, names: Iterable[str], states: Iterable[CameraState], asked: Iterable[str]) -> Iterator[LiveMessage]:
         """Return the first messages of a stream: who this is, the states of its cameras, and their last summaries.
 
         Args:
@@ -52,13 +52,10 @@ class LivePage:
             asked: Names of the cameras that the viewer looks at.
         """
         wanted = list(asked)
+        yield self._hello(names)
+        yield from (camera_message(state) for state in states if state.camera in wanted)
         summaries = (self.feed.view(name).summary for name in wanted)
-        messages = (
-            self._hello(names),
-            *(camera_message(state) for state in states if state.camera in wanted),
-            *(summary_message(summary) for summary in summaries if summary is not None),
-        )
-        return b"".join(message.data for message in messages)
+        yield from (summary_message(summary) for summary in summaries if summary is not None)
 
     def _hello(self, names: Iterable[str]) -> LiveMessage:
         feed = self.feed

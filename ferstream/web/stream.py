@@ -46,19 +46,18 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, viewer: Viewer, hub: Hub, greeting: bytes, timings: StreamTimings) -> None:
+    def __init__(self, viewer: Viewer, hub: Hub, timings: StreamTimings) -> None:
         """Make the answer.
 
         Args:
             viewer: A viewer that has joined the hub; it leaves at the end.
             hub: The hub.
-            greeting: The first messages.
             timings: When to send a comment, and when to give up.
         """
         # nginx would collect the events of minutes otherwise.
         super().__init__(headers={"x-accel-buffering": "no"})
         del self.headers["content-length"]
-        self._viewer, self._hub, self._greeting, self._timings = viewer, hub, greeting, timings
+        self._viewer, self._hub, self._timings = viewer, hub, timings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the viewer is gone or the hub closes."""
@@ -77,7 +76,7 @@ class EventStream(Response):
                 connection.restore()
 
     async def _send_all(self, send: Send, connection: Connection | None) -> None:
-        data: bytes | None = RETRY + self._greeting
+        data: bytes | None = RETRY
         while data is not None:
             if connection is not None:
                 connection.extend(self._timings.stalled_s)
