@@ -103,7 +103,7 @@ class ResultsSink:
         return SinkStatus(self.name)
 
 
-def analyse_recording(  # noqa: PLR0913 (one for each file)
+def analyse_recording(
     video: Path,
     events: Path,
     timeline: Path,
@@ -148,9 +148,9 @@ def analyse_recording(  # noqa: PLR0913 (one for each file)
         fatal=fatal,
     ) as made:
         outcome = Replayer(engine=made, on_progress=progress).replay(video, info, camera=camera)
+    found = sink.timeline.as_json(duration_s=info.duration_s or 0.0, width=info.width, height=info.height)
     try:
-        text = json.dumps(sink.timeline.as_json(duration_s=info.duration_s or 0.0, width=info.width, height=info.height), separators=(",", ":"))
-        timeline.write_text(text, encoding="utf-8")
+        timeline.write_text(json.dumps(found, separators=(",", ":")), encoding="utf-8")
         if "parquet" in tables:
             write_parquet(tables["csv"], FACE_COLUMNS, tables["parquet"])
     except OSError as exc:

@@ -7,20 +7,20 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ferstream.app.factories import cores
 from ferstream.settings import Settings, state_directory
 from ferstream.telemetry.path_rules import PathRule
+from ferstream.web.body import BodyLimits
 from ferstream.web.recording import RecordingTimings
+from ferstream.web.recording_routes import RECORDINGS, recording_routes
 from ferstream.web.recordings import Recordings
 from ferstream.web.scratch import Scratch
 from ferstream.web.still_worker import StillTimings, StillWorker
+from ferstream.web.stills import MAX_STILL_BYTES, STILLS, still_routes
 from ferstream.web.worker import Worker, WorkerPlan
 from ferstream.web.worker_protocol import Json
-
-if TYPE_CHECKING:
-    from starlette.routing import BaseRoute
 
 SCRATCH = "uploads"
 """Name of the scratch folder in the state folder."""
@@ -75,12 +75,8 @@ class Uploads:
         allowed = not self.refusal()
         return {"stills": allowed, "recordings": allowed, "max_bytes": self.max_bytes, "tables": list(self.recordings.tables)}
 
-    def routes(self) -> list[BaseRoute]:
-        """Return the routes of uploads."""
-        from ferstream.web.body import BodyLimits
-        from ferstream.web.recording_routes import recording_routes
-        from ferstream.web.stills import still_routes
-
+    def routes(self) -> list[Any]:
+        """Return Starlette's routes of uploads."""
         stills, recordings = (BodyLimits(max_bytes=rule.max_body_bytes) for rule in self.path_rules())
         return [
             *still_routes(self.stills, refusal=self.refusal, limits=stills),
@@ -89,9 +85,6 @@ class Uploads:
 
     def path_rules(self) -> tuple[PathRule, PathRule]:
         """Return the size limits of stills and recordings for the guard of the HTTP server."""
-        from ferstream.web.recording_routes import RECORDINGS
-        from ferstream.web.stills import MAX_STILL_BYTES, STILLS
-
         return (
             PathRule(path=STILLS, max_body_bytes=min(MAX_STILL_BYTES, self.max_bytes)),
             PathRule(path=RECORDINGS, max_body_bytes=self.max_bytes),
@@ -131,5 +124,3 @@ def worker_plan(settings: Settings, *, model: str, environment: Mapping[str, str
         environment={key: value for key, value in given.items() if key in _ENVIRONMENT} | {"CUDA_VISIBLE_DEVICES": "-1"},
         setup={"settings": cpu, "memory_bytes": MEMORY_BYTES},
     )
-
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from ferstream.web.answers import ApiError
+from ferstream.web.api_error import ApiError
 
 _FORM = "application/x-www-form-urlencoded"
 """Of forms, and what curl says when it is told nothing."""

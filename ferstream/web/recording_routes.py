@@ -15,11 +15,12 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from ferstream.errors import OutputError
-from ferstream.web.answers import ApiError, json_answer
+from ferstream.web.api_error import ApiError
 from ferstream.web.body import BodyLimits, connection_of, timely_pieces
 from ferstream.web.content_type import check_content_type
 from ferstream.web.recording import EVENTS, TABLE_FILES, TIMELINE, Recording, RecordingStatus
 from ferstream.web.recordings import Recordings
+from ferstream.web.requests import json_answer
 
 RECORDINGS = "/api/1/recordings"
 _BLOCK_BYTES = 1 << 20

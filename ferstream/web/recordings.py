@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from ferstream.errors import OutputError
 from ferstream.runtime.printable import printable
-from ferstream.web.answers import ApiError
+from ferstream.web.api_error import ApiError
 from ferstream.web.recording import Recording, RecordingTimings
 from ferstream.web.scratch import Scratch
 from ferstream.web.worker import Worker

@@ -13,10 +13,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from ferstream.errors import WorkerError
-from ferstream.web.answers import ApiError, json_answer
+from ferstream.web.api_error import ApiError
 from ferstream.web.body import BodyLimits, connection_of, read_body
 from ferstream.web.content_type import check_content_type
 from ferstream.web.recordings import shown_name
+from ferstream.web.requests import json_answer
 from ferstream.web.still_worker import StillWorker
 
 STILLS = "/api/1/stills"
@@ -54,8 +55,7 @@ def still_routes(worker: StillWorker, *, refusal: Callable[[], str], limits: Bod
         with place(), in_memory() as file:
             await read_body(request, file.write, limits)
             file.flush()
-            answer = await _analysed(request, worker, file)
-        return answer
+            return await _analysed(request, worker, file)
 
     return [Route(STILLS, stills, methods=["POST"])]
 

@@ -95,5 +95,10 @@ def _point(at: float, event: Json) -> Point:
 
 
 def _track_json(name: str, track: _Track) -> Json:
-    spans = [{"label": label, "from_s": start, "to_s": end} for label, start, end in track.spans]
-    return {"id": name, "from_s": track.spans[0][1], "to_s": track.spans[-1][2], "spans": spans, "points": [list(point) for point in track.points]}
+    return {
+        "id": name,
+        "from_s": track.spans[0][1],
+        "to_s": track.spans[-1][2],
+        "spans": [{"label": label, "from_s": start, "to_s": end} for label, start, end in track.spans],
+        "points": [list(point) for point in track.points],
+    }

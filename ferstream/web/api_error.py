@@ -1,12 +1,10 @@
-"""Answers of the HTTP API: JSON, and errors as one clear line."""
+"""Errors of the HTTP API, raised anywhere below a route."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
 
 
 class ApiError(HTTPException):
@@ -20,8 +18,3 @@ class ApiError(HTTPException):
 
     def __init__(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status, reason, dict(headers or {}))
-
-
-def json_answer(value: Any, status: int = 200) -> Response:
-    """Return a JSON answer."""
-    return JSONResponse(value, status)
