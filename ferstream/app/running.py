@@ -15,6 +15,7 @@ from ferstream.pipeline.pipeline import Pipeline
 from ferstream.runtime.redaction import redact_source
 from ferstream.settings import Settings
 from ferstream.telemetry.server import TelemetryServer
+from ferstream.web.page import LivePage
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,6 +29,7 @@ class Running:
         cameras: The cameras of the settings.
         broker: The embedded broker; None if the settings name another one.
         server: The HTTP pages; None if they are switched off.
+        page: The live page; None if the pages are switched off.
         load: What the cameras ask for and get.
         ms_per_face: What a face costs the classifier here; measured before the pipeline starts, which then owns the classifier.
     """
@@ -38,6 +40,7 @@ class Running:
     cameras: Cameras
     broker: EmbeddedBroker | None
     server: TelemetryServer | None = None
+    page: LivePage | None = None
     load: LoadMonitor = field(init=False)
     ms_per_face: float = field(init=False)
     _counted: tuple[int, int] = field(init=False, repr=False)

@@ -12,15 +12,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ferstream.telemetry.access import Answer, Authenticator, is_bearer
 from ferstream.telemetry.access_policy import Access
-from ferstream.telemetry.path_rules import MAX_BODY_BYTES
+from ferstream.telemetry.path_rules import API_PREFIX, MAX_BODY_BYTES
 from ferstream.telemetry.security_headers import with_security_headers
 
 MAX_HEADER_BYTES = 16 * 1024
 """Longest request line and headers together."""
 LOGIN_PATH = "/login"
 """Where a browser without a session is sent."""
-API_PREFIX = "/api/"
-"""Below this path, refusals are JSON."""
 _FOR_PROGRAMS = ("/metrics", "/healthz", "/readyz")
 """Pages that programs read: they get 401 instead of a login form."""
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})

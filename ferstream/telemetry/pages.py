@@ -12,11 +12,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from ferstream.telemetry.health import Report
+from ferstream.telemetry.path_rules import API_PREFIX
 
 _METHODS = ("GET", "HEAD")
 _INDEX = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -51,7 +53,21 @@ def build_app(
         return Response(encode(registry), headers={"content-type": content_type})
 
     pages = {"/": index, "/metrics": metrics, "/healthz": _report_page(health), "/readyz": _report_page(ready)}
-    return Starlette(routes=[*routes, *(Route(path, page, methods=_METHODS) for path, page in pages.items())])
+    own = (Route(path, page, methods=_METHODS) for path, page in pages.items())
+    return Starlette(routes=[*routes, *own], exception_handlers={HTTPException: _http_error, Exception: _internal_error})
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    """Answer an error of a page: below ``/api/`` as JSON."""
+    assert isinstance(error, HTTPException)
+    if request.url.path.startswith(API_PREFIX):
+        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+    return PlainTextResponse(f"{error.detail}\n", error.status_code, error.headers)
+
+
+async def _internal_error(request: Request, _: Exception) -> Response:
+    """Answer a fault of a page; its text goes to the log only."""
+    return await _http_error(request, HTTPException(500))
 
 
 def _report_page(read: ReadReport) -> Callable[[Request], Awaitable[Response]]:

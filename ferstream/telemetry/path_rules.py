@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+API_PREFIX = "/api/"
+"""Below this path errors are JSON."""
 MAX_BODY_BYTES = 1024
 """Longest request body where nothing else is said: most pages read none, but some clients send an empty or tiny one."""
 

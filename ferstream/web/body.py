@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from starlette.requests import Request
 
-from ferstream.web.answers import ApiError
+from ferstream.web.api_error import ApiError
 
 CONNECTION = "ferstream.connection"
 """Key of the request's connection in its scope; the HTTP server puts it there."""

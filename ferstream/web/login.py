@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 from ferstream.web.body import BodyLimits, read_body
 
 LOGIN, LOGOUT = "/login", "/logout"
+LOGIN_STYLE = "/static/page.css"
 MAX_FORM_BYTES = 4096
 _FORM_TYPE = "application/x-www-form-urlencoded"
 _LIMITS = BodyLimits(max_bytes=MAX_FORM_BYTES, window_s=10.0, least_bytes=1, may_take_long=False)

@@ -38,7 +38,7 @@ class Timeline:
     """Collects the face events of one recording, in their order.
 
     Args:
-        max_points: Most points of all tracks; each track keeps its first one in any case.
+        max_points: Most points of all tracks, beside the first one of each.
     """
 
     def __init__(self, *, max_points: int = MAX_POINTS) -> None:
@@ -57,7 +57,7 @@ class Timeline:
             track.points.append(_point(at, event))
             self._points += 1
         track.seen += 1
-        if self._points > self._max_points:
+        if self._points > self._max_points + len(self._tracks):
             self._thin()
 
     def as_json(self, *, duration_s: float, width: int, height: int) -> Json:
@@ -95,11 +95,10 @@ def _point(at: float, event: Json) -> Point:
 
 
 def _track_json(name: str, track: _Track) -> Json:
-    spans = [{"label": label, "from_s": start, "to_s": end} for label, start, end in track.spans]
     return {
         "id": name,
         "from_s": track.spans[0][1],
         "to_s": track.spans[-1][2],
-        "spans": spans,
+        "spans": [{"label": label, "from_s": start, "to_s": end} for label, start, end in track.spans],
         "points": [list(point) for point in track.points],
     }

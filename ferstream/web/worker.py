@@ -20,6 +20,11 @@ from ferstream.web.worker_protocol import Json, PeerGoneError, close_files, rece
 _WAIT_S = 10.0
 """Longest wait for the end of a killed process. One that the kernel cannot end is left behind."""
 
+_HINTS: dict[int, str] = {
+    signal.SIGKILL: "; the system may have run out of memory",
+    signal.SIGABRT: "; it may have reached its memory limit",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerPlan:
@@ -140,6 +145,6 @@ def _how_it_ended(status: int | None) -> str:
         return "closed its connection"
     if status >= 0:
         return f"ended with status {status}"
-    name = signal.Signals(-status).name if -status in set(signal.Signals) else str(-status)
-    hint = {signal.SIGKILL: "; the system may have run out of memory", signal.SIGABRT: "; it may have reached its memory limit"}
-    return f"was ended by {name}{hint.get(-status, '')}"
+    number = -status
+    name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+    return f"was ended by {name}{_HINTS.get(number, '')}"
