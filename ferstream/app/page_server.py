@@ -15,6 +15,7 @@ from ferstream.telemetry.path_rules import PathRule
 from ferstream.telemetry.server import TelemetryServer
 from ferstream.web.login import LOGIN, LOGIN_STYLE, MAX_FORM_BYTES, LoginResult, login_routes
 from ferstream.web.page import LivePage
+from ferstream.web.pages import static_routes
 
 PUBLIC_PATHS = (PathRule(path=LOGIN, max_body_bytes=MAX_FORM_BYTES, public=True), PathRule(path=LOGIN_STYLE, public=True))
 """What is shown before the login."""
@@ -38,6 +39,7 @@ def page_server(running: Running, page: LivePage, *, heartbeats: Heartbeats, com
     stack.callback(uploads.close)
     access = access_of(running.settings, (*PUBLIC_PATHS, *uploads.path_rules()))
     routes = [
+        *static_routes(),
         *page_routes(running, page, commands=commands, uploads=uploads.state),
         *uploads.routes(),
         *login_routes(PageLogins(access.authenticator), node=running.settings.node),

@@ -32,9 +32,12 @@ def demo(
     source: str = typer.Option("demo:", "--source", help="Video source: demo:, webcam:0, a file, rtsp://..."),
     seconds: float = typer.Option(0.0, "--seconds", min=0.0, help="Stop after so many seconds; 0 = at Ctrl-C."),
     model: str | None = typer.Option(None, "--model", help="Name, name/version or folder of a model bundle."),
-    port: int = typer.Option(9108, "--port", min=0, max=65535, help="Port of the metrics page; if it is in use, a free port."),
+    port: int = typer.Option(9108, "--port", min=0, max=65535, help="Port of the page; if it is in use, a free port."),
+    pixels: bool | None = typer.Option(
+        None, "--pixels/--no-pixels", help="Whether the page shows pictures; by default those of the built-in clip alone."
+    ),
 ) -> None:
-    """Show faces with their expressions, publish the events on an embedded broker, and print its address.
+    """Show faces with their expressions on a page and here, publish the events on an embedded broker, and print both addresses.
 
     A source that cannot be read is an error, exit status 3. With a source other than the built-in clip, the privacy settings that
     ferstream run would use here are obeyed: the masks of that source, and with privacy.aggregate_only only counts of groups are
@@ -47,10 +50,11 @@ def demo(
     configure_logging(level="warning", format="console")
     catch_crashes()
     privacy = demo_privacy(source)
-    typer.echo("Starting models, broker and metrics page ...")
+    typer.echo("Starting models, broker and page ...")
     flags: dict[str, Any] = {
         "node": "demo",
         "http.listen": f"127.0.0.1:{port if _is_free(port) else 0}",
+        "http.pixels": source == BUILT_IN if pixels is None else pixels,
         "outbox.path": "memory",
         "mqtt.url": "embedded",
         "publishing.summary_interval_s": 5.0,
@@ -95,12 +99,23 @@ def _is_free(port: int) -> bool:
 def _print_addresses(running: Running) -> None:
     from ferstream.app.broker import subscribe_command
 
+    if running.server is not None:
+        typer.echo(f"\n  open           {running.server.url}/")
+        typer.echo(f"                 {_shown(running.settings)}\n")
     if running.broker is not None:
         typer.echo(f"  subscribe      {subscribe_command(running.settings, running.broker)}")
     if running.server is not None:
         typer.echo(f"  metrics        {running.server.url}/metrics")
     typer.echo(f"  own camera     {command('demo', '--source', 'webcam:0')}   (or rtsp://host/path, or a video file)")
     typer.echo("  stop           Ctrl-C\n")
+
+
+def _shown(settings: Settings) -> str:
+    """Return what the page shows."""
+    if settings.privacy.aggregate_only:
+        return "counts of groups, status"
+    pictures = "pictures" if settings.http.pixels else "stick figures instead of pictures (--pixels shows them)"
+    return f"faces live, with {pictures}; status, stills and recordings"
 
 
 class EventLines:

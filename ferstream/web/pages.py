@@ -44,7 +44,7 @@ class StaticFile:
     etag: str
 
 
-def page_routes(folder: Path = STATIC) -> list[BaseRoute]:
+def static_routes(folder: Path = STATIC) -> list[BaseRoute]:
     """Return the routes of the page.
 
     Args:

@@ -101,7 +101,7 @@ class Browser:
 
     def __enter__(self) -> Browser:
         self._playwright = sync_playwright().start()
-        environment = {"HOME": str(self._folder), "PATH": "/usr/bin:/bin"}
+        environment: dict[str, str | float | bool] = {"HOME": str(self._folder), "PATH": "/usr/bin:/bin"}
         self._browser = self._playwright.chromium.launch(executable_path=self._executable, args=list(_ARGS), env=environment)
         return self
 

@@ -18,7 +18,7 @@ from ferstream.telemetry.access_policy import access_to
 from ferstream.telemetry.health import Report
 from ferstream.telemetry.path_rules import PathRule
 from ferstream.telemetry.server import TelemetryServer
-from ferstream.web.pages import page_routes
+from ferstream.web.pages import static_routes
 from tests.support import page_faces
 
 Json = dict[str, Any]
@@ -73,7 +73,7 @@ class ScriptedDaemon:
         listen = f"127.0.0.1:{self._port}"
         paths = [PathRule(path=path, max_body_bytes=_MAX_BODY) for path in ("/api/1/stills", "/api/1/recordings", "/api/1/cameras/door")]
         fine = lambda: Report(())  # noqa: E731 (two of the server's parameters)
-        routes = [*page_routes(), *self._routes()]
+        routes = [*static_routes(), *self._routes()]
         self._server = TelemetryServer(
             listen=listen, registry=CollectorRegistry(), health=fine, ready=fine, access=access_to(listen, paths=paths), routes=routes
         )

@@ -40,7 +40,7 @@ def daemon() -> Iterator[ScriptedDaemon]:
 
 @pytest.fixture
 def visit(browser: Browser, daemon: ScriptedDaemon) -> Iterator[Callable[..., Visit]]:
-    """Opens a view of the daemon's page; at the end, the browser must not have complained and no request may have left the page's address."""
+    """Opens a view of the daemon's page. At the end, the browser must not have complained, and every request went to the page's address."""
     visits: list[Visit] = []
 
     def open_view(view: str = "live", **options: Any) -> Visit:

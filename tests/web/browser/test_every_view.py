@@ -13,6 +13,8 @@ from tests.support.page_server import ScriptedDaemon
 
 Open = Callable[..., Visit]
 DONE = {"id": "r1", "name": "clip.mp4", "state": "done", "progress": 1.0, "frames": 300, "error": ""}
+FOCUS_IS_VISIBLE = """document.activeElement === document.body
+    || getComputedStyle(document.activeElement).outlineStyle !== 'none'"""
 LIVE_TABLE = ".camera details summary"
 
 
@@ -96,9 +98,7 @@ def test_the_keyboard_reaches_everything(full: ScriptedDaemon, visit: Open, port
     for _ in range(len(wanted) + 10):
         opened.page.keyboard.press("Tab")
         reached.add(opened.page.evaluate("document.activeElement?.dataset?.reach ?? ''"))
-        assert opened.page.evaluate(
-            "document.activeElement === document.body || getComputedStyle(document.activeElement).outlineStyle !== 'none'"
-        )
+        assert opened.page.evaluate(FOCUS_IS_VISIBLE)
 
     assert len(wanted) > 8
     assert wanted - reached == set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 from collections.abc import Callable
 
 import cv2
@@ -101,7 +102,7 @@ def test_a_picture_is_shown_with_its_own_faces_only(daemon: ScriptedDaemon, visi
     expected = {"happy": 60, "sad": 220}
     seen = opened.page.evaluate("globalThis.seen")
     # The canvas is drawn with the next screen frame after the row; a wrong pair would stay until the next message.
-    wrong = [pair for pair, following in zip(seen, seen[1:], strict=False) if pair == following and abs(pair[1] - expected[pair[0]]) > 20]
+    wrong = [pair for pair, following in itertools.pairwise(seen) if pair == following and abs(pair[1] - expected[pair[0]]) > 20]
     assert not wrong
 
 

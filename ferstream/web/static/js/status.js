@@ -96,23 +96,17 @@ const pill = (kind, text) => h("span", { class: `pill ${kind}` }, text);
 const readable = (name) => name.replaceAll("_", " ");
 
 function checks({ ok, checks: list = [] }) {
-  return h(
-    "div",
-    {},
-    h("p", {}, pill(ok ? "good" : "bad", ok ? "everything is in order" : "something needs a look")),
-    h(
-      "ul",
-      { class: "checks" },
-      list.map((check) =>
-        h(
-          "li",
-          {},
-          pill(check.ok ? "good" : "bad", `${readable(check.name)}: ${check.ok ? "ok" : "not ok"}`),
-          h("span", { class: "detail small" }, check.detail ?? ""),
-        ),
-      ),
-    ),
-  );
+  const poor = list.some((check) => check.degraded);
+  const verdict = ok
+    ? poor
+      ? pill("warn", "works, but not as it should")
+      : pill("good", "everything is in order")
+    : pill("bad", "something needs a look");
+  const lines = list.map((check) => {
+    const [kind, word] = !check.ok ? ["bad", "not ok"] : check.degraded ? ["warn", "degraded"] : ["good", "ok"];
+    return h("li", {}, pill(kind, `${readable(check.name)}: ${word}`), h("span", { class: "detail small" }, check.detail ?? ""));
+  });
+  return h("div", {}, h("p", { class: "verdict" }, verdict), h("ul", { class: "checks" }, lines));
 }
 
 function tile(value, unit, name, digits = 0) {
@@ -166,7 +160,7 @@ function cameraTable(state, switchCamera) {
   if (state.commands) heads.push(["Switch"]);
   const hint = state.commands
     ? ""
-    : h("p", { class: "muted small" }, "Cameras cannot be switched from here: commands are off in the settings.");
+    : h("p", { class: "muted small" }, "Cameras cannot be switched from here: commands are off (mqtt.commands = false).");
   return h("div", {}, table("Cameras", heads, rows, "No camera is set up."), hint);
 }
 
@@ -212,16 +206,19 @@ function switchButton(camera, switchCamera) {
   );
 }
 
+/** A sink without a connection, such as a file, has null. */
+function sinkState(connected) {
+  if (connected === null) return pill("good", "ready");
+  return pill(connected ? "good" : "bad", connected ? "connected" : "not connected");
+}
+
 function sinkTable(sinks = []) {
   const rows = sinks.map((sink) =>
     h(
       "tr",
       {},
       rowHead(sink.name),
-      cell(
-        pill(sink.connected ? "good" : "bad", sink.connected ? "connected" : "not connected"),
-        sink.reason ? h("div", { class: "small muted" }, sink.reason) : "",
-      ),
+      cell(sinkState(sink.connected), sink.reason ? h("div", { class: "small muted" }, sink.reason) : ""),
       numberCell(number(sink.waiting)),
       numberCell(number(sink.acknowledged)),
       numberCell(number(sink.dropped)),
