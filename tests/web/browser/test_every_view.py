@@ -90,7 +90,7 @@ def test_the_keyboard_reaches_everything(full: ScriptedDaemon, visit: Open, port
     _show_all_of(opened, view, portrait)
     script = """() => [...document.querySelectorAll('a[href], button, summary, select, [role=slider], [tabindex="0"]')]
         .filter((element) => element.checkVisibility() && !element.disabled)
-        .map((element, index) => { element.dataset.reach ??= `${index} ${element.textContent.slice(0, 30)}`; return element.dataset.reach; })"""
+        .map((element, index) => (element.dataset.reach ??= `${index} ${element.textContent.slice(0, 30)}`))"""
     wanted = set(opened.page.evaluate(script))
 
     reached: set[str] = set()

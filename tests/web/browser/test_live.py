@@ -14,6 +14,10 @@ from tests.support.browser import Visit
 from tests.support.page_server import ScriptedDaemon
 
 Open = Callable[..., Visit]
+STRIP_IS_DRAWN = """() => {
+  const canvas = document.querySelector('.strip');
+  return canvas.getContext('2d').getImageData(0, 7, canvas.width, 1).data.some((value) => value > 0);
+}"""
 PIXEL_AT = """([x, y]) => {
   const canvas = document.querySelector('.camera canvas.picture');
   const data = canvas.getContext('2d').getImageData(canvas.width * x, canvas.height * y, 1, 1).data;
@@ -48,9 +52,7 @@ def test_faces_are_shown_with_label_bars_and_strip(daemon: ScriptedDaemon, visit
     assert face.locator(".bars").get_attribute("aria-label", timeout=5000) == ", ".join(
         ["happy 82 %", *(f"{name} 3 %" for name in ("angry", "disgust", "fear", "sad", "surprise", "neutral"))]
     )
-    opened.wait_until(
-        "() => { const c = document.querySelector('.strip'); return c.getContext('2d').getImageData(c.width - 2, 7, 1, 1).data[3] > 0; }"
-    )
+    opened.wait_until(STRIP_IS_DRAWN)
 
 
 def test_a_face_without_a_label_says_why(daemon: ScriptedDaemon, visit: Open) -> None:

@@ -163,8 +163,8 @@ export function drawSpans(context, spans, { x, y, w, h, from, to }, colours) {
   context.textBaseline = "middle";
   for (const span of spans) {
     const left = x + Math.max(0, (span.from - from) * scale);
-    const right = x + Math.min(w, (span.to - from) * scale);
-    if (right <= left) continue;
+    const right = Math.max(left + 1, x + Math.min(w, (span.to - from) * scale)); // one frame alone is visible too
+    if (span.to < from || span.from > to) continue;
     const label = known(span.label);
     context.fillStyle = colours[label];
     context.fillRect(left, y, Math.max(1, right - left - 1), h);
