@@ -10,10 +10,13 @@ import ctypes
 import os
 import resource
 import signal
+from pathlib import Path
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _NICE = 19
 _MAX_FILES = 256
+_FIRST_VICTIM = "1000"
+"""When the system has no memory left, it ends this process, not the daemon."""
 
 
 def confine(*, memory_bytes: int) -> None:
@@ -26,6 +29,8 @@ def confine(*, memory_bytes: int) -> None:
         signal.signal(number, signal.SIG_IGN)  # meant for the daemon, which ends this process
     with contextlib.suppress(OSError):
         os.nice(_NICE)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_FIRST_VICTIM, encoding="ascii")
     _limit(resource.RLIMIT_CORE, 0)  # a core file would hold pictures of people
     _limit(resource.RLIMIT_DATA, memory_bytes)
     _limit(resource.RLIMIT_NOFILE, _MAX_FILES)

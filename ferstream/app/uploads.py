@@ -24,8 +24,8 @@ from ferstream.web.worker_protocol import Json
 
 SCRATCH = "uploads"
 """Name of the scratch folder in the state folder."""
-MEMORY_BYTES = 1536 << 20
-"""Most memory that a worker process may allocate: a picture of 64 million pixels needs about half of it."""
+MEMORY_BYTES = 1024 << 20
+"""Most memory that a worker process may allocate; a picture of 64 million pixels needs two thirds of it."""
 _ENVIRONMENT = frozenset(
     {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "XDG_CACHE_HOME", "MPLCONFIGDIR", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH"}
 )

@@ -187,26 +187,40 @@ class Recording:
             WorkerError: It ended, hangs, or works for too long.
             OutputError: The disk is nearly full.
         """
-        timings, now = self._timings, time.monotonic()
-        ends, deadline = now + timings.total_s, now + timings.start_s
-        frames, space_checked = 0, now
+        now = space_checked = time.monotonic()
+        ends, frames, limit_s, since = now + self._timings.total_s, 0, self._timings.start_s, now
         while True:
-            report = worker.receive(max(0.01, min(deadline, ends) - time.monotonic()))
+            report = self._receive(worker, since, limit_s, ends)
             if self._take(report):
                 return
             now = time.monotonic()
             if self._frames > frames:
-                frames, deadline = self._frames, now + timings.stall_s
-            if now >= min(deadline, ends):
-                raise WorkerError(self._why_too_long(now >= ends))
-            if now >= space_checked + timings.poll_s:
+                frames, limit_s, since = self._frames, self._timings.stall_s, now
+            if now >= space_checked + self._timings.poll_s:
                 self._scratch.check_space()
                 space_checked = now
 
-    def _why_too_long(self, total: bool) -> str:
-        if total:
-            return f"the analysis was ended after {self._timings.total_s:g} s; cut the recording into parts"
-        return f"no frame was analysed for {self._timings.stall_s:g} s; the recording may be damaged"
+    def _receive(self, worker: Worker, since: float, limit_s: float, ends: float) -> Json:
+        """Wait for the next report; a worker that reports too late, or no progress, is at its end.
+
+        Args:
+            worker: The worker.
+            since: Monotonic time in seconds of the last progress.
+            limit_s: Longest time since then.
+            ends: Monotonic time at which the analysis ends in any case.
+        """
+        last = min(since + limit_s, ends)
+        report = None
+        try:
+            report = worker.receive(max(0.01, last - time.monotonic()))
+        except WorkerError:
+            if time.monotonic() < last:
+                raise
+        if report is not None and (time.monotonic() < last or not {"done", "error"}.isdisjoint(report)):
+            return report
+        if last == ends:
+            raise WorkerError(f"the analysis was ended after {self._timings.total_s:g} s; cut the recording into parts")
+        raise WorkerError(f"no frame was analysed for {limit_s:g} s; the recording may be damaged")
 
     def _take(self, report: Json) -> bool:
         """Take one report of the worker; return whether it was the last."""

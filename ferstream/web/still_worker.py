@@ -28,8 +28,8 @@ class StillTimings:
         idle_s: A process without work for so long is ended.
     """
 
-    start_s: float = 90.0
-    still_s: float = 30.0
+    start_s: float = 120.0
+    still_s: float = 120.0
     idle_s: float = 60.0
 
     @property

@@ -20,6 +20,8 @@ from ferstream.web.worker_protocol import Json, PeerGoneError, close_files, rece
 _WAIT_S = 10.0
 """Longest wait for the end of a killed process. One that the kernel cannot end is left behind."""
 
+_END_S = 1.0
+"""Longest wait for the end of a process that closed its socket."""
 _HINTS: dict[int, str] = {
     signal.SIGKILL: "; the system may have run out of memory",
     signal.SIGABRT: "; it may have reached its memory limit",
@@ -132,17 +134,18 @@ class Worker:
     def _ended(self) -> WorkerError:
         with self._lock:
             was_killed = self._killed
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_WAIT_S)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it lives, and sent what is not a message
+            self._process.wait(_END_S)
+        status = self._process.returncode
         self.close()
         if was_killed:
             return WorkerError("the worker process was ended")
-        return WorkerError(f"the worker process {_how_it_ended(self._process.returncode)}")
+        return WorkerError(f"the worker process {_how_it_ended(status)}")
 
 
 def _how_it_ended(status: int | None) -> str:
     if status is None:
-        return "closed its connection"
+        return "sent what is no message and was ended"
     if status >= 0:
         return f"ended with status {status}"
     number = -status
