@@ -113,6 +113,7 @@ export class CameraCard {
       this.#forgetRows();
     }
     this.#showSide();
+    this.#describe();
     this.redraw();
     if (this.aggregateOnly) this.#showCounts();
   }
@@ -216,9 +217,13 @@ export class CameraCard {
 
   #eachSecond() {
     this.#showSide();
-    this.#canvas.setAttribute("aria-label", `${this.name}: ${this.spoken()}`);
+    this.#describe();
     if (!this.#details.open) return;
     this.#table.replaceChildren(...this.#present().map(tableRow));
+  }
+
+  #describe() {
+    this.#canvas.setAttribute("aria-label", `${this.name}: ${this.spoken()}`);
   }
 
   #present() {
