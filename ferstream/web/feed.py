@@ -193,6 +193,11 @@ class LiveFeed:
         known = self._cameras.get(camera)
         return CameraView() if known is None else CameraView(known.size, known.faces_now, known.summary)
 
+    @property
+    def pictures(self) -> int:
+        """Pictures that are kept for frames on their way."""
+        return len(self._pictures)
+
     def forget(self, names: Iterable[str]) -> None:
         """Forget cameras that were taken out of the settings."""
         with self._changed:

@@ -56,9 +56,9 @@ class Viewer:
                 await self._changed.wait()
         except TimeoutError:
             return KEEP_ALIVE
-        self._changed.clear()
         if self._closed:
             return None
+        self._changed.clear()
         messages, self._waiting = self._waiting, {}
         for message in messages.values():
             self._on_sent(message.kind)
