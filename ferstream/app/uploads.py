@@ -31,6 +31,12 @@ _ENVIRONMENT = frozenset(
 )
 """Variables that a worker process gets; the daemon's own may hold secrets."""
 
+_ADDED = {
+    "CUDA_VISIBLE_DEVICES": "-1",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",  # its own one reserves a gigabyte
+}
+"""Variables that only a worker process has."""
+
 
 class Uploads:
     """Stills and recordings of one daemon: nothing runs before the first upload.
@@ -121,6 +127,6 @@ def worker_plan(settings: Settings, *, model: str, environment: Mapping[str, str
     given = os.environ if environment is None else environment
     return WorkerPlan(
         command=(sys.executable, "-P", "-m", "ferstream.app.upload_worker"),
-        environment={key: value for key, value in given.items() if key in _ENVIRONMENT} | {"CUDA_VISIBLE_DEVICES": "-1"},
+        environment={key: value for key, value in given.items() if key in _ENVIRONMENT} | _ADDED,
         setup={"settings": cpu, "memory_bytes": MEMORY_BYTES},
     )
