@@ -20,7 +20,7 @@ from tests.support.rtsp import SERVER, RtspServer, rtsp_server
 pytestmark = pytest.mark.skipif(not SERVER.exists(), reason="rtsp-server (aio-rtsp-toolkit) is not installed")
 
 TOKEN = "a-token-that-nobody-guesses"
-SLOW_MS = 120_000
+SLOW_MS = 60_000
 SETTINGS = """
 [outbox]
 path = "memory"

@@ -195,7 +195,7 @@ class Result {
     this.#item = item;
     this.#body = h("div", {}, h("p", { class: "muted", role: "status" }, "loading the timeline …"));
     const base = `/api/1/recordings/${encodeURIComponent(item.id)}/events.`;
-    const tables = daemon.state?.uploads?.tables ?? [];
+    const tables = item.tables ?? daemon.state?.uploads?.tables ?? [];
     const names = { jsonl: "JSON lines", csv: "CSV", parquet: "Parquet" };
     const links =
       item.state === "done"

@@ -266,7 +266,7 @@ async function send(file, signal) {
       return await request("/stills", {
         method: "POST",
         body: file,
-        headers: { "content-type": file.type || "application/octet-stream" },
+        headers: { "content-type": file.type.startsWith("image/") ? file.type : "application/octet-stream" },
         signal,
         timeoutMs: 60_000,
       });

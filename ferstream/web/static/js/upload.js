@@ -6,7 +6,8 @@ export function upload(file, { onProgress, signal }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", `/api/1/recordings?name=${encodeURIComponent(file.name)}`);
-    request.setRequestHeader("content-type", file.type || "application/octet-stream");
+    // Not the browser's guess by the name: some endings of recordings also belong to other kinds of files.
+    request.setRequestHeader("content-type", file.type.startsWith("video/") ? file.type : "application/octet-stream");
     request.upload.onprogress = (event) => {
       if (event.lengthComputable) onProgress(event.loaded / event.total);
     };
