@@ -138,6 +138,8 @@ def test_the_visitors_own_file_is_played_under_the_boxes(daemon: ScriptedDaemon,
 
     opened.wait_until("() => document.querySelector('.player video')?.videoWidth > 0")
     opened.wait_for_text("Your own file, played in your browser")
+    covering = "getComputedStyle(document.querySelector('.player canvas')).backgroundColor"
+    assert opened.page.evaluate(covering) == "rgba(0, 0, 0, 0)"
     assert not any(re.match("POST", call) for call in daemon.calls)
 
 

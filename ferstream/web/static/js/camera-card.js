@@ -8,6 +8,7 @@ import { cell, dataTable, rowHead } from "./tables.js";
 import { colours } from "./theme.js";
 
 const LEFT_S = 4; // a track that left stays in the list for this time
+const AWAY_S = 0.7; // a track that no frame of so long shows is dimmed
 const MAX_ROWS = 12;
 const GOOD = new Set(["online"]);
 const WAITING = new Set(["connecting", "reconnecting", "stalled"]);
@@ -187,7 +188,7 @@ export class CameraCard {
     const view = prepare(this.#canvas, aspect);
     if (this.#picture) view.context.drawImage(this.#picture, 0, 0, view.width, view.height);
     else drawStage(view.context, view.width, view.height, colours());
-    if (this.#frame) drawFaces(view, this.#frame, drawable(this.#frame.faces), colours(), { onPicture: this.#picture !== null });
+    if (this.#frame) drawFaces(view, this.#frame, drawable(this.#frame.faces), { onPicture: this.#picture !== null });
   }
 
   #tick() {
@@ -201,6 +202,7 @@ export class CameraCard {
         this.#rows.delete(id);
         continue;
       }
+      row.away = !present.has(id) && now - row.seen > AWAY_S;
       row.element.hidden = shown >= MAX_ROWS;
       if (shown < MAX_ROWS) row.draw(now);
       shown += 1;

@@ -1,6 +1,7 @@
 // Draws faces on a canvas: the picture or a grey stage, boxes, five points, label, and a bar of the probabilities.
 import { GLYPHS, LABELS, known } from "./labels.js";
 import { percent } from "./dom.js";
+import { colours as pageColours, pictureColours } from "./theme.js";
 
 const paths = Object.fromEntries(Object.entries(GLYPHS).map(([label, path]) => [label, new Path2D(path)]));
 const FONT = '600 13px system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
@@ -38,7 +39,8 @@ export function drawStage(context, width, height, colours) {
  * faces: [{box: [x, y, w, h], landmarks, label, confidence, probabilities, note, faded}] in source pixels.
  * source: {width, height} in the same pixels; view: {context, width, height} in CSS pixels.
  */
-export function drawFaces(view, source, faces, colours, { onPicture = false } = {}) {
+export function drawFaces(view, source, faces, { onPicture }) {
+  const colours = onPicture ? pictureColours() : pageColours();
   const sx = view.width / source.width,
     sy = view.height / source.height;
   const taken = [];

@@ -21,11 +21,16 @@ export class FaceRow {
     );
   }
 
-  set({ label, confidence, abstained, probabilities, note = "" }) {
+  set({ label, confidence, abstained, probabilities }) {
     const reason = abstained ? (ABSTAINED[abstained] ?? abstained) : "";
     showLabel(this.#label, known(label));
-    setText(this.#confidence, note || (known(label) === "unknown" ? reason || "no label yet" : `${percent(confidence)} sure`));
+    setText(this.#confidence, known(label) === "unknown" ? reason || "no label yet" : `${percent(confidence)} sure`);
     this.#bars.set(probabilities);
+  }
+
+  /** Show a remark in place of the confidence. */
+  note(text) {
+    setText(this.#confidence, text);
   }
 }
 
@@ -48,23 +53,17 @@ export class TrackRow {
     this.seen = 0;
   }
 
-  get isLeft() {
-    return this.#left;
-  }
-
   /** Take the face of one frame. */
   observe({ track, emotion }, now) {
     const { label, confidence } = emotion.smoothed;
     this.seen = now;
-    this.label = known(label);
-    this.#setLeft(track.state === "left");
     this.#row.set({
       label,
       confidence,
       abstained: emotion.abstained,
       probabilities: emotion.probabilities,
-      note: this.#left ? "left" : "",
     });
+    this.#setLeft(track.state === "left");
     const last = this.#spans.at(-1);
     if (last && last.label === label && now - last.to < 1.5) last.to = now;
     else this.#spans.push({ label, from: last && now - last.to < 1.5 ? last.to : now, to: now });
@@ -73,12 +72,18 @@ export class TrackRow {
 
   leave() {
     this.#setLeft(true);
-    this.#row.element.querySelector(".confidence").textContent = "left";
+  }
+
+  /** Whether the face is not in the present frame, though its track may go on. */
+  set away(away) {
+    this.element.classList.toggle("left", away || this.#left);
+    if (away && !this.#left) this.#row.note("not in the picture");
   }
 
   #setLeft(left) {
     this.#left = left;
     this.element.classList.toggle("left", left);
+    if (left) this.#row.note("left");
   }
 
   draw(now) {

@@ -197,7 +197,7 @@ export class Player {
       : prepare(this.#canvas, source.width / source.height);
     view.context.clearRect(0, 0, view.width, view.height);
     if (!this.#video) drawStage(view.context, view.width, view.height, colours());
-    drawFaces(view, source, faces, colours(), { onPicture: this.#video !== null });
+    drawFaces(view, source, faces, { onPicture: this.#video !== null });
   }
 
   #list(faces) {

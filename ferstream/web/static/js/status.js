@@ -124,13 +124,7 @@ function tile(value, unit, name, digits = 0) {
 }
 
 const latency = (values) =>
-  h(
-    "div",
-    { class: "tiles" },
-    tile(values?.p50, "ms", "p50: half are faster"),
-    tile(values?.p90, "ms", "p90"),
-    tile(values?.p99, "ms", "p99"),
-  );
+  h("div", { class: "tiles" }, tile(values?.p50, "ms", "median (p50)"), tile(values?.p90, "ms", "p90"), tile(values?.p99, "ms", "p99"));
 
 function about(state) {
   const model = state.model ? `${state.model.name} ${state.model.version}` : "not loaded";

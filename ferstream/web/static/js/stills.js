@@ -253,7 +253,6 @@ class Picture {
       view,
       size,
       faces.map((face) => ({ ...face, note: face.label === UNKNOWN && face.abstained ? ABSTAINED[face.abstained] : "" })),
-      colours(),
       { onPicture: shown },
     );
   }

@@ -4,21 +4,26 @@ import { ALL } from "./labels.js";
 const NAMES = ["stage", "stage-dots", "figure", "surface", "raised", "text", "muted", "line", "accent", "bad", "warn", ...ALL];
 const ORDER = ["system", "light", "dark"];
 const listeners = new Set();
-let cached = null;
+let cached = {};
 
 /** Return {name: css colour} as resolved now; canvas cannot read light-dark() itself. */
-export function colours() {
-  if (cached) return cached;
+export const colours = () => (cached.page ??= resolve(""));
+
+/** The bright colours, which are seen on a picture in both themes. */
+export const pictureColours = () => (cached.picture ??= resolve("dark"));
+
+function resolve(scheme) {
   const probe = document.createElement("span");
   probe.hidden = true;
   document.body.append(probe);
-  cached = {};
+  probe.style.colorScheme = scheme;
+  const found = {};
   for (const name of NAMES) {
     probe.style.color = `var(--${name})`;
-    cached[name] = getComputedStyle(probe).color;
+    found[name] = getComputedStyle(probe).color;
   }
   probe.remove();
-  return cached;
+  return found;
 }
 
 /** Call `listener` after each change of the theme; returns the function that ends it. */
@@ -28,7 +33,7 @@ export function onTheme(listener) {
 }
 
 function changed() {
-  cached = null;
+  cached = {};
   for (const listener of listeners) listener();
 }
 
