@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from typing import Any
 
 from ferstream.app.commands import Commands
 from ferstream.app.running import Running
@@ -10,6 +11,7 @@ from ferstream.app.status import access_of, telemetry_server
 from ferstream.app.uploads import Uploads
 from ferstream.app.web import page_routes
 from ferstream.telemetry.access import Answer, Authenticator
+from ferstream.telemetry.access_policy import Access
 from ferstream.telemetry.health import Heartbeats
 from ferstream.telemetry.path_rules import PathRule
 from ferstream.telemetry.server import TelemetryServer
@@ -38,13 +40,26 @@ def page_server(running: Running, page: LivePage, *, heartbeats: Heartbeats, com
     uploads = Uploads(lambda: running.settings, model=f"{classifier.name}/{classifier.version}")
     stack.callback(uploads.close)
     access = access_of(running.settings, (*PUBLIC_PATHS, *uploads.path_rules()))
-    routes = [
+    routes = all_routes(running, page, commands=commands, uploads=uploads, access=access)
+    return telemetry_server(running, heartbeats=heartbeats, access=access, routes=routes)
+
+
+def all_routes(running: Running, page: LivePage, *, commands: Commands, uploads: Uploads, access: Access) -> list[Any]:
+    """Return Starlette's routes of everything that people and browsers use; docs/openapi.json lists those of the API.
+
+    Args:
+        running: The daemon.
+        page: Its live page.
+        commands: Takes commands to switch cameras.
+        uploads: Analyses pictures and recordings.
+        access: Checks logins.
+    """
+    return [
         *static_routes(),
         *page_routes(running, page, commands=commands, uploads=uploads.state),
         *uploads.routes(),
         *login_routes(PageLogins(access.authenticator), node=running.settings.node),
     ]
-    return telemetry_server(running, heartbeats=heartbeats, access=access, routes=routes)
 
 
 class PageLogins:

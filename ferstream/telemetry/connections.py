@@ -43,8 +43,8 @@ class ConnectionLimits:
         lifetime_s: A connection is closed after so many seconds, whatever its state.
     """
 
-    total: int = 64
-    per_peer: int = 16
+    total: int = 256
+    per_peer: int = 64
     lifetime_s: float = 30.0
 
 
