@@ -53,7 +53,7 @@ class ScriptedDaemon:
         self.upload_answer: tuple[int, Json] = (201, {"id": "r1", "name": "clip.mp4", "state": "running", "progress": 0.0})
         self.calls: list[str] = []
         self._streams: list[tuple[asyncio.AbstractEventLoop, asyncio.Queue[bytes | None]]] = []
-        self._port = 0
+        self._port, self._stopping = 0, False
         self._server: TelemetryServer | None = None
 
     @property
@@ -71,6 +71,7 @@ class ScriptedDaemon:
     def start(self) -> None:
         """Listen; after the first time on the same port."""
         listen = f"127.0.0.1:{self._port}"
+        self._stopping = False
         paths = [PathRule(path=path, max_body_bytes=_MAX_BODY) for path in ("/api/1/stills", "/api/1/recordings", "/api/1/cameras/door")]
         fine = lambda: Report(())  # noqa: E731 (two of the server's parameters)
         routes = [*static_routes(), *self._routes()]
@@ -82,6 +83,7 @@ class ScriptedDaemon:
 
     def stop(self) -> None:
         """End all streams and close the port."""
+        self._stopping = True
         for loop, queue in self._streams:
             loop.call_soon_threadsafe(queue.put_nowait, None)
         self._streams.clear()
@@ -118,6 +120,8 @@ class ScriptedDaemon:
 
     async def _events(self, request: Request) -> Response:
         self._note(request)
+        if self._stopping:
+            return Response(status_code=503)
         request.scope["ferstream.connection"].extend(_STREAM_S)
         queue: asyncio.Queue[bytes | None] = asyncio.Queue()
         entry = (asyncio.get_running_loop(), queue)

@@ -9,7 +9,7 @@ import { colours } from "./theme.js";
 
 const LEFT_S = 4; // a track that left stays in the list for this time
 const AWAY_S = 0.7; // a track that no frame of so long shows is dimmed
-const MAX_ROWS = 12;
+const MAX_ROWS = { single: 12, grid: 5 };
 const GOOD = new Set(["online"]);
 const WAITING = new Set(["connecting", "reconnecting", "stalled"]);
 const seconds = () => performance.now() / 1000;
@@ -34,6 +34,7 @@ export class CameraCard {
   #request = 0;
   #state;
   #paused = false;
+  #single;
   #rate = [];
   #summary = null;
 
@@ -41,6 +42,7 @@ export class CameraCard {
     this.name = camera.name;
     this.#state = camera;
     this.aggregateOnly = aggregateOnly;
+    this.#single = single;
     this.counts = h("div", { hidden: !aggregateOnly });
     const body = aggregateOnly
       ? this.counts
@@ -195,6 +197,7 @@ export class CameraCard {
     if (this.#paused || !this.element.isConnected) return;
     const now = seconds();
     const present = new Set(this.#present().map((face) => face.track.id));
+    const most = this.#single ? MAX_ROWS.single : MAX_ROWS.grid;
     let shown = 0;
     for (const [id, row] of this.#rows) {
       if (!present.has(id) && now - row.seen > LEFT_S) {
@@ -203,12 +206,12 @@ export class CameraCard {
         continue;
       }
       row.away = !present.has(id) && now - row.seen > AWAY_S;
-      row.element.hidden = shown >= MAX_ROWS;
-      if (shown < MAX_ROWS) row.draw(now);
+      row.element.hidden = shown >= most;
+      if (shown < most) row.draw(now);
       shown += 1;
     }
-    this.#more.hidden = shown <= MAX_ROWS;
-    if (shown > MAX_ROWS) setText(this.#more, `and ${plural(shown - MAX_ROWS, "more face")}: see the table`);
+    this.#more.hidden = shown <= most;
+    if (shown > most) setText(this.#more, `and ${plural(shown - most, "more face")}: see the table`);
     this.element.classList.toggle("wide-body", true);
     if (Math.floor(now) !== this.#second) {
       this.#second = Math.floor(now);

@@ -6,7 +6,10 @@ import { colours as pageColours, pictureColours } from "./theme.js";
 const paths = Object.fromEntries(Object.entries(GLYPHS).map(([label, path]) => [label, new Path2D(path)]));
 const FONT = '600 13px system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
 const PILL = 22;
-const NARROW = 480; // on a canvas narrower than this, labels come without their confidence
+const NARROW = 480; // on a canvas narrower than this, labels get NARROW_PILL pixels
+const NARROW_PILL = 110;
+const CROWD = 6; // with more faces than this, a label may be CROWD_SHARE times as wide as its box
+const CROWD_SHARE = 1.5;
 
 /** Fit the canvas to its width on the screen; returns its context in CSS pixels, with the size. */
 export function prepare(canvas, aspect) {
@@ -58,7 +61,7 @@ export function drawFaces(view, source, faces, { onPicture }) {
         onPicture,
       );
     if (face.probabilities) drawShares(view.context, { x, y, w, h }, face.probabilities, colours);
-    drawPill(view, { x, y, w, h }, face, colour, colours.surface, taken);
+    drawPill(view, { x, y, w, h }, face, colour, colours.surface, taken, faces.length > CROWD);
   }
   view.context.globalAlpha = 1;
 }
@@ -128,12 +131,12 @@ function drawShares(context, { x, y, w, h }, probabilities, colours) {
 }
 
 /** Glyph, label and confidence above the box, or inside it at the upper edge; moved down where another label is. */
-function drawPill({ context, width, height }, { x, y }, face, colour, ink, taken) {
+function drawPill({ context, width, height }, { x, y, w: boxWidth }, face, colour, ink, taken, crowd) {
   const label = known(face.label);
-  const confidence = label === "unknown" || face.confidence === undefined || width < NARROW ? "" : ` ${percent(face.confidence)}`;
-  const text = (face.note && width >= NARROW ? `${label}: ${face.note}` : label) + confidence;
   context.font = FONT;
-  const w = context.measureText(text).width + 34;
+  const room = crowd ? boxWidth * CROWD_SHARE : width < NARROW ? NARROW_PILL : width;
+  const text = texts(label, face).find((candidate) => pillWidth(context, candidate) <= room) ?? "";
+  const w = pillWidth(context, text);
   const left = Math.max(2, Math.min(x, width - w - 2));
   let top = Math.max(2, y - PILL - 5);
   while (
@@ -157,6 +160,14 @@ function drawPill({ context, width, height }, { x, y }, face, colour, ink, taken
   context.textBaseline = "middle";
   context.fillText(text, left + 26, top + PILL / 2 + 0.5);
 }
+
+/** What a label may say, the longest first. */
+function texts(label, { note, confidence }) {
+  const sure = label === "unknown" || confidence === undefined ? "" : ` ${percent(confidence)}`;
+  return [(note ? `${label}: ${note}` : label) + sure, label];
+}
+
+const pillWidth = (context, text) => (text ? context.measureText(text).width + 34 : 26);
 
 /** Spans of labels over time: [{label, from, to}] on a line; long ones carry their name, short ones their glyph. */
 export function drawSpans(context, spans, { x, y, w, h, from, to }, colours) {
