@@ -43,8 +43,8 @@ class ConnectionLimits:
         lifetime_s: A connection is closed after so many seconds, whatever its state.
     """
 
-    total: int = 64
-    per_peer: int = 16
+    total: int = 128
+    per_peer: int = 32
     lifetime_s: float = 30.0
 
 

@@ -145,7 +145,7 @@ def test_a_client_that_never_finishes_its_request_is_cut(counters: Counters) -> 
 
 def test_one_peer_cannot_hold_all_connections(server: TelemetryServer) -> None:
     target = (server.address.host, server.address.port)
-    dawdlers = [socket.create_connection(target, timeout=10) for _ in range(40)]
+    dawdlers = [socket.create_connection(target, timeout=10) for _ in range(56)]
     for client in dawdlers:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             client.sendall(b"GET")
