@@ -263,8 +263,9 @@ class TestLife:
                 viewer.wait("frame")  # the others never read
 
         with ExitStack() as stack:
-            stack.callback(lambda: [viewer.close() for viewer in viewers])
             run(make(), steps)
+            for viewer in viewers:
+                stack.enter_context(viewer)
             assert all(event.kind for event in viewers[0].events())  # ends, because the stream does
             assert viewers[0].answer.isclosed()
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from ferstream.domain.event import FaceEvent
 from ferstream.domain.face import DetectedFrame
 from ferstream.domain.frame import Frame
 from ferstream.errors import ModelError
@@ -58,7 +59,7 @@ def test_frames_that_a_stage_lost_leave_no_picture(feed: LiveFeed) -> None:
         finders=[keeping(feed, ScriptedLooker(fails_at=range(0, 60, 7)))],
         new_tracker=lambda camera: ScriptedTracker(camera, fails_at=range(1, 60, 7)),
         labels_fail_at=range(2, 60, 7),
-        sink=ScriptedSink(fails=lambda event: getattr(event, "info", None) is not None and event.info.index % 7 == 3),
+        sink=ScriptedSink(fails=lambda event: isinstance(event, FaceEvent) and event.info.index % 7 == 3),
         view=feed,
     )
     rig.pipeline.start()
