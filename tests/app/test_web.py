@@ -24,9 +24,11 @@ from ferstream.settings import Settings
 from tests.support.accepting_broker import AcceptingBroker
 from tests.support.daemon_run import QUICK, DaemonRun
 from tests.support.live import Viewer, picture_of
+from tests.support.logs import Logs, named
 from tests.support.runners import PATIENCE_S
 from tests.support.running import wait_connected, wait_frames
 from tests.support.telemetry import ask
+from tests.support.threads import wait_until
 
 pytestmark = pytest.mark.usefixtures("no_new_threads")
 MakeSettings = Callable[..., Settings]
@@ -187,6 +189,18 @@ class TestPixels:
             return bool(abs(picture[:, : picture.shape[1] // 2 - 16] - MASK_GREY).max() <= 6)
 
         assert DaemonRun(before, reload=lambda: after).run(steps) is ExitCode.OK
+
+    def test_pictures_begin_with_a_restart_only(self, make: MakeSettings, logs: Logs) -> None:
+        def steps(running: Running, signals: Signals) -> None:
+            signals.on_reload(1, None)
+            wait_until(lambda: running.settings.http.pixels)
+            with Viewer(address(running)) as viewer:
+                assert viewer.wait("hello")["pixels"] is False
+                assert "picture" not in viewer.wait("frame", lambda data: bool(data["faces"]))
+            assert state(running)["pixels"] is False
+
+        assert DaemonRun(make(), reload=lambda: make(http={"pixels": True})).run(steps) is ExitCode.OK
+        assert "http.pixels" in named(logs, "these settings need a restart")[0]["keys"]
 
 
 class TestAggregateOnly:
