@@ -149,7 +149,7 @@ class TestPixels:
 
         run(make(http={"pixels": pixels}), steps)
 
-    def test_the_picture_is_that_of_the_detector(self, make: MakeSettings) -> None:
+    def test_the_picture_is_that_of_the_detector(self, make: MakeSettings, logs: Logs) -> None:
         def steps(running: Running) -> None:
             with Viewer(address(running)) as viewer:
                 message = viewer.wait("frame", lambda data: "picture" in data)
@@ -159,6 +159,7 @@ class TestPixels:
             assert b"Exif" not in base64.b64decode(message["picture"].partition(",")[2])
 
         run(make(http={"pixels": True}), steps)
+        assert named(logs, "the live page shows pictures of the cameras")[0]["log_level"] == "info"
 
     def test_masks_hold_in_the_pictures(self, make: MakeSettings) -> None:
         def steps(running: Running) -> None:

@@ -257,6 +257,7 @@ class TestCommands:
             b'{"enabled": true, "x": 1}',
             b"\xff\xfe",
             b"[" * 1000,
+            b" " * 1010 + b'{"enabled": true}',
         ],
     )
     def test_what_is_not_a_command_is_a_clear_error(self, live: LiveServer, body: bytes) -> None:
