@@ -257,12 +257,15 @@ class TestCommands:
             b'{"enabled": true, "x": 1}',
             b"\xff\xfe",
             b"[" * 1000,
-            b" " * 1010 + b'{"enabled": true}',
         ],
     )
     def test_what_is_not_a_command_is_a_clear_error(self, live: LiveServer, body: bytes) -> None:
         status, text = switch(live, "door", body)
         assert (status, json.loads(text)) == (400, {"error": 'want {"enabled": true} or {"enabled": false}'})
+        assert live.switched == []
+
+    def test_a_long_body_is_refused(self, live: LiveServer) -> None:
+        assert switch(live, "door", b" " * 5000 + b'{"enabled": true}')[0] in (400, 413)
         assert live.switched == []
 
     def test_an_unknown_camera_is_404(self, live: LiveServer) -> None:
