@@ -59,6 +59,7 @@ class Uploads:
         recordings: RecordingTimings | None = None,
     ) -> None:
         self._settings = settings
+        self._aggregate_only = settings().privacy.aggregate_only  # holds until the daemon ends
         new_worker = partial(Worker, worker_plan(settings(), model=model))
         self.stills = StillWorker(new_worker, timings=stills)
         self.recordings = Recordings(
@@ -72,7 +73,7 @@ class Uploads:
 
     def refusal(self) -> str:
         """Return why uploads are refused now; empty if they are not."""
-        if self._settings().privacy.aggregate_only:
+        if self._aggregate_only or self._settings().privacy.aggregate_only:
             return "privacy.aggregate_only is set: results of single faces are not shown; use ferstream predict or replay elsewhere"
         return "" if self.max_bytes else "uploads are switched off by http.max_upload_bytes = 0"
 

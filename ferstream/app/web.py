@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
+import structlog
+
 from ferstream import __version__
 from ferstream.app.commands import Commands
 from ferstream.app.page_state import Json, PageState
@@ -18,6 +20,8 @@ from ferstream.web.history import History, sample_of
 from ferstream.web.hub import Hub
 from ferstream.web.messages import LiveMessage
 from ferstream.web.page import LivePage
+
+_LOG = structlog.get_logger(__name__)
 
 
 def live_page(settings: Settings, *, observer: Observer, clock: Clock) -> LivePage:
@@ -51,6 +55,8 @@ def page_routes(running: Running, page: LivePage, *, commands: Commands, uploads
     from ferstream.web.live import LiveSource, live_routes
 
     settings = running.settings
+    if page.feed.pixels:
+        (_LOG.info if settings.http.loopback else _LOG.warning)("the live page shows pictures of the cameras", listen=settings.http.listen)
     state = PageState(running, page=page, ready=readiness_of(running), fixed=_fixed(settings), uploads=uploads)
     page.cameras_changed(running.cameras.names)
 

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ferstream.telemetry.access import Answer, Authenticator, is_bearer
 from ferstream.telemetry.access_policy import Access
+from ferstream.telemetry.connections import CONNECTION
 from ferstream.telemetry.path_rules import API_PREFIX, MAX_BODY_BYTES
 from ferstream.telemetry.security_headers import with_security_headers
 
@@ -48,17 +49,32 @@ class Guard:
         if scope["type"] != "http":
             return
 
+        request = Request(scope)
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = with_security_headers(message.get("headers", ()))
+            elif message.get("more_body") and not self._may_go_on(request):
+                return
             await send(message)
 
-        request = Request(scope)
         refusal = next((answer for check in self._checks if (answer := check(request)) is not None), None)
         if refusal is None:
-            await self._app(scope, self._limited(receive, request.url.path), send_with_headers)
+            await self._app(scope, self._limited(receive, _path(request)), send_with_headers)
         else:
             await refusal(scope, receive, send_with_headers)
+
+    def _may_go_on(self, request: Request) -> bool:
+        """Whether a long answer still has a login. After a logout its connection is closed."""
+        authenticator = self._access.authenticator
+        if not authenticator.required or _has_bearer(request, authenticator) or self._access.paths.of(_path(request)).public:
+            return True
+        if authenticator.sessions.is_open(request.headers.get("cookie")):
+            return True
+        connection = request.scope.get(CONNECTION)
+        if connection is not None:
+            connection.extend(0.0)
+        return False
 
     def _too_many(self, request: Request) -> Response | None:
         if self._access.limit.allow(_peer(request)):
@@ -72,7 +88,7 @@ class Guard:
 
     def _not_logged_in(self, request: Request) -> Response | None:
         """Check the token, the host name and the session. A request with the token in a header may use any host name."""
-        authenticator, path = self._access.authenticator, request.url.path
+        authenticator, path = self._access.authenticator, _path(request)
         answer = authenticator.check_header(request.headers.get("authorization"), _peer(request))
         if answer is Answer.TOO_MANY:
             return _refusal(request, 429, "too many wrong tokens; wait a minute", {"retry-after": "60"})
@@ -96,7 +112,7 @@ class Guard:
         return _refusal(request, 403, "the request comes from another web site", {"connection": "close"})
 
     def _too_large_body(self, request: Request) -> Response | None:
-        limit = self._access.paths.of(request.url.path).max_body_bytes
+        limit = self._access.paths.of(_path(request)).max_body_bytes
         length = _body_bytes(request)
         if (limit > MAX_BODY_BYTES) if length is None else (length <= limit):
             return None
@@ -118,7 +134,7 @@ class Guard:
 
 
 def _refusal(request: Request, status: int, reason: str, headers: dict[str, str] | None = None) -> Response:
-    if request.url.path.startswith(API_PREFIX):
+    if _path(request).startswith(API_PREFIX):
         return JSONResponse({"error": reason}, status, headers)
     return PlainTextResponse(f"{reason}\n", status, headers)
 
@@ -131,13 +147,19 @@ def _too_large(limit: int) -> str:
     return f"the request body is too large; at most {limit:,} bytes are accepted here"
 
 
+def _path(request: Request) -> str:
+    """Return the path as the router sees it; that of ``request.url`` ends at an encoded question mark."""
+    path: str = request.scope["path"]
+    return path
+
+
 def _peer(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
 def _is_for_people(request: Request) -> bool:
     """Whether a browser wants to show the answer."""
-    path = request.url.path
+    path = _path(request)
     if request.method not in {"GET", "HEAD"} or path.startswith(API_PREFIX):
         return False
     return path not in _FOR_PROGRAMS or "text/html" in request.headers.get("accept", "")
@@ -156,7 +178,7 @@ def _is_from_this_site(request: Request) -> bool:
     """
     site = request.headers.get("sec-fetch-site")
     if request.method in _READING:
-        navigates = request.headers.get("sec-fetch-mode", "navigate") == "navigate" and not request.url.path.startswith(API_PREFIX)
+        navigates = request.headers.get("sec-fetch-mode", "navigate") == "navigate" and not _path(request).startswith(API_PREFIX)
         return navigates or site in {None, "same-origin", "none"}
     if site is not None:
         return site in {"same-origin", "none"}

@@ -60,7 +60,7 @@ def build_app(
 async def _http_error(request: Request, error: Exception) -> Response:
     """Answer an error of a page: below ``/api/`` as JSON."""
     assert isinstance(error, HTTPException)
-    if request.url.path.startswith(API_PREFIX):
+    if request.scope["path"].startswith(API_PREFIX):
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
     return PlainTextResponse(f"{error.detail}\n", error.status_code, error.headers)
 

@@ -20,6 +20,8 @@ from ferstream.web.stream import EventStream, StreamTimings
 STATE_LASTS_S = 0.5
 """Answers of the state within this time are the same bytes: many open pages cost no more than one."""
 _RETRY_AFTER_S = "10"
+_LONGEST_COMMAND = 1024
+"""Bytes of a body that are read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,15 +105,27 @@ class LivePages:
             return error_answer("no camera has this name", 404)
         if self._source.switch is None:
             return error_answer("commands are not allowed; set mqtt.commands = true and restart ferstream", 403)
-        enabled = _enabled(await request.body())
+        enabled = _enabled(await _read(request))
         if enabled is None:
             return error_answer('want {"enabled": true} or {"enabled": false}', 400)
         self._source.switch(name, enabled)
         return json_answer({"name": name, "enabled": enabled}, 202)
 
 
+async def _read(request: Request) -> bytes:
+    """Read a short body; of a longer one only so much that it is too long to be a command."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _LONGEST_COMMAND:
+            break
+    return body
+
+
 def _enabled(body: bytes) -> bool | None:
     """Return the wanted state; None for a body that does not say it."""
+    if len(body) > _LONGEST_COMMAND:
+        return None
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from starlette.responses import Response
@@ -35,10 +36,12 @@ class StreamTimings:
     Attributes:
         keep_alive_s: Longest time without a message, after which a comment is sent.
         stalled_s: A viewer that takes nothing for so long is dropped; longer than ``keep_alive_s``.
+        closing_s: Time that a viewer has to take the rest at the end.
     """
 
     keep_alive_s: float = 15.0
     stalled_s: float = 30.0
+    closing_s: float = 0.5
 
 
 class EventStream(Response):
@@ -62,6 +65,9 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the viewer is gone or the hub closes."""
         connection: Connection | None = scope.get(CONNECTION)
+        if connection is not None:
+            # A viewer that reads nothing would hold up the end of the daemon.
+            self._viewer.call_at_close(partial(connection.extend, self._timings.closing_s))
         gone = asyncio.create_task(self._close_when_gone(receive))
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})

@@ -23,6 +23,7 @@ class Viewer:
         self._waiting: dict[tuple[str, str], LiveMessage] = {}
         self._changed = asyncio.Event()
         self._closed = False
+        self._on_close: Callable[[], None] = lambda: None
 
     @property
     def waiting(self) -> int:
@@ -40,10 +41,18 @@ class Viewer:
         self._waiting[message.key] = message
         self._changed.set()
 
+    def call_at_close(self, on_close: Callable[[], None]) -> None:
+        """Call a function at the end, at once if it has come."""
+        self._on_close = on_close
+        if self._closed:
+            on_close()
+
     def close(self) -> None:
         """End the stream."""
-        self._closed = True
-        self._changed.set()
+        if not self._closed:
+            self._closed = True
+            self._changed.set()
+            self._on_close()
 
     async def take(self, keep_alive_s: float) -> bytes | None:
         """Wait for messages and return them all as one piece; a comment if none came in time; None at the end.

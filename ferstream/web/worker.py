@@ -64,7 +64,7 @@ class Worker:
                     stderr=subprocess.DEVNULL,
                     env=dict(plan.environment),
                     pass_fds=(theirs.fileno(),),
-                    start_new_session=True,
+                    process_group=0,  # not a session of its own: its low priority would count in there only
                 )
         except OSError as exc:
             self._socket.close()

@@ -24,9 +24,11 @@ from ferstream.settings import Settings
 from tests.support.accepting_broker import AcceptingBroker
 from tests.support.daemon_run import QUICK, DaemonRun
 from tests.support.live import Viewer, picture_of
+from tests.support.logs import Logs, named
 from tests.support.runners import PATIENCE_S
 from tests.support.running import wait_connected, wait_frames
 from tests.support.telemetry import ask
+from tests.support.threads import wait_until
 
 pytestmark = pytest.mark.usefixtures("no_new_threads")
 MakeSettings = Callable[..., Settings]
@@ -147,7 +149,7 @@ class TestPixels:
 
         run(make(http={"pixels": pixels}), steps)
 
-    def test_the_picture_is_that_of_the_detector(self, make: MakeSettings) -> None:
+    def test_the_picture_is_that_of_the_detector(self, make: MakeSettings, logs: Logs) -> None:
         def steps(running: Running) -> None:
             with Viewer(address(running)) as viewer:
                 message = viewer.wait("frame", lambda data: "picture" in data)
@@ -157,6 +159,7 @@ class TestPixels:
             assert b"Exif" not in base64.b64decode(message["picture"].partition(",")[2])
 
         run(make(http={"pixels": True}), steps)
+        assert named(logs, "the live page shows pictures of the cameras")[0]["log_level"] == "info"
 
     def test_masks_hold_in_the_pictures(self, make: MakeSettings) -> None:
         def steps(running: Running) -> None:
@@ -187,6 +190,18 @@ class TestPixels:
             return bool(abs(picture[:, : picture.shape[1] // 2 - 16] - MASK_GREY).max() <= 6)
 
         assert DaemonRun(before, reload=lambda: after).run(steps) is ExitCode.OK
+
+    def test_pictures_begin_with_a_restart_only(self, make: MakeSettings, logs: Logs) -> None:
+        def steps(running: Running, signals: Signals) -> None:
+            signals.on_reload(1, None)
+            wait_until(lambda: running.settings.http.pixels)
+            with Viewer(address(running)) as viewer:
+                assert viewer.wait("hello")["pixels"] is False
+                assert "picture" not in viewer.wait("frame", lambda data: bool(data["faces"]))
+            assert state(running)["pixels"] is False
+
+        assert DaemonRun(make(), reload=lambda: make(http={"pixels": True})).run(steps) is ExitCode.OK
+        assert "http.pixels" in named(logs, "these settings need a restart")[0]["keys"]
 
 
 class TestAggregateOnly:
@@ -263,8 +278,9 @@ class TestLife:
                 viewer.wait("frame")  # the others never read
 
         with ExitStack() as stack:
-            stack.callback(lambda: [viewer.close() for viewer in viewers])
             run(make(), steps)
+            for viewer in viewers:
+                stack.enter_context(viewer)
             assert all(event.kind for event in viewers[0].events())  # ends, because the stream does
             assert viewers[0].answer.isclosed()
 

@@ -19,10 +19,7 @@ from ferstream.domain.event import CameraState
 from ferstream.runtime.addresses import ListenAddress
 from ferstream.runtime.clock import Clock, SystemClock
 from ferstream.runtime.counters import Counters
-from ferstream.telemetry.collector import build_registry
 from ferstream.telemetry.connections import ConnectionLimits
-from ferstream.telemetry.readings import BuildInfo, Readings
-from ferstream.telemetry.server import TelemetryServer
 from ferstream.web.feed import LiveFeed
 from ferstream.web.history import History
 from ferstream.web.hub import Hub
@@ -30,7 +27,7 @@ from ferstream.web.live import LiveSource, live_routes
 from ferstream.web.page import LivePage
 from ferstream.web.stream import StreamTimings
 from tests.support.runners import PATIENCE_S
-from tests.support.telemetry import FINE
+from tests.support.telemetry import server_of
 
 JPEG_URL = "data:image/jpeg;base64,"
 
@@ -115,32 +112,33 @@ def picture_of(message: dict[str, Any]) -> npt.NDArray[np.uint8]:
 
 
 class LiveServer:
-    """Hub, feed, page and routes on a real HTTP server; the test is the pipeline. A context manager."""
+    """Hub, feed, page and routes on a real HTTP server; the test is the pipeline. A context manager.
+
+    Args:
+        commands: Whether cameras may be switched.
+        max_viewers: Streams that may be open at once.
+        timings: Times of a stream.
+        token: Bearer token of the server.
+        lifetime_s: Life of a connection in seconds.
+        clock: Monotonic time.
+        feed: Other options of ``LiveFeed``.
+    """
 
     def __init__(
         self,
         *,
-        pixels: bool = False,
-        aggregate_only: bool = False,
         commands: bool = True,
         max_viewers: int = 32,
-        max_fps: float = 1e6,
-        clock: Clock | None = None,
         timings: StreamTimings | None = None,
         token: str | None = None,
         lifetime_s: float = 30.0,
-        cameras: tuple[str, ...] = ("door", "yard"),
+        clock: Clock | None = None,
+        **feed: Any,
     ) -> None:
-        self.counters, self.cameras = Counters(), list(cameras)
+        self.counters, self.cameras = Counters(), ["door", "yard"]
         self.hub = Hub(observer=self.counters, max_viewers=max_viewers)
-        self.feed = LiveFeed(
-            self.hub,
-            pixels=pixels,
-            aggregate_only=aggregate_only,
-            observer=self.counters,
-            clock=clock or SystemClock(),
-            max_fps=max_fps,
-        )
+        options = {"pixels": False, "aggregate_only": False, "max_fps": 1e6} | feed
+        self.feed = LiveFeed(self.hub, observer=self.counters, clock=clock or SystemClock(), **options)
         self.page = LivePage(node="edge-1", version="1", feed=self.feed, history=History(show_faces=True))
         self.page.cameras_changed(self.cameras)
         self.states: list[CameraState] = []
@@ -155,16 +153,7 @@ class LiveServer:
             clock=clock or SystemClock(),
             timings=timings or StreamTimings(),
         )
-        readings = Readings(snapshot=self.counters.snapshot, cameras=lambda: ["door"], build=lambda: BuildInfo("1", "m", "b"))
-        self.server = TelemetryServer(
-            listen="127.0.0.1:0",
-            registry=build_registry(readings),
-            health=lambda: FINE,
-            ready=lambda: FINE,
-            token=token,
-            limits=ConnectionLimits(lifetime_s=lifetime_s),
-            routes=live_routes(source),
-        )
+        self.server = server_of(self.counters, token=token, limits=ConnectionLimits(lifetime_s=lifetime_s), routes=live_routes(source))
 
     def _state(self) -> dict[str, object]:
         self.state_reads += 1

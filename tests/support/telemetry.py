@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+from starlette.routing import BaseRoute
 
 from ferstream.runtime.counters import Counters
 from ferstream.telemetry.access_policy import access_to
@@ -25,6 +27,7 @@ def server_of(
     health: Callable[[], Report] = lambda: FINE,
     ready: Callable[[], Report] = lambda: FINE,
     limits: ConnectionLimits | None = None,
+    routes: Sequence[BaseRoute] = (),
 ) -> TelemetryServer:
     """Make a server that is not started yet."""
     readings = Readings(snapshot=counters.snapshot, cameras=lambda: ["door"], build=lambda: BuildInfo("1", "m", "b"))
@@ -36,6 +39,7 @@ def server_of(
         access=access_to(listen, token=token),
         title="<edge-1>",
         limits=limits,
+        routes=routes,
     )
 
 

@@ -156,7 +156,7 @@ def small_server(counters: Counters) -> Iterator[TelemetryServer]:
 def test_one_peer_cannot_hold_all_connections(small_server: TelemetryServer) -> None:
     server = small_server
     target = (server.address.host, server.address.port)
-    dawdlers = [socket.create_connection(target, timeout=10) for _ in range(40)]
+    dawdlers = [socket.create_connection(target, timeout=10) for _ in range(56)]
     for client in dawdlers:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             client.sendall(b"GET")

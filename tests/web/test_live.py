@@ -196,6 +196,16 @@ class TestViewersThatMisbehave:
                 index += 1
         assert ask(live.server, "/healthz")[0] == 200
 
+    def test_a_viewer_that_never_reads_does_not_hold_up_the_end(self, live: LiveServer) -> None:
+        with live.viewer() as sleeper:
+            sleeper.wait("hello")
+            index = 0
+            while not live.counters.snapshot().counts.get((SKIPPED, "door")):
+                live.feed.show(labelled_frame(index, labels=("happy",) * 100))
+                index += 1
+            live.feed.close()
+            wait_until(lambda: live.hub.viewers == 0)  # long before it would be dropped as stalled
+
     def test_a_reading_viewer_outlives_the_limit_of_a_connection(self, stack: ExitStack) -> None:
         live = stack.enter_context(LiveServer(timings=StreamTimings(keep_alive_s=0.02), lifetime_s=0.5))
         with live.viewer() as viewer:
@@ -252,6 +262,10 @@ class TestCommands:
     def test_what_is_not_a_command_is_a_clear_error(self, live: LiveServer, body: bytes) -> None:
         status, text = switch(live, "door", body)
         assert (status, json.loads(text)) == (400, {"error": 'want {"enabled": true} or {"enabled": false}'})
+        assert live.switched == []
+
+    def test_a_long_body_is_refused(self, live: LiveServer) -> None:
+        assert switch(live, "door", b" " * 5000 + b'{"enabled": true}')[0] in (400, 413)
         assert live.switched == []
 
     def test_an_unknown_camera_is_404(self, live: LiveServer) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import http.client
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from urllib.parse import quote
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
 
 from ferstream.app.page_server import PUBLIC_PATHS, PageLogins
 from ferstream.runtime.counters import Counters
@@ -21,6 +26,17 @@ Answer = tuple[int, dict[str, str], str]
 FORM = "application/x-www-form-urlencoded"
 
 
+async def endless(_: Request) -> StreamingResponse:
+    """An answer without an end, such as a stream of events."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        while True:
+            yield b"more"
+            await asyncio.sleep(0.01)
+
+    return StreamingResponse(pieces())
+
+
 @contextmanager
 def serving(token: str | None = TOKEN) -> Iterator[TelemetryServer]:
     access = access_to("127.0.0.1:0", token=token, names=("edge-1",), paths=PUBLIC_PATHS)
@@ -31,7 +47,7 @@ def serving(token: str | None = TOKEN) -> Iterator[TelemetryServer]:
         health=lambda: FINE,
         ready=lambda: FINE,
         access=access,
-        routes=login_routes(PageLogins(access.authenticator), node="<edge-1>"),
+        routes=[*login_routes(PageLogins(access.authenticator), node="<edge-1>"), Route("/endless", endless)],
     )
     server.start()
     try:
@@ -115,6 +131,25 @@ def test_a_logout_ends_the_session(page: TelemetryServer) -> None:
     assert (status, headers["location"]) == (303, "/login")
     assert "Max-Age=0" in headers["set-cookie"]
     assert ask(page, "/", headers={"cookie": cookie})[0] == 303
+
+
+@pytest.mark.parametrize("path", ["/login%3f/../metrics", "/login%23x", "/login/../metrics", "//login", "/login/", "/static/page.css%3f"])
+def test_no_form_of_the_public_paths_opens_another_page(page: TelemetryServer, path: str) -> None:
+    status, _, body = ask(page, path)
+    assert status in {303, 401, 404}
+    assert "ferstream_" not in body
+
+
+def test_a_logout_ends_answers_that_still_run(page: TelemetryServer) -> None:
+    cookie = cookie_of(log_in(page))
+    connection = http.client.HTTPConnection(page.address.host, page.address.port, timeout=60)
+    connection.request("GET", "/endless", headers={"cookie": cookie})
+    answer = connection.getresponse()
+    assert answer.read(4) == b"more"
+    assert ask(page, "/logout", method="POST", headers={"cookie": cookie})[0] == 303
+    with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+        answer.read()
+    connection.close()
 
 
 def test_a_restart_ends_all_sessions(page: TelemetryServer) -> None:
