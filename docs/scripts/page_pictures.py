@@ -69,7 +69,9 @@ def shots_of(clip: Path) -> list[Shot]:
         page.wait_for_function("() => document.querySelectorAll('.face:not(.left)').length > 1")
         page.wait_for_timeout(9000)  # until the strips show something
         # Both portraits stand still for a moment in the middle of their time together.
-        page.wait_for_function("() => document.querySelectorAll('.face').length > 1 && document.querySelectorAll('.face.left').length === 0")
+        page.wait_for_function(
+            "() => document.querySelectorAll('.face').length > 1 && document.querySelectorAll('.face.left').length === 0"
+        )
         page.wait_for_timeout(300)
 
     def status(page: Page) -> None:

@@ -50,7 +50,7 @@ def real(tmp_path_factory: pytest.TempPathFactory, street: RtspServer) -> Iterat
     """A daemon with a token and pictures."""
     settings = SETTINGS.format(yard=street.url("street.mp4"))
     environment = {"FERSTREAM_HTTP__TOKEN": TOKEN, "FERSTREAM_HTTP__PIXELS": "true"}
-    with RunningDaemon(tmp_path_factory.mktemp("daemon"), settings, **environment) as daemon:
+    with RunningDaemon(tmp_path_factory.mktemp("daemon"), settings, program=None, **environment) as daemon:
         daemon.wait_log("http://")
         yield daemon
 
