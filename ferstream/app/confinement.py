@@ -12,6 +12,8 @@ import resource
 import signal
 from pathlib import Path
 
+from ferstream.app.system_calls import refuse_system_calls
+
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _NICE = 19
 _MAX_FILES = 256
@@ -20,7 +22,9 @@ _FIRST_VICTIM = "1000"
 
 
 def confine(*, memory_bytes: int) -> None:
-    """Give the process the lowest priority, a limit of memory, and an end with its parent.
+    """Give the process the lowest priority, a limit of memory, no network, and an end with its parent.
+
+    It must have no other threads yet: those would keep what it gives away.
 
     Args:
         memory_bytes: Most memory that it may allocate; more fails inside it, not for the system.
@@ -38,6 +42,7 @@ def confine(*, memory_bytes: int) -> None:
     if prctl is not None:
         prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
         prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        refuse_system_calls()
 
 
 def _limit(kind: int, value: int) -> None:

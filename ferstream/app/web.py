@@ -64,6 +64,7 @@ def page_routes(running: Running, page: LivePage, *, commands: Commands, uploads
         return page.greeting(running.cameras.names, running.pipeline.cameras.states().values(), asked)
 
     def switch(camera: str, on: bool) -> None:
+        _LOG.info("a command from the page", camera=camera, enabled=on)
         commands.put(camera, b"ON" if on else b"OFF")
 
     source = LiveSource(

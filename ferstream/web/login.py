@@ -38,7 +38,7 @@ _PAGE = """<!doctype html>
 <form method="post" action="/login">
 {alert}<label for="token">Token</label>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus{described}>
-<p id="hint">The token is in the file that <code>http.token_file</code> of this node names.</p>
+<p id="hint">The content of the file that <code>http.token_file</code> names on this node.</p>
 <button type="submit">Log in</button>
 </form>
 </main>

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import struct
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from ferstream.web.worker import Worker, WorkerPlan
 from tests.support.clips import write_clip
 from tests.support.daemon import ferstream
 from tests.support.threads import wait_until
+from tests.support.uploads import UploadRig
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 240.0
@@ -176,6 +178,7 @@ def test_it_has_the_lowest_priority_limits_and_none_of_the_secrets(worker: Worke
     still(worker, png(100, 100))
     status = dict(line.split(":\t", 1) for line in Path(f"/proc/{worker.pid}/status").read_text().splitlines())
     assert status["NoNewPrivs"] == "1"
+    assert status["Seccomp"] == "2", "connections and other programs are refused"
     assert os.getpriority(os.PRIO_PROCESS, worker.pid) == 19
     assert resource.prlimit(worker.pid, resource.RLIMIT_DATA) == (MEMORY_BYTES, MEMORY_BYTES)
     assert resource.prlimit(worker.pid, resource.RLIMIT_CORE) == (0, 0)
@@ -215,3 +218,41 @@ def test_a_model_that_auto_chose_for_the_daemon_is_the_model_of_uploads() -> Non
     assert worker_plan(Settings(), model="emotion-small/1.0.0").setup["settings"]["inference"]["model"] == "emotion-small/1.0.0"
     named = Settings.model_validate({"inference": {"model": "emotion-edge"}})
     assert worker_plan(named, model="other").setup["settings"]["inference"]["model"] == "emotion-edge"
+
+
+# -- a disk that is full ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 256 kB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], capture_output=True, text=True, check=False)
+    if made.returncode:
+        pytest.skip(f"only root can mount a disk: {made.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def test_an_upload_that_does_not_fit_on_the_disk_is_507_and_leaves_nothing(small_disk: Path) -> None:
+    rig = UploadRig(folder=small_disk / "scratch")  # which believes that there is room
+    with rig.serving() as server:
+        status, _, answer = server.upload(b"x" * 1_000_000)
+        assert (status, answer["error"]) == (507, "the upload cannot be stored: No space left on device")
+        assert shutil.disk_usage(small_disk).used < 8192
+        assert server.upload(b"x" * 10_000)[0] == 201
+        server.finished(server.recordings.all()[0].id)
+
+
+def test_results_that_do_not_fit_on_the_disk_are_an_error(plan: WorkerPlan, small_disk: Path, portrait_clip: Path) -> None:
+    video = portrait_clip.read_bytes()
+    worker = Worker(plan)
+    try:
+        with Scratch(small_disk / "filler", reserve_bytes=0).new_file() as filler:
+            filler.write(bytes(max(0, shutil.disk_usage(small_disk).free - len(video) - 12_000)))
+            report, _ = recording(worker, small_disk / "scratch", video)
+    finally:
+        worker.close()
+    assert report["error"] == "the results cannot be written: No space left on device"
+    assert not report["is_input"]

@@ -244,7 +244,7 @@ class TestCommands:
         status, _, text = ask(running.server, "/api/1/cameras/door", method="POST", body=body, headers=headers)
         return status, text
 
-    def test_a_camera_is_switched_off_and_on(self, make: MakeSettings) -> None:
+    def test_a_camera_is_switched_off_and_on(self, make: MakeSettings, logs: Logs) -> None:
         def steps(running: Running) -> None:
             wait_frames(running)
             with Viewer(address(running)) as viewer:
@@ -256,6 +256,7 @@ class TestCommands:
                 assert viewer.wait("frame", lambda data: bool(data["faces"]))
 
         run(make(mqtt={"commands": True}), steps)
+        assert [line["enabled"] for line in named(logs, "a command from the page")] == [False, True]
 
     def test_without_commands_it_is_refused(self, make: MakeSettings) -> None:
         def steps(running: Running) -> None:

@@ -113,13 +113,13 @@ class UploadServer:
         )
         return status, given, json.loads(text) if given.get("content-type") == "application/json" else text
 
-    def still(self, body: bytes = b"picture", **headers: str) -> tuple[int, dict[str, str], Any]:
+    def still(self, body: bytes = b"picture", kind: str = "image/jpeg") -> tuple[int, dict[str, str], Any]:
         """Send a picture."""
-        return self.ask(STILLS, method="POST", body=body, headers={"content-type": "image/jpeg"} | headers)
+        return self.ask(STILLS, method="POST", body=body, headers={"content-type": kind})
 
-    def upload(self, body: bytes = b"video", name: str = "clip.mp4", **headers: str) -> tuple[int, dict[str, str], Any]:
+    def upload(self, body: bytes = b"video", name: str = "clip.mp4", kind: str = "video/mp4") -> tuple[int, dict[str, str], Any]:
         """Send a recording."""
-        return self.ask(f"{RECORDINGS}?name={name}", method="POST", body=body, headers={"content-type": "video/mp4"} | headers)
+        return self.ask(f"{RECORDINGS}?name={name}", method="POST", body=body, headers={"content-type": kind})
 
     def finished(self, recording: str) -> Any:
         """Wait until a recording is no longer analysed; return its state."""

@@ -171,7 +171,7 @@ def test_a_recording_that_is_too_large_is_413(tmp_path: Path) -> None:
 @pytest.mark.parametrize("given", ["multipart/form-data; boundary=x", "application/x-www-form-urlencoded", "text/plain", "image/png"])
 def test_a_wrong_content_type_is_415(tmp_path: Path, given: str) -> None:
     with UploadRig(folder=tmp_path).serving() as server:
-        assert server.upload(**{"content-type": given})[0] == 415
+        assert server.upload(kind=given)[0] == 415
 
 
 def test_a_disk_without_room_is_507_before_anything_is_read(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_what_is_no_picture_is_415_with_the_reason(tmp_path: Path) -> None:
 @pytest.mark.parametrize("given", ["multipart/form-data; boundary=x", "application/x-www-form-urlencoded", "text/html", "video/mp4"])
 def test_a_wrong_content_type_is_415_with_advice(tmp_path: Path, given: str) -> None:
     with UploadRig(folder=tmp_path).serving() as server:
-        status, _, answer = server.still(**{"content-type": given})
+        status, _, answer = server.still(kind=given)
         assert (status, answer["error"][:35]) == (415, "send the bytes of a picture as the ")
         assert server.stills.pid is None
 
