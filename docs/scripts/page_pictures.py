@@ -68,11 +68,10 @@ def shots_of(clip: Path) -> list[Shot]:
     def live(page: Page) -> None:
         page.wait_for_function("() => document.querySelectorAll('.face:not(.left)').length > 1")
         page.wait_for_timeout(9000)  # until the strips show something
-        # Both portraits stand still for a moment in the middle of their time together.
-        page.wait_for_function(
-            "() => document.querySelectorAll('.face').length > 1 && document.querySelectorAll('.face.left').length === 0"
-        )
-        page.wait_for_timeout(300)
+        # One portrait alone, then both: now the second one comes in, and a moment later both stand still.
+        for faces in ("1 face:", "2 faces:"):
+            page.wait_for_function("text => document.querySelector('.picture').getAttribute('aria-label').includes(text)", arg=faces)
+        page.wait_for_timeout(700)
 
     def status(page: Page) -> None:
         page.wait_for_timeout(HISTORY_MS)
