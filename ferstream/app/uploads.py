@@ -41,6 +41,9 @@ _ADDED = {
 class Uploads:
     """Stills and recordings of one daemon: nothing runs before the first upload.
 
+    Attributes:
+        max_bytes: Longest upload; 0 = none is accepted. Like ``aggregate_only``, it holds until the daemon ends.
+
     Args:
         settings: Returns the settings in force.
         model: Name and version of the daemon's classifier, which uploads get too.
@@ -58,18 +61,13 @@ class Uploads:
         stills: StillTimings | None = None,
         recordings: RecordingTimings | None = None,
     ) -> None:
-        self._settings = settings
-        self._aggregate_only = settings().privacy.aggregate_only  # holds until the daemon ends
+        self._settings, at_start = settings, settings()
+        self._aggregate_only, self.max_bytes = at_start.privacy.aggregate_only, at_start.http.max_upload_bytes
         new_worker = partial(Worker, worker_plan(settings(), model=model))
         self.stills = StillWorker(new_worker, timings=stills)
         self.recordings = Recordings(
             scratch or Scratch(state_directory() / SCRATCH), new_worker, tables=tables(), timings=recordings or RecordingTimings()
         )
-
-    @property
-    def max_bytes(self) -> int:
-        """Longest upload; 0 = none is accepted."""
-        return self._settings().http.max_upload_bytes
 
     def refusal(self) -> str:
         """Return why uploads are refused now; empty if they are not."""

@@ -38,7 +38,7 @@ class Page:
         self.running.cameras.start([camera for camera in settings.cameras if not camera.enabled])
         self.page = live_page(settings, observer=Counters(), clock=self.clock)
         report = Report((Check("broker", False, "refused"), Check("load", True, "", degraded=True)))
-        self.state = PageState(self.running, page=self.page, ready=lambda: report, fixed={"commands": False})
+        self.state = PageState(self.running, page=self.page, ready=lambda: report, fixed={"commands": False}, uploads=dict)
 
     def camera(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = next(camera for camera in self.state.as_json()["cameras"] if camera["name"] == name)
