@@ -36,6 +36,7 @@ class ScriptedDaemon:
         recordings: Answer of ``/api/1/recordings``.
         timeline: Answer of a recording's timeline.
         stills: Answers of ``/api/1/stills``: (status, body), the first one first; the last one stays.
+        refusal: Why streams are refused; empty if they are not.
         calls: "METHOD path" of all requests to the API, and what a camera was switched to.
     """
 
@@ -52,6 +53,7 @@ class ScriptedDaemon:
         self.stills: list[tuple[int, Json]] = [(200, page_faces.still())]
         self.upload_answer: tuple[int, Json] = (201, {"id": "r1", "name": "clip.mp4", "state": "running", "progress": 0.0})
         self.calls: list[str] = []
+        self.refusal = ""
         self._streams: list[tuple[asyncio.AbstractEventLoop, asyncio.Queue[bytes | None]]] = []
         self._port, self._stopping = 0, False
         self._server: TelemetryServer | None = None
@@ -120,6 +122,8 @@ class ScriptedDaemon:
 
     async def _events(self, request: Request) -> Response:
         self._note(request)
+        if self.refusal:
+            return JSONResponse({"error": self.refusal}, 503)
         if self._stopping:
             return Response(status_code=503)
         request.scope["ferstream.connection"].extend(_STREAM_S)

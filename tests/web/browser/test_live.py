@@ -202,3 +202,15 @@ def test_a_new_version_of_the_daemon_offers_its_page(daemon: ScriptedDaemon, vis
 
     opened.page.get_by_role("button", name="Load its page").click()
     opened.wait_for_text("0.2.0", ".facts")
+
+
+def test_a_refused_stream_says_why_until_it_is_open(daemon: ScriptedDaemon, visit: Open) -> None:
+    daemon.refusal = "too many viewers; close another page, or try again later"
+    opened = visit("live")
+    opened.expect_complaints("503")
+    opened.wait_for_text("No live faces: too many viewers", "[role=alert]")
+
+    daemon.refusal = ""
+
+    opened.page.locator("[role=alert]").wait_for(state="hidden")
+    _wait_for_stream(daemon, opened)

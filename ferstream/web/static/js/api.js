@@ -108,9 +108,13 @@ export class Daemon extends EventTarget {
   }
 }
 
-/** Events of the daemon: hello, frame, camera, summary; each handler gets the parsed message. Reopens by itself. */
+/**
+ * Events of the daemon: hello, frame, camera, summary; each handler gets the parsed message. Reopens by itself.
+ * `onTrouble(reason)` is called when the daemon refuses the stream, and with "" when it is open again.
+ */
 export class EventStream {
   #cameras;
+  #onTrouble;
   #handlers;
   #daemon;
   #source = null;
@@ -119,7 +123,8 @@ export class EventStream {
   #hiddenTimer = 0;
   #closed = false;
 
-  constructor(daemon, cameras, handlers) {
+  constructor(daemon, cameras, handlers, onTrouble) {
+    this.#onTrouble = onTrouble;
     this.#daemon = daemon;
     this.#cameras = cameras;
     this.#handlers = handlers;
@@ -142,11 +147,11 @@ export class EventStream {
 
   #open() {
     this.#drop();
-    const query = this.#cameras.map((name) => `camera=${encodeURIComponent(name)}`).join("&");
-    const source = new EventSource(`${BASE}/events${query ? `?${query}` : ""}`);
+    const source = new EventSource(this.#address());
     this.#source = source;
     source.onopen = () => {
       this.#failures = 0;
+      this.#onTrouble("");
     };
     source.onerror = () => this.#failed(source);
     for (const [name, handler] of Object.entries(this.#handlers)) {
@@ -156,10 +161,29 @@ export class EventStream {
     }
   }
 
+  #address() {
+    const query = this.#cameras.map((name) => `camera=${encodeURIComponent(name)}`).join("&");
+    return `${BASE}/events${query ? `?${query}` : ""}`;
+  }
+
+  /** An EventSource does not say why it was refused: ask once more, without taking anything. */
+  async #askWhy() {
+    const cancel = new AbortController();
+    try {
+      const response = await fetch(this.#address(), { signal: cancel.signal, headers: { accept: "text/event-stream" } });
+      if (!response.ok) await readAnswer(response);
+    } catch (error) {
+      if (error instanceof ApiError && !this.#closed) this.#onTrouble(error.message);
+    } finally {
+      cancel.abort();
+    }
+  }
+
   #failed(source) {
     if (source !== this.#source) return;
     this.#drop();
     this.#daemon.suspect();
+    if (this.#failures > 0 && this.#daemon.connection === "live") this.#askWhy();
     const wait = RETRY_MS[Math.min(this.#failures, RETRY_MS.length - 1)];
     this.#failures += 1;
     if (!this.#closed && !document.hidden) this.#timer = setTimeout(() => this.#open(), wait);

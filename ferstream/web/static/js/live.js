@@ -13,6 +13,7 @@ export function mountLive(root, { daemon, argument }) {
   const grid = h("div", { class: "cameras" });
   const lead = h("p", { class: "lead" });
   const explain = h("p", { class: "explain", hidden: true });
+  const trouble = h("p", { class: "error", role: "alert", hidden: true });
   const spoken = h("p", { class: "visually-hidden", role: "status", "aria-live": "polite" });
   const pause = h("button", { type: "button", "aria-pressed": "false" }, "Pause");
   let stream = null,
@@ -22,6 +23,7 @@ export function mountLive(root, { daemon, argument }) {
   root.append(
     h("div", { class: "view-head" }, h("h1", {}, "Live"), lead, pause),
     explain,
+    trouble,
     spoken,
     grid,
     h("div", { class: "row view-foot" }, legend()),
@@ -74,11 +76,10 @@ export function mountLive(root, { daemon, argument }) {
     if (!cameras.length)
       grid.replaceChildren(h("p", { class: "empty" }, "No camera is set up. Add one under [[cameras]] in ferstream.toml."));
     const to = (method) => (message) => cards.get(message.camera ?? message.name)?.[method](message);
-    stream = new EventStream(daemon, cameras.length === state.cameras.length ? [] : cameras.map((camera) => camera.name), {
-      hello: () => {},
-      frame: to("frame"),
-      camera: to("update"),
-      summary: to("summary"),
+    const names = cameras.length === state.cameras.length ? [] : cameras.map((camera) => camera.name);
+    stream = new EventStream(daemon, names, { frame: to("frame"), camera: to("update"), summary: to("summary") }, (reason) => {
+      trouble.hidden = !reason;
+      setText(trouble, reason && `No live faces: ${reason}`);
     });
   }
 
