@@ -24,6 +24,28 @@ def test_it_shows_what_is_not_in_order(daemon: ScriptedDaemon, visit: Open) -> N
         assert part in text
 
 
+def test_a_daemon_that_is_ready_without_a_camera_or_a_sink_says_which(daemon: ScriptedDaemon, visit: Open) -> None:
+    daemon.state["cameras"] = [page_faces.camera("a", status="offline"), page_faces.camera("b", status="disabled", enabled=False)]
+    daemon.state["sinks"] = [{"name": "mqtt", "connected": False, "reason": "refused", "waiting": 0, "acknowledged": 0, "dropped": 0}]
+
+    opened = visit("status")
+
+    opened.wait_for_text("works, but: 1 camera not online, 1 sink not connected", ".verdict")
+
+
+def test_with_groups_only_the_chart_of_faces_is_left_out(daemon: ScriptedDaemon, visit: Open) -> None:
+    daemon.state["aggregate_only"] = True
+
+    opened = visit("status")
+
+    opened.page.locator(".uplot canvas").first.wait_for()
+    assert opened.page.locator(".chart h3:visible").all_inner_texts() == [
+        "Frames per second, all cameras",
+        "Latency in milliseconds",
+        "Events that wait in the outbox",
+    ]
+
+
 def test_a_camera_is_switched_off_and_on(daemon: ScriptedDaemon, visit: Open) -> None:
     opened = visit("status")
 

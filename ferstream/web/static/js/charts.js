@@ -34,6 +34,7 @@ export class Chart {
       series.map(({ colour }) => h("span", { class: colour }, h("i"), h("b", { class: "key-text" }))),
     );
     this.title = title;
+    this.aboutFaces = series.some(({ key }) => key === "faces_per_s");
     this.element = h("div", { class: "chart" }, h("h3", {}, title), this.#box, this.#summary);
     this.#resize = new ResizeObserver(() => this.#plot?.setSize(this.#size()));
     this.#resize.observe(this.#box);

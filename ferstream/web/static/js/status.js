@@ -2,7 +2,7 @@
 import { postJson } from "./api.js";
 import { stateClass } from "./camera-card.js";
 import { Chart } from "./charts.js";
-import { bytes, duration, h, moment, number, setText } from "./dom.js";
+import { bytes, duration, h, moment, number, plural, setText } from "./dom.js";
 import { cell, dataTable, numberCell, rowHead } from "./tables.js";
 
 const REFRESH_MS = 2000;
@@ -51,13 +51,16 @@ export function mountStatus(root, { daemon }) {
     const state = daemon.state;
     if (!state) return;
     setText(lead, daemon.connection === "live" ? `as of ${moment(state.time)}` : `last seen ${moment(state.time)}`);
-    fill(parts.ready, checks(state.ready));
+    fill(parts.ready, checks(state));
     fill(parts.latency, latency(state.latency_ms));
     fill(parts.about, about(state));
     fill(parts.cameras, cameraTable(state, switchCamera));
     fill(parts.sinks, sinkTable(state.sinks));
     fill(parts.queues, queues(state));
-    for (const chart of charts) chart.set(state.history?.points ?? []);
+    for (const chart of charts) {
+      chart.element.hidden = chart.aboutFaces && state.aggregate_only; // withheld with privacy.aggregate_only
+      if (!chart.element.hidden) chart.set(state.history?.points ?? []);
+    }
   }
 
   daemon.addEventListener("state", show);
@@ -95,18 +98,23 @@ function fill(part, content) {
 const pill = (kind, text) => h("span", { class: `pill ${kind}` }, text);
 const readable = (name) => name.replaceAll("_", " ");
 
-function checks({ ok, checks: list = [] }) {
-  const poor = list.some((check) => check.degraded);
-  const verdict = ok
-    ? poor
-      ? pill("warn", "works, but not as it should")
-      : pill("good", "everything is in order")
-    : pill("bad", "something needs a look");
+function checks(state) {
+  const { ok, checks: list = [] } = state.ready;
   const lines = list.map((check) => {
     const [kind, word] = !check.ok ? ["bad", "not ok"] : check.degraded ? ["warn", "degraded"] : ["good", "ok"];
     return h("li", {}, pill(kind, `${readable(check.name)}: ${word}`), h("span", { class: "detail small" }, check.detail ?? ""));
   });
-  return h("div", {}, h("p", { class: "verdict" }, verdict), h("ul", { class: "checks" }, lines));
+  return h("div", {}, h("p", { class: "verdict" }, verdict(ok, state)), h("ul", { class: "checks" }, lines));
+}
+
+/** One line that sums up: a daemon can be ready while a part of it is not as it should be. */
+function verdict(ok, { ready, cameras, sinks = [] }) {
+  if (!ok) return pill("bad", "something needs a look");
+  const away = cameras.filter((camera) => camera.enabled && camera.status !== "online").length;
+  const cut = sinks.filter((sink) => sink.connected === false).length;
+  const poor = [away && `${plural(away, "camera")} not online`, cut && `${plural(cut, "sink")} not connected`].filter(Boolean);
+  if (!poor.length && ready.checks?.some((check) => check.degraded)) poor.push("degraded");
+  return poor.length ? pill("warn", `works, but: ${poor.join(", ")}`) : pill("good", "everything is in order");
 }
 
 function tile(value, unit, name, digits = 0) {
