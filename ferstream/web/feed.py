@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ from ferstream.web.pictures import FrameKey, PictureStore, to_jpeg
 
 MAX_FPS = 12.0
 """Frames per second and camera that are sent at most."""
+MAX_SHARE = 0.25
+"""Share of a core that encoding takes at most. Four cameras with pictures need half of it; with more of them, or on a slow machine, each is
+shown less often, so that the pipeline keeps its cores."""
 MAX_CHANGES = 64
 """Track events of skipped frames that wait for the next frame that is sent, per camera; the oldest give way."""
 ERRORS = "live_view_error"
@@ -90,6 +94,7 @@ class LiveFeed:
         observer: Observer,
         clock: Clock,
         max_fps: float = MAX_FPS,
+        max_share: float = MAX_SHARE,
     ) -> None:
         """Make a feed; ``start`` runs its thread.
 
@@ -100,13 +105,14 @@ class LiveFeed:
             observer: Counts errors.
             clock: Monotonic time.
             max_fps: Frames per second and camera that are sent at most.
+            max_share: Share of a core that encoding takes at most, 0..1.
         """
         self.hub, self.pixels, self.aggregate_only = hub, pixels and not aggregate_only, aggregate_only
         self._observer, self._clock, self._period_ns = observer, clock, round(1e9 / max_fps)
-        self._pictures = PictureStore()
+        self._max_share, self._pictures = max_share, PictureStore()
         self._changed = threading.Condition()
         self._cameras: dict[str, _Camera] = {}
-        self._closed = False
+        self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="live-view", daemon=True)
 
     def start(self) -> None:
@@ -115,8 +121,8 @@ class LiveFeed:
 
     def close(self) -> None:
         """End all streams and the encoding thread."""
+        self._closed.set()
         with self._changed:
-            self._closed = True
             self._changed.notify()
         self.hub.close()
         if self._thread.is_alive():
@@ -208,18 +214,23 @@ class LiveFeed:
 
     def _run(self) -> None:
         while (work := self._take()) is not None:
+            began_s = time.thread_time()
             for encode in work:
-                try:
-                    self.hub.send(encode())
-                except Exception as exc:  # noqa: BLE001 (thread boundary: counted; the next message may be fine)
-                    self._observer.count(ERRORS, type(exc).__name__)
-                    _LOG.error("a message of the live view was lost", error=str(exc))
+                self._send(encode)
+            self._closed.wait(rest_s(time.thread_time() - began_s, self._max_share))
+
+    def _send(self, encode: Callable[[], LiveMessage]) -> None:
+        try:
+            self.hub.send(encode())
+        except Exception as exc:  # noqa: BLE001 (thread boundary: counted; the next message may be fine)
+            self._observer.count(ERRORS, type(exc).__name__)
+            _LOG.error("a message of the live view was lost", error=str(exc))
 
     def _take(self) -> list[Callable[[], LiveMessage]] | None:
         """Wait for something to encode, and take all that waits; None at the end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or any(camera.waits for camera in self._cameras.values()))
-            if self._closed:
+            self._changed.wait_for(lambda: self._closed.is_set() or any(camera.waits for camera in self._cameras.values()))
+            if self._closed.is_set():
                 return None
             return [encode for camera in self._cameras.values() for encode in self._take_from(camera)]
 
@@ -236,6 +247,11 @@ class LiveFeed:
         if camera.summary is not None and camera.summary_waits:
             summary, camera.summary_waits = camera.summary, False
             yield partial(summary_message, summary)
+
+
+def rest_s(work_s: float, share: float) -> float:
+    """Return how long to rest after work that took so many seconds of CPU time, to take this share of a core."""
+    return work_s * (1 / share - 1)
 
 
 def _encoded(frame: LabelledFrame, picture: Image | None, changes: Iterable[TrackEvent]) -> LiveMessage:

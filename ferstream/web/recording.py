@@ -159,7 +159,7 @@ class Recording:
     def _run(self, new_worker: Callable[[], Worker], on_expired: Callable[[Recording], object]) -> None:
         try:
             self._analyse(new_worker)
-        except (WorkerError, OutputError, OSError) as exc:
+        except Exception as exc:  # noqa: BLE001 (thread boundary: the state of the recording says it)
             self._end(RecordingStatus.FAILED, str(exc))
         finally:
             self._close_files([VIDEO])

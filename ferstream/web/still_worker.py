@@ -104,12 +104,11 @@ class StillWorker:
     def _run(self) -> None:
         while (job := self._next()) is not None:
             try:
-                answer = self._ask(job)
-            except (WorkerError, OSError) as exc:
+                if job.result.set_running_or_notify_cancel():  # else nobody waits for it any more
+                    job.result.set_result(self._ask(job))
+            except Exception as exc:  # noqa: BLE001 (thread boundary: whoever waits gets it)
                 _LOG.warning("a picture could not be analysed", reason=str(exc))
-                job.result.set_exception(WorkerError(str(exc)))
-            else:
-                job.result.set_result(answer)
+                job.result.set_exception(exc if isinstance(exc, WorkerError) else WorkerError(str(exc)))
             finally:
                 os.close(job.file)
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import threading
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -21,11 +19,11 @@ from ferstream.domain.emotion import LABELS
 from ferstream.errors import ExitCode
 from ferstream.runtime.addresses import ListenAddress
 from ferstream.settings import Settings
+from ferstream.telemetry.server import TelemetryServer
 from tests.support.accepting_broker import AcceptingBroker
 from tests.support.daemon_run import QUICK, DaemonRun
-from tests.support.live import Viewer, picture_of
+from tests.support.live import Viewer, picture_of, read_state, wait_state
 from tests.support.logs import Logs, named
-from tests.support.runners import PATIENCE_S
 from tests.support.running import wait_connected, wait_frames
 from tests.support.telemetry import ask
 from tests.support.threads import wait_until
@@ -52,22 +50,9 @@ def address(running: Running) -> ListenAddress:
     return running.server.address
 
 
-def state(running: Running) -> dict[str, Any]:
-    """Ask for the state; the answer may be half a second old."""
+def server_of(running: Running) -> TelemetryServer:
     assert running.server is not None
-    status, _, body = ask(running.server, "/api/1/state")
-    assert status == 200
-    found: dict[str, Any] = json.loads(body)
-    return found
-
-
-def wait_state(running: Running, is_so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """Ask for the state until it is so; within the rate limit."""
-    deadline, pause = time.monotonic() + PATIENCE_S, threading.Event()
-    while not is_so(found := state(running)):
-        assert time.monotonic() < deadline, found
-        pause.wait(0.1)
-    return found
+    return running.server
 
 
 def run(settings: Settings, steps: Callable[[Running], None]) -> None:
@@ -95,7 +80,7 @@ def test_the_state_has_all_that_the_page_shows(make: MakeSettings) -> None:
     def steps(running: Running) -> None:
         wait_connected(running)
         wait_frames(running, count=3)
-        found = wait_state(running, lambda found: bool(found["cameras"][0]["faces_now"]))
+        found = wait_state(server_of(running), lambda found: bool(found["cameras"][0]["faces_now"]))
         assert found.keys() == {
             *("api", "node", "version", "time", "uptime_s", "pixels", "aggregate_only", "commands", "login", "uploads", "labels", "model"),
             *("ready", "cameras", "latency_ms", "queues", "outbox", "sinks", "history"),
@@ -198,7 +183,7 @@ class TestPixels:
             with Viewer(address(running)) as viewer:
                 assert viewer.wait("hello")["pixels"] is False
                 assert "picture" not in viewer.wait("frame", lambda data: bool(data["faces"]))
-            assert state(running)["pixels"] is False
+            assert read_state(server_of(running))["pixels"] is False
 
         assert DaemonRun(make(), reload=lambda: make(http={"pixels": True})).run(steps) is ExitCode.OK
         assert "http.pixels" in named(logs, "these settings need a restart")[0]["keys"]
@@ -221,7 +206,7 @@ class TestAggregateOnly:
                         assert sum(event.data["counts"].values()) == 0  # one person is no group
                         assert event.data["faces_now"] == 0
             assert set(kinds) <= {"hello", "camera", "summary"}
-            found = state(running)
+            found = read_state(server_of(running))
             assert found["aggregate_only"] is True
             assert found["pixels"] is False
             assert found["cameras"][0]["faces_now"] == 0
@@ -250,7 +235,7 @@ class TestCommands:
             with Viewer(address(running)) as viewer:
                 assert self.switch(running, enabled=False)[0] == 202
                 assert viewer.wait("camera", lambda data: data["status"] == "disabled")["reason"] == "switched off by a command"
-                found = wait_state(running, lambda found: found["cameras"][0]["enabled"] is False)
+                found = wait_state(server_of(running), lambda found: found["cameras"][0]["enabled"] is False)
                 assert found["cameras"][0]["faces_now"] is None
                 assert self.switch(running, enabled=True)[0] == 202
                 assert viewer.wait("frame", lambda data: bool(data["faces"]))
@@ -294,7 +279,7 @@ class TestLife:
                 signals.on_reload(1, None)
                 assert viewer.wait("hello", lambda data: data["cameras"] != ["door"])["cameras"] == ["yard"]
                 assert viewer.wait("frame", lambda data: data["camera"] == "yard")
-            wait_state(running, lambda found: [camera["name"] for camera in found["cameras"]] == ["yard"])
+            wait_state(server_of(running), lambda found: [camera["name"] for camera in found["cameras"]] == ["yard"])
 
         assert DaemonRun(before, reload=lambda: after).run(steps) is ExitCode.OK
 
@@ -320,7 +305,7 @@ class TestLife:
 
     def test_the_charts_get_points(self, make: MakeSettings) -> None:
         def steps(running: Running) -> None:
-            wait_state(running, lambda found: len(found["history"]["points"]) > 2)
+            wait_state(server_of(running), lambda found: len(found["history"]["points"]) > 2)
 
         daemon = DaemonRun(make(), timings=replace(QUICK, history_s=0.01))
         assert daemon.run(lambda running, signals: steps(running)) is ExitCode.OK

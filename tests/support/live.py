@@ -6,6 +6,8 @@ import base64
 import http.client
 import json
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -20,6 +22,7 @@ from ferstream.runtime.addresses import ListenAddress
 from ferstream.runtime.clock import Clock, SystemClock
 from ferstream.runtime.counters import Counters
 from ferstream.telemetry.connections import ConnectionLimits
+from ferstream.telemetry.server import TelemetryServer
 from ferstream.web.feed import LiveFeed
 from ferstream.web.history import History
 from ferstream.web.hub import Hub
@@ -27,7 +30,7 @@ from ferstream.web.live import LiveSource, live_routes
 from ferstream.web.page import LivePage
 from ferstream.web.stream import StreamTimings
 from tests.support.runners import PATIENCE_S
-from tests.support.telemetry import server_of
+from tests.support.telemetry import ask, server_of
 
 JPEG_URL = "data:image/jpeg;base64,"
 
@@ -109,6 +112,23 @@ def picture_of(message: dict[str, Any]) -> npt.NDArray[np.uint8]:
     picture = cv2.imdecode(np.frombuffer(base64.b64decode(url.removeprefix(JPEG_URL)), np.uint8), cv2.IMREAD_COLOR)
     assert picture is not None
     return np.asarray(picture, np.uint8)
+
+
+def read_state(server: TelemetryServer) -> dict[str, Any]:
+    """Ask for the state; the answer may be half a second old."""
+    status, _, body = ask(server, "/api/1/state")
+    assert status == 200
+    found: dict[str, Any] = json.loads(body)
+    return found
+
+
+def wait_state(server: TelemetryServer, is_so: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    """Ask for the state until it is so; within the rate limit."""
+    deadline, pause = time.monotonic() + PATIENCE_S, threading.Event()
+    while not is_so(found := read_state(server)):
+        assert time.monotonic() < deadline, found
+        pause.wait(0.1)
+    return found
 
 
 class LiveServer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from starlette.routing import BaseRoute
 
@@ -47,9 +48,10 @@ def ask(
     server: TelemetryServer, path: str, *, method: str = "GET", headers: dict[str, str] | None = None, body: bytes | None = None
 ) -> tuple[int, dict[str, str], str]:
     """Send one request; return status, headers by lower-case name, and body."""
-    connection = http.client.HTTPConnection(server.address.host, server.address.port, timeout=10)
+    connection = http.client.HTTPConnection(server.address.host, server.address.port, timeout=60)
     try:
-        connection.request(method, path, body=body, headers=headers or {})
+        with suppress(BrokenPipeError, ConnectionResetError):  # the answer may come before all of the body is sent
+            connection.request(method, path, body=body, headers=headers or {})
         answer = connection.getresponse()
         return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read().decode()
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -18,7 +19,7 @@ from ferstream.domain.face import Box
 from ferstream.domain.frame import Frame
 from ferstream.runtime.clock import SystemClock
 from ferstream.runtime.counters import Counters
-from ferstream.web.feed import ERRORS, MAX_CHANGES, LiveFeed
+from ferstream.web.feed import ERRORS, MAX_CHANGES, LiveFeed, rest_s
 from ferstream.web.hub import Hub
 from ferstream.web.messages import FRAME, LiveMessage
 from tests.support.builders import UTC_NS, camera_state, face_event, frame_info, labelled_frame, track_event
@@ -277,6 +278,27 @@ def test_a_frame_costs_next_to_nothing_while_nobody_looks(stack: ExitStack) -> N
     publish(server.feed, frame)
     sys.setprofile(None)
     assert calls < 40, "work, not time, is measured: the machine may be busy"
+
+
+def test_encoding_takes_a_share_of_a_core_however_many_cameras_there_are() -> None:
+    for work_s in (0.0001, 0.0026, 0.5):
+        assert work_s / (work_s + rest_s(work_s, 0.25)) == pytest.approx(0.25)
+
+
+def test_a_rest_does_not_hold_up_the_end(stack: ExitStack, hub: RecordingHub) -> None:
+    feed = feed_of(stack, hub, max_share=0.0001)
+    hub.gate = burn  # the rest would last minutes
+    publish(feed, labelled_frame(1))
+    wait_until(lambda: len(hub.sent) == 1)
+    feed.close()
+    assert "live-view" not in [thread.name for thread in threading.enumerate()]
+
+
+def burn() -> None:
+    """Use a twentieth of a second of CPU time."""
+    began = time.thread_time()
+    while time.thread_time() - began < 0.05:
+        pass
 
 
 def test_close_ends_the_thread_and_the_streams(stack: ExitStack) -> None:

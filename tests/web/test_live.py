@@ -138,6 +138,15 @@ class TestStream:
         frames = {next(event.raw for event in viewer.events() if event.kind == "frame") for viewer in viewers}
         assert len(frames) == 1
 
+    def test_a_proxy_that_speaks_http_1_0_gets_the_stream_too(self, live: LiveServer) -> None:
+        with socket.create_connection((live.server.address.host, live.server.address.port), timeout=20) as proxy:
+            proxy.sendall(b"GET /api/1/events HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            stream = proxy.makefile("rb")
+            assert any(line == b"event: hello\n" for line in stream)
+            live.feed.show(labelled_frame(3))
+            assert any(line == b"event: frame\n" for line in stream)
+            stream.close()
+
     def test_a_closed_feed_ends_the_stream_in_order(self, live: LiveServer) -> None:
         with live.viewer() as viewer:
             viewer.wait("hello")
