@@ -23,9 +23,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="no chromium: apt-get install chromium"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """One running Chromium with a fresh user folder."""
+    """One running Chromium with a fresh user folder.
+
+    For one module: while it runs, this thread has a running event loop, with which tests of other modules would fail.
+    """
     assert CHROMIUM is not None
     with Browser(CHROMIUM, tmp_path_factory.mktemp("chromium")) as running:
         yield running
