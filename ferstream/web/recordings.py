@@ -85,9 +85,11 @@ class Recordings:
                 kept.delete()
             self._scratch.check_space(length)
             recording = Recording(shown_name(name), self._scratch, tables=self.tables, timings=self._timings)
-        except OutputError as exc:
+        except BaseException as exc:
             self._uploading = False
-            raise ApiError(507, str(exc), {"connection": "close"}) from exc
+            if isinstance(exc, OutputError):
+                raise ApiError(507, str(exc), {"connection": "close"}) from exc
+            raise
         with self._lock:
             self._incoming = recording
         return recording
