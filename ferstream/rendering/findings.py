@@ -123,10 +123,6 @@ class Findings:
         """Return the faces of a moment, in the order in which their tracks began."""
         return [face for track in self._tracks.values() if (face := self._face_of(track, at_ns)) is not None]
 
-    def boxes_at(self, at_ns: int) -> list[Box]:
-        """Return the places of the faces of a moment."""
-        return [face.box for face in self.faces_at(at_ns)]
-
     def _face_of(self, track: _Track, at_ns: int) -> ShownFace | None:
         before, after = track.around(at_ns)
         if before is None:
@@ -179,12 +175,30 @@ class Detections:
             tracked: Faces known by their tracks, found in this picture or not.
         """
         with self._lock:
-            around = {abs(moment - at_ns): boxes for moment, boxes in self._boxes.items() if abs(moment - at_ns) <= self._hold_ns}
-        places = [*around.pop(0, ()), *tracked]
-        for apart_ns, boxes in sorted(around.items()):
-            grown = [_grown(box, 1 + _GROWTH_PER_S * apart_ns / NS_PER_S) for box in boxes if not _is_among(box, places)]
-            places += grown
-        return places
+            near = [(moment - at_ns, boxes) for moment, boxes in self._boxes.items() if abs(moment - at_ns) <= self._hold_ns]
+        places = [*(box for apart_ns, boxes in near if apart_ns == 0 for box in boxes), *tracked]
+        earlier = sorted(((-apart_ns, boxes) for apart_ns, boxes in near if apart_ns < 0), key=lambda item: item[0])
+        later = sorted(((apart_ns, boxes) for apart_ns, boxes in near if apart_ns > 0), key=lambda item: item[0])
+        return [*places, *_unaccounted(places, earlier), *_unaccounted(places, later)]
+
+
+def _unaccounted(places: Sequence[Box], pictures: Sequence[tuple[int, tuple[Box, ...]]]) -> Iterator[Box]:
+    """Yield the places of faces of neighbouring pictures that were not found in the present one.
+
+    Args:
+        places: The faces of the present picture.
+        pictures: The distance in nanoseconds and the faces of each neighbouring picture, the nearest first. A face is followed from
+            picture to picture, so that one that moves is not hidden all along its way.
+    """
+    followed = list(places)
+    for apart_ns, boxes in pictures:
+        for box in boxes:
+            known = next((number for number, other in enumerate(followed) if _is_same(box, other)), None)
+            if known is None:
+                followed.append(box)
+                yield _grown(box, 1 + _GROWTH_PER_S * apart_ns / NS_PER_S)
+            else:
+                followed[known] = box
 
 
 def _relative(face: Face, info: FrameInfo) -> tuple[Box, tuple[Point, ...]]:
@@ -206,10 +220,6 @@ def _grown(box: Box, factor: float) -> Box:
     """Return a box enlarged around its middle."""
     wide, high = box.w * factor, box.h * factor
     return Box(box.x - (wide - box.w) / 2, box.y - (high - box.h) / 2, wide, high)
-
-
-def _is_among(box: Box, places: Iterable[Box]) -> bool:
-    return any(_is_same(box, place) for place in places)
 
 
 def _is_same(first: Box, second: Box) -> bool:

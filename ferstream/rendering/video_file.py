@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class VideoFormat:
     height: int
     rate: Fraction | None = None
     pixel_aspect: float = 1.0
-    colours: Colours = Colours()
+    colours: Colours = field(default_factory=Colours)
 
     @property
     def ticks_per_s(self) -> int:
