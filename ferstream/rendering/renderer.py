@@ -58,17 +58,17 @@ class RenderOptions:
 class Renderer:
     """Draws one recording. ``add`` and ``add_detections`` are for the pipeline's threads, the rest for the owner."""
 
-    def __init__(self, source: Path, out: Path, options: RenderOptions, *, on_failure: Callable[[str, Exception], None]) -> None:
+    def __init__(self, source: Path, out: Path, options: RenderOptions) -> None:
         """Keep the parts; ``start`` begins.
 
         Args:
             source: The recording, no pipe.
             out: The video; it has this name when ``finish`` returns.
             options: How it is drawn.
-            on_failure: Called by the drawing thread with "video" and an error that ends it.
         """
         period_s = 1 / options.analysis_fps if options.analysis_fps else 0.0
-        self.out, self._options, self._on_failure = out, options, on_failure
+        self.out, self._options = out, options
+        self._on_failure: Callable[[str, Exception], None] = lambda name, error: None
         self._pictures = FullPictures(source, picture=options.picture)
         self._findings = Findings(longest_gap_s=max(2.0, 2 * period_s))
         self._detections = Detections()
@@ -85,8 +85,18 @@ class Renderer:
         """Pictures written so far."""
         return 0 if self._file is None else self._file.pictures
 
-    def start(self) -> None:
-        """Start the drawing thread."""
+    @property
+    def hides_faces(self) -> bool:
+        """Whether it needs ``add_detections``."""
+        return self._options.blur
+
+    def start(self, *, on_failure: Callable[[str, Exception], None] | None = None) -> None:
+        """Start the drawing thread.
+
+        Args:
+            on_failure: Called by it with "video" and the error that ends it; ``finish`` raises the same.
+        """
+        self._on_failure = on_failure or self._on_failure
         self._thread.start()
 
     def add(self, frame: LabelledFrame) -> None:

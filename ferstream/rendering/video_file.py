@@ -162,13 +162,13 @@ class VideoFile:
     def _add_stream(self) -> Any:
         rate = self._format.rate or Fraction(25)
         name, options = next((name, options) for name, options in _ENCODERS if _is_available(name))
-        stream: Any = self._container.add_stream(name, rate=rate, options=options)  # type: ignore[call-overload]
+        stream: Any = self._container.add_stream(name, rate=rate, options=options)
         stream.width = self._format.width + self._format.width % 2
         stream.height = self._format.height + self._format.height % 2
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context
         stream.time_base = context.time_base = Fraction(1, self._format.ticks_per_s)
-        context.gop_size = max(1, round(_KEY_FRAME_S * min(rate, 240)))
+        context.gop_size = max(1, round(_KEY_FRAME_S * min(float(rate), 240.0)))
         context.sample_aspect_ratio = Fraction(self._format.pixel_aspect).limit_denominator(255)
         if name != "libx264":
             context.bit_rate = int(_BITS_PER_PIXEL * stream.width * stream.height * float(rate))

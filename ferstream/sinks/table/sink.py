@@ -48,23 +48,31 @@ class TableSink:
 
     name = "table"
 
-    def __init__(self, *, path: Path, sizes: Mapping[str, int] | None = None, keep_unfinished: bool = False) -> None:
+    def __init__(
+        self, *, path: Path, sizes: Mapping[str, int] | None = None, keep_unfinished: bool = False, may_be_finished: bool = False
+    ) -> None:
         """Nothing is opened yet.
 
         Args:
             path: The table of faces, ``.csv`` or ``.parquet``; ``tracks_path`` is the other one. Both are replaced by ``finish``.
             sizes: What ``sync`` returned at the row after which to go on; None begins anew.
             keep_unfinished: Leave the rows where they are when the sink is closed before ``finish``.
+            may_be_finished: Whether ``finish`` may have been interrupted: rows that are gone are then in their table.
 
         Raises:
             ConfigError: See ``check_table_path``.
         """
         check_table_path(path)
-        self._keep_unfinished, self._sizes = keep_unfinished, sizes
+        self._keep_unfinished, self._sizes, self._may_be_finished = keep_unfinished, sizes, may_be_finished
         self._paths = {FACE: path, TRACK: tracks_path(path)}
         self._rows = {schema: RowFile(_rows_path(path), COLUMNS[schema]) for schema, path in self._paths.items()}
         self._failure: str | None = None
         self._open = self._finished = False
+
+    @property
+    def row_files(self) -> dict[str, Path]:
+        """The files of the rows by schema, which ``sync`` measures."""
+        return {schema: rows.path for schema, rows in self._rows.items()}
 
     @property
     def paths(self) -> tuple[Path, Path]:
@@ -82,9 +90,12 @@ class TableSink:
             OutputError: They cannot be written, or are shorter than ``sizes``.
         """
         try:
-            for schema, rows in self._rows.items():
+            for schema, rows in list(self._rows.items()):
                 if self._paths[schema].is_dir():
                     raise OutputError(f"cannot write the table {self._paths[schema]}: is a folder")
+                if self._may_be_finished and not rows.path.exists() and self._paths[schema].exists():
+                    del self._rows[schema]
+                    continue
                 with self._translated(schema):
                     rows.open(None if self._sizes is None else self._sizes[schema])
         except OutputError:
