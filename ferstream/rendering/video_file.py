@@ -20,16 +20,19 @@ from ferstream.errors import OutputError
 Plane = npt.NDArray[np.uint8]
 
 _ENCODERS: tuple[tuple[str, dict[str, str]], ...] = (
-    ("libx264", {"preset": "veryfast", "crf": "20"}),
+    ("libx264", {"preset": "veryfast", "crf": "20", "bf": "0"}),
     ("libopenh264", {}),
     ("mpeg4", {"qmin": "2", "qmax": "5"}),
 )
-"""Encoders in the order of preference, and their options."""
+"""Encoders in the order of preference, and their options. Without pictures that are decoded in another order than shown: with them, MP4
+files of uneven times have a wrong length."""
 _LEAST_TICKS = 10_000
 """Ticks of the clock a second at least, so that uneven distances between pictures are kept."""
 _MOST_TICKS = 240_000
 _NEUTRAL = 128
 _KEY_FRAME_S = 2.0
+_DURATIONS_ARE_GIVEN = 1 << 8
+"""AV_CODEC_FLAG_FRAME_DURATION of libavcodec."""
 _BITS_PER_PIXEL = 0.15
 """Of encoders that have no constant quality."""
 
@@ -111,6 +114,7 @@ class VideoFile:
         self.pictures = 0
         """Pictures written."""
         with self._translated():
+            self._part.open("wb").close()  # PyAV opens it with the first picture
             self._container = av.open(str(self._part), "w", format="mp4", options={"movflags": "+faststart"})
             self._stream = self._add_stream()
 
@@ -168,6 +172,7 @@ class VideoFile:
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context
         stream.time_base = context.time_base = Fraction(1, self._format.ticks_per_s)
+        context.flags |= _DURATIONS_ARE_GIVEN
         context.gop_size = max(1, round(_KEY_FRAME_S * min(float(rate), 240.0)))
         context.sample_aspect_ratio = Fraction(self._format.pixel_aspect).limit_denominator(255)
         if name != "libx264":
