@@ -132,14 +132,13 @@ class FullPictures:
 def _planes(decoded: av.VideoFrame) -> tuple[Plane, Plane, Plane, Colours]:
     """Return the planes of a picture of any format as 4:2:0 of 8 bits in limited range, as stored, and their colours."""
     colours = Colours(int(decoded.colorspace), int(decoded.color_primaries), int(decoded.color_trc))
-    if decoded.format.is_rgb or decoded.format.name not in LAYOUTS:
-        is_rgb = decoded.format.is_rgb or decoded.format.name == "pal8"
-        decoded, limited = decoded.reformat(format="yuv420p"), True
-        colours = Colours(_BT601, _BT709, _BT709) if is_rgb else colours
-    else:
-        limited = is_limited(decoded, LAYOUTS[decoded.format.name])
-        if decoded.format.name not in _DIRECT:  # the range is kept here, and changed below
-            decoded = decoded.reformat(format="yuv420p", src_color_range=ColorRange.MPEG, dst_color_range=ColorRange.MPEG)
+    layout = LAYOUTS.get(decoded.format.name)
+    limited = layout is None or is_limited(decoded, layout)
+    if decoded.format.is_rgb or decoded.format.name == "pal8":
+        colours, decoded, limited = Colours(_BT601, _BT709, _BT709), decoded.reformat(format="yuv420p"), True
+    elif decoded.format.name not in _DIRECT:
+        stored = ColorRange.MPEG if limited else ColorRange.JPEG
+        decoded, limited = decoded.reformat(format="yuv420p", src_color_range=stored, dst_color_range=ColorRange.MPEG), True
     planes = [_view(decoded, number) for number in range(3)]
     if not limited:
         tables = (_LUMA_TO_LIMITED, _CHROMA_TO_LIMITED, _CHROMA_TO_LIMITED)
