@@ -150,7 +150,6 @@ class _Run:
         self._files = file_sinks(
             self._options.outputs,
             None if progress is None else progress.sizes,
-            keep=self._checkpoint is not None,
             finishing=progress is not None and progress.finishing,
         )
         return sink_sets(self._options.outputs, self._settings, models, self._recordings, files=self._files, fatal=fatal, stack=stack)
@@ -203,7 +202,7 @@ class _Run:
         else:
             self._checkpoint.remove()
         if progress is not None:
-            files = file_sinks(outputs, progress.sizes, keep=True, finishing=progress.finishing).data_files
+            files = file_sinks(outputs, progress.sizes, finishing=progress.finishing).data_files
             check_results(progress, files, self._videos)
         return progress
 

@@ -144,24 +144,25 @@ class FileSinks:
 
     def sync(self) -> dict[str, int]:
         """Have everything on the disk; return sizes in bytes by name of the part, from which a later process can go on."""
+        if self.table is not None:
+            self.table.keep_unfinished()
         sizes = {} if self.jsonl is None else {"events": self.jsonl.sync()}
         tables = {} if self.table is None else self.table.sync()
         return sizes | tables
 
 
-def file_sinks(options: OutputOptions, sizes: Mapping[str, int] | None, *, keep: bool, finishing: bool) -> FileSinks:
+def file_sinks(options: OutputOptions, sizes: Mapping[str, int] | None, *, finishing: bool) -> FileSinks:
     """Make the sinks that write files.
 
     Args:
         options: Where the results go.
         sizes: What ``FileSinks.sync`` returned where an earlier process ended; None begins anew.
-        keep: Whether rows of tables are kept when the replay ends early.
         finishing: Whether the earlier process was about to give the tables their names.
     """
     jsonl = None if options.events is None else JsonlSink(path=options.events, size=None if sizes is None else sizes["events"])
     table = None
     if options.table is not None:
-        table = TableSink(path=options.table, sizes=sizes, keep_unfinished=keep, may_be_finished=finishing)
+        table = TableSink(path=options.table, sizes=sizes, may_be_finished=finishing)
     return FileSinks(jsonl, table)
 
 

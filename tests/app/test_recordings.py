@@ -78,7 +78,7 @@ def test_files_of_a_folder_that_cannot_be_read_are_left_out_and_named(folder: Pa
 
 def test_a_named_file_that_cannot_be_read_is_an_error(folder: Path) -> None:
     (folder / "broken.mp4").write_text("no video at all\n" * 50)
-    with pytest.raises(SourceError, match="broken.mp4: is text"):
+    with pytest.raises(SourceError, match=r"broken.mp4: is text"):
         find_recordings([folder / "b.mp4", folder / "broken.mp4"])
 
 

@@ -1,4 +1,4 @@
-"""Recordings at full size and in colour: the same pictures, numbers and times as the analysis sees, and the same colours as a player shows."""
+"""Recordings at full size and in colour: the pictures, numbers and times that the analysis sees, in the colours that a player shows."""
 
 from __future__ import annotations
 
