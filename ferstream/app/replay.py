@@ -139,10 +139,17 @@ class _Run:
     def __init__(
         self, options: ReplayOptions, settings: Settings, recordings: Sequence[Recording], videos: dict[str, Path], hooks: ReplayHooks
     ) -> None:
-        """Keep the parts."""
+        """Keep the parts.
+
+        Raises:
+            ConfigError: The replay is to go on, and its results cannot be continued.
+        """
         self._options, self._settings, self._recordings, self._videos, self._hooks = options, settings, recordings, videos, hooks
         self._files = FileSinks(None, None)
         self._checkpoint: Checkpoint | None = None
+        self._can_be_continued = options.outputs.can_be_continued and all(recording.info is not None for recording in recordings)
+        if options.resume and not self._can_be_continued:
+            raise ConfigError("--resume goes on with files: give --events FILE, --table or --video, and recordings that are files")
 
     def open_outputs(self, models: Models, fatal: Fatal, stack: ExitStack) -> list[SinkSet]:
         """Make the sinks; with ``--resume``, those that go on where an earlier process ended."""
@@ -188,10 +195,7 @@ class _Run:
     def _read_checkpoint(self, models: Models) -> Progress | None:
         """Return how far an earlier process came, if this one is to go on and there was one."""
         outputs = self._options.outputs
-        can_be_continued = outputs.can_be_continued and all(recording.info is not None for recording in self._recordings)
-        if self._options.resume and not can_be_continued:
-            raise ConfigError("--resume goes on with files: give --events FILE, --table or --video, and recordings that are files")
-        if not can_be_continued:
+        if not self._can_be_continued:
             return None
         path = checkpoint_path(outputs.files)
         self._checkpoint = Checkpoint(path, _identity(self._options, self._settings, self._recordings, models))

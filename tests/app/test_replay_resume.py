@@ -38,7 +38,8 @@ class Job:
 
     def run(self, *, stop_after: int | None = None, **options: Any) -> None:
         """Replay; stop when so many recordings are finished."""
-        given = {"events": str(self.out / "events.jsonl"), "table": self.out / "table.parquet", "video": self.out / "videos"} | options
+        given: dict[str, Any] = {"table": self.out / "table.parquet", "video": self.out / "videos", "model": str(self.model)} | options
+        given.setdefault("events", str(self.out / "events.jsonl"))
         self.outcomes = []
 
         def on_outcome(outcome: Outcome) -> None:
@@ -50,8 +51,7 @@ class Job:
             self.finished = [recording.camera for recording in finished]
 
         hooks = ReplayHooks(on_outcome=on_outcome, on_resumed=on_resumed)
-        model = given.pop("model", str(self.model))
-        replay_all(ReplayOptions(videos=(self.clips[0].parent,), model=model, **given), hooks=hooks)
+        replay_all(ReplayOptions(videos=(self.clips[0].parent,), **given), hooks=hooks)
 
     def interrupt(self, after: int, **options: Any) -> None:
         with pytest.raises(Interrupted):
@@ -102,7 +102,7 @@ def test_a_replay_that_was_interrupted_before_its_tables_were_made_makes_them(jo
 
 
 def test_tables_that_were_made_before_the_interruption_are_kept(job: Job) -> None:
-    tables = {"table": job.out / "table.csv", "video": None}
+    tables: dict[str, Any] = {"table": job.out / "table.csv", "video": None}
     job.run(**tables)
     whole = job.results()
     job.interrupt(4, **tables)

@@ -21,8 +21,9 @@ from ferstream.detection.detector import DetectorLimits
 from ferstream.detection.factory import load_detector
 from ferstream.errors import ConfigError, FramesLostError, OutputError, SourceError
 from ferstream.settings import load_settings
-from tests.support.clips import write_clip
+from tests.support.clips import card, write_clip
 from tests.support.portraits import write_portrait_clip
+from tests.support.shaped_clips import EIGHT, displayed, matrix, write_matrix, write_pictures
 
 pytestmark = pytest.mark.usefixtures("no_new_threads")
 Picture = npt.NDArray[np.uint8]
@@ -35,7 +36,7 @@ def render(out: Path, *videos: Path, model: Path, **options: Any) -> None:
 def read(path: Path) -> list[Picture]:
     """The pictures of a video in BGR."""
     with av.open(str(path)) as container:
-        return [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
+        return [np.asarray(frame.to_ndarray(format="bgr24"), np.uint8) for frame in container.decode(video=0)]
 
 
 def times(path: Path) -> list[float]:
@@ -204,3 +205,17 @@ def test_the_rate_of_the_video_is_that_of_the_recording(portrait_clip: Path, tin
         with av.open(str(path)) as container:
             rates.append(container.streams.video[0].average_rate)
     assert rates[0] == rates[1]
+
+
+@pytest.mark.parametrize("shape", ["turned 90 clockwise", "left and right exchanged"])
+def test_turned_recordings_and_pixels_that_are_not_square_are_shown_as_by_a_player(tmp_path: Path, tiny_model: Path, shape: str) -> None:
+    cards = [card((96, 64), number) for number in range(3)]
+    clip = write_matrix(write_pictures(tmp_path / "a.mp4", cards, aspect=Fraction(4, 3)), matrix(*EIGHT[shape]))
+    render(tmp_path / "out.mp4", clip, model=tiny_model)
+    wanted = displayed(cards[0], EIGHT[shape])
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        stream = container.streams.video[0]
+        picture = np.asarray(next(container.decode(stream)).to_ndarray(format="rgb24"), np.uint8)
+        assert stream.sample_aspect_ratio == (Fraction(3, 4) if wanted.shape[0] == 96 else Fraction(4, 3))
+    assert picture.shape == wanted.shape
+    assert np.abs(picture[8:24, 8:24].astype(int) - wanted[8:24, 8:24]).mean() < 8

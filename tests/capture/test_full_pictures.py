@@ -31,7 +31,7 @@ def rgb(picture: FullPicture) -> npt.NDArray[np.uint8]:
     for plane, values in zip(frame.planes, (picture.luma, *picture.chroma), strict=True):
         target = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, -1)
         target[:, : plane.width] = values
-    return frame.to_ndarray(format="rgb24")
+    return np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
 
 
 @pytest.mark.parametrize(
