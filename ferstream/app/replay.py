@@ -26,6 +26,7 @@ from ferstream.errors import BrokerError, ConfigError
 from ferstream.inference.bundle import load_bundle
 from ferstream.pipeline.models import Models
 from ferstream.publishing.sink_set import SinkSet
+from ferstream.runtime.printable import printable
 from ferstream.runtime.program import command
 from ferstream.runtime.redaction import redact_source
 from ferstream.runtime.supervisor import Fatal
@@ -262,6 +263,8 @@ def _checked_settings(options: ReplayOptions) -> Settings:
         raise ConfigError(f"{'--blur' if options.blur else '--points'} is about the video: give --video OUT.mp4")
     if options.blur and options.fps:
         raise ConfigError("--blur looks for faces in every picture: leave out --fps")
+    if options.camera is not None and options.config is None and not options.mqtt:
+        raise ConfigError(f'--camera "{printable(options.camera)}" is a camera of the settings: give them with -c FILE')
     settings = _settings(options)
     masks_of_recording(settings, options.camera)
     if outputs.asking_for_faces:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -114,7 +115,7 @@ class VideoFile:
         self.pictures = 0
         """Pictures written."""
         with self._translated():
-            self._part.open("wb").close()  # PyAV opens it with the first picture
+            _make_private(self._part)  # PyAV opens it with the first picture
             self._container = av.open(str(self._part), "w", format="mp4", options={"movflags": "+faststart"})
             self._stream = self._add_stream()
 
@@ -194,6 +195,16 @@ class VideoFile:
             yield
         except (av.FFmpegError, OSError) as exc:
             raise OutputError(f"cannot write the video {self.path}: {getattr(exc, 'strerror', None) or exc}") from exc
+
+
+def _make_private(path: Path) -> None:
+    """Make an empty file that only its owner may read."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
 
 
 def _is_available(name: str) -> bool:

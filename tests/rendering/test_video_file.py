@@ -75,6 +75,19 @@ def test_an_odd_size_is_extended_by_its_last_row_and_column(tmp_path: Path) -> N
     assert np.abs(luma - 30).max() <= 2
 
 
+def test_only_the_owner_can_read_a_video(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch(mode=0o644)
+    assert write_over(tmp_path / "a.mp4").stat().st_mode & 0o777 == 0o600
+
+
+def write_over(path: Path) -> Path:
+    """A video in place of an older file."""
+    video = VideoFile(path, VideoFormat(64, 48))
+    video.write(OutputPicture(64, 48), 0)
+    video.finish(last_ns=1)
+    return path
+
+
 def test_a_video_that_is_abandoned_leaves_nothing(tmp_path: Path) -> None:
     video = VideoFile(tmp_path / "a.mp4", VideoFormat(64, 48))
     video.write(OutputPicture(64, 48), 0)
