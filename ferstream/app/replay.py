@@ -22,7 +22,7 @@ from ferstream.app.replay_outputs import FileSinks, OutputOptions, check_folders
 from ferstream.app.replayer import Outcome, Replayer, VideoOptions
 from ferstream.app.signals import stopping
 from ferstream.capture.geometry import AS_THE_SOURCE_SAYS
-from ferstream.errors import BrokerError, ConfigError
+from ferstream.errors import BrokerError, ConfigError, FramesLostError
 from ferstream.inference.bundle import load_bundle
 from ferstream.pipeline.models import Models
 from ferstream.publishing.sink_set import SinkSet
@@ -169,17 +169,26 @@ class _Run:
         outcomes = []
         with stopping(replayer.stop):
             for recording in self._recordings[done:]:
-                video = self._videos.get(recording.camera)
-                drawn = None if video is None else VideoOptions(path=video, blur=self._options.blur, points=self._options.points)
-                outcome = replayer.replay(recording.path, recording.info, camera=recording.camera, video=drawn)
-                outcomes.append(outcome)
-                self._note(outcome, video)
-                self._hooks.on_outcome(outcome)
+                outcomes.append(self._replay_one(replayer, recording))
+                self._hooks.on_outcome(outcomes[-1])
         if self._files.table is not None:
             self._files.table.finish()
         if self._checkpoint is not None:
             self._checkpoint.remove()
         return outcomes
+
+    def _replay_one(self, replayer: Replayer, recording: Recording) -> Outcome:
+        """Replay one recording and note that it is finished."""
+        video = self._videos.get(recording.camera)
+        drawn = None if video is None else VideoOptions(path=video, blur=self._options.blur, points=self._options.points)
+        try:
+            outcome = replayer.replay(recording.path, recording.info, camera=recording.camera, video=drawn)
+        except FramesLostError as exc:
+            if self._checkpoint is None or not self._checkpoint.progress.finished:
+                raise
+            raise FramesLostError(f"{exc}; the same command with --resume goes on") from exc
+        self._note(outcome, video)
+        return outcome
 
     def _replayer(self, made: Engine) -> Replayer:
         made_by = camera_of_recording(self._settings, self._options.camera)
