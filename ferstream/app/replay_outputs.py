@@ -112,7 +112,7 @@ def video_paths(video: Path, recordings: Sequence[Recording]) -> dict[str, Path]
         if len(recordings) > 1:
             raise ConfigError(f"--video {video} is one file for {len(recordings)} recordings; give a folder")
         paths = {recordings[0].camera: video}
-    elif video.suffix and not video.is_dir():
+    elif video.is_file() or (video.suffix and not video.is_dir()):
         raise ConfigError(f"--video {video}: the name of a video ends in .mp4; without an ending it is a folder")
     else:
         _make_folder(video)

@@ -119,6 +119,7 @@ def test_several_recordings_are_videos_in_a_folder(portrait_clip: Path, tiny_mod
     [
         ("out.mp4", {}, "is one file for 2 recordings; give a folder"),
         ("out.webm", {}, "the name of a video ends in .mp4"),
+        ("here/a-file", {}, "the name of a video ends in .mp4"),
         (None, {"blur": True}, "--blur is about the video"),
         ("videos", {"blur": True, "fps": 5.0}, "--blur looks for faces in every picture"),
         ("here", {}, "would write over the recording"),
@@ -128,6 +129,7 @@ def test_names_and_options_that_do_not_fit_are_errors(
     tmp_path: Path, tiny_model: Path, out: str | None, options: dict[str, Any], problem: str
 ) -> None:
     (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "a-file").touch()
     clips = [write_clip(tmp_path / "here" / name, frames=2) for name in ("a.mp4", "b.mp4")]
     with pytest.raises(ConfigError, match=problem):
         replay_all(ReplayOptions(videos=tuple(clips), video=None if out is None else tmp_path / out, model=str(tiny_model), **options))
