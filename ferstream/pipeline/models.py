@@ -21,7 +21,7 @@ from ferstream.inference.backends import open_classifier
 from ferstream.inference.batch_classifier import BatchClassifier
 from ferstream.inference.classifier import Classifier
 from ferstream.inference.model_choice import open_bundle
-from ferstream.pipeline.low_score_finder import LOW_SCORE, LowScoreFinder, OnDetected
+from ferstream.pipeline.low_score_finder import LOW_SCORE, SMALLEST_PX, LowScoreFinder, OnDetected
 from ferstream.runtime.observer import Observer
 
 SMALLEST_FACE_PX = 16.0
@@ -141,19 +141,16 @@ class Models:
         return [FaceFinder(detector=detector, preparer=self._preparer) for detector in detectors]
 
     def low_score_finders(self, on_detected: OnDetected) -> list[LowScoreFinder]:
-        """Make one finder per detection worker that returns the same faces as ``finders`` and reports those of low scores.
+        """Make one finder per detection worker that returns the same faces as ``finders`` and reports all that may be one.
 
         Args:
             on_detected: Takes everything that was found in a frame; any thread.
         """
-        plan = self._detection
-        smallest = min(plan.min_face_px, SMALLEST_FACE_PX)
         made = []
-        for _ in range(plan.workers):
-            low = self._detector_model.new_detector(DetectorLimits(score=min(plan.score, LOW_SCORE), min_face_px=smallest))
-            usual = self._detector_model.new_detector(DetectorLimits(score=plan.score, min_face_px=smallest))
-            self._detectors += [low, usual]
-            made.append(LowScoreFinder(detector=low, usual=usual, preparer=self._preparer, score=plan.score, on_detected=on_detected))
+        for finder in self.finders():
+            detector = self._detector_model.new_detector(DetectorLimits(score=LOW_SCORE, min_face_px=SMALLEST_PX))
+            self._detectors.append(detector)
+            made.append(LowScoreFinder(finder=finder, detector=detector, on_detected=on_detected))
         return made
 
     def classification(self, *, max_batch: int, observer: Observer) -> BatchClassifier:
