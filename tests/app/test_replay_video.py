@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -71,6 +72,17 @@ def test_no_face_is_left_in_a_video_that_hides_them(portrait_clip: Path, tiny_mo
     render(tmp_path / "out.mp4", portrait_clip, model=tiny_model, blur=True)
     assert faces_in(read(portrait_clip)) >= 10
     assert faces_in(read(tmp_path / "out.mp4")) == 0
+
+
+def test_small_faces_at_the_back_are_hidden_too(videos_dir: Path, tiny_model: Path, tmp_path: Path) -> None:
+    """A real clip of four people, two of whom have faces of 14 pixels."""
+    render(tmp_path / "out.mp4", videos_dir / "classroom.gif", model=tiny_model, blur=True)
+
+    def enlarged(path: Path) -> list[Picture]:
+        return [np.asarray(cv2.resize(picture, (1280, 704), interpolation=cv2.INTER_CUBIC), np.uint8) for picture in read(path)[::8]]
+
+    assert faces_in(enlarged(videos_dir / "classroom.gif"), score=0.7) >= 18
+    assert faces_in(enlarged(tmp_path / "out.mp4"), score=0.7) == 0  # hands on a table have 0.6
 
 
 def test_hiding_faces_changes_no_event(portrait_clip: Path, tiny_model: Path, tmp_path: Path) -> None:
