@@ -82,13 +82,15 @@ class Checkpoint:
             identity, progress = stored["identity"], stored["progress"]
             finished = tuple(FinishedRecording(**item) for item in progress.pop("finished"))
             self.progress = Progress(finished=finished, **progress)
+            if self.progress.sizes.keys() != self.progress.tails.keys():
+                raise ValueError("sizes and digests do not belong together")
+            changed = _difference(identity, self._identity)
         except FileNotFoundError:
             return None
         except OSError as exc:
             raise OutputError(f"--resume: cannot read {self._path}: {exc.strerror}") from exc
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise ConfigError(f"--resume: {self._path} is damaged; {_ADVICE}") from exc
-        changed = _difference(identity, self._identity)
         if changed:
             raise ConfigError(f"--resume: {changed}; {_ADVICE}")
         return self.progress
