@@ -1,4 +1,4 @@
-"""One suite over every sink: the file, the pipe, and MQTT with and without a broker and a disk."""
+"""One suite over every sink: the file, the pipe, the table, and MQTT with and without a broker and a disk."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ferstream.publishing.sink_set import SinkSet
 from ferstream.runtime.clock import SystemClock
 from ferstream.runtime.counters import Counters
 from ferstream.sinks.jsonl import JsonlSink
+from ferstream.sinks.table.sink import TableSink
 from tests.support.builders import UTC_NS, face_event, track_event
 from tests.support.mqtt_output import MqttOutput
 from tests.support.scripted_broker import CONNECT, PUBLISH, ScriptedBroker, connack, puback, qos_of
@@ -37,17 +38,18 @@ def accept(kind: int, packet: bytes) -> bytes:
 
 def make(kind: str, tmp_path: Path, url: str) -> SinkSet:
     """A sink and its outbox, if it has one."""
-    if kind in ("file", "stdout"):
+    if kind in ("file", "stdout", "table"):
         encoder = Encoder(node="n", boot_id="b", model=ModelRef("m", "1"), clock=SystemClock())
         jsonl = JsonlSink(path=str(tmp_path / "events.jsonl")) if kind == "file" else JsonlSink(path="-", stdout=io.BytesIO())
-        return SinkSet(encoder=encoder, sinks=(jsonl,), observer=Counters())
+        sink = TableSink(path=tmp_path / "events.csv") if kind == "table" else jsonl
+        return SinkSet(encoder=encoder, sinks=(sink,), observer=Counters())
     return MqttOutput(
         "mqtt://127.0.0.1:9" if kind == "mqtt without a broker" else url,
         directory=None if kind == "mqtt in memory" else tmp_path / "outbox",
     )
 
 
-@pytest.fixture(params=["file", "stdout", "mqtt in memory", "mqtt", "mqtt without a broker"])
+@pytest.fixture(params=["file", "stdout", "table", "mqtt in memory", "mqtt", "mqtt without a broker"])
 def sink(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SinkSet]:
     with ScriptedBroker(accept) as broker:
         sink = make(request.param, tmp_path, broker.url)
