@@ -172,6 +172,9 @@ class SummaryPayload(_Payload):
     """Observations per label; every label is present."""
     faces_now: Annotated[int, Field(ge=0)]
     """Faces in view at the end of the interval."""
+    dominant: Label | None = None
+    """Label with the most observations; of equal ones the first in the order of ``probabilities``, then unknown. Null when no
+    face was seen; absent in messages of versions before this key."""
 
 
 class StatePayload(_Payload):
