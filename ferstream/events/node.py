@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from ferstream.events.encode import iso_utc
+from ferstream.events.payload import schema_of
 from ferstream.events.schemas import NODE
 
 _to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
@@ -73,6 +74,11 @@ class NodePayload(BaseModel):
     """Why the outbox does not work as it should, one line for people; empty when it does."""
     overloaded: bool
     """Whether the cameras ask for more frames than the node can analyse."""
+
+
+def node_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the payload, as it is kept in docs/schema/."""
+    return schema_of(NodePayload, NODE)
 
 
 def encode_node(state: NodeState) -> bytes:
