@@ -104,7 +104,9 @@ class HomeAssistantCore:
             self._devices = None
         self.send(do="devices")
         self._await(lambda: self._devices is not None, "no list of devices")
-        return {device["name"]: device for device in self._devices or ()}
+        with self._news:
+            found: list[dict[str, Any]] = self._devices or []
+        return {device["name"]: device for device in found}
 
     def call(self, domain: str, service: str, **data: Any) -> None:
         """Call a service."""
