@@ -56,14 +56,14 @@ class Found:
 
 
 class Prometheus:
-    """Asks a Prometheus for the last minutes."""
+    """Asks a Prometheus for the minutes before a time."""
 
-    def __init__(self, url: str, minutes: float) -> None:
-        self._url, self._seconds = url.rstrip("/"), minutes * 60
+    def __init__(self, url: str, *, minutes: float, end: float) -> None:
+        self._url, self._seconds, self._end = url.rstrip("/"), minutes * 60, end
 
     def __call__(self, expr: str) -> list[Series]:
         """Return the series of an expression."""
-        end = time.time()
+        end = self._end
         parameters = {"query": expr, "start": end - self._seconds, "end": end, "step": max(1.0, self._seconds / POINTS)}
         with urllib.request.urlopen(f"{self._url}/api/v1/query_range?{urllib.parse.urlencode(parameters)}", timeout=30) as answer:
             result = json.load(answer)["data"]["result"]
@@ -86,11 +86,12 @@ def main() -> None:
     words.add_argument("out", type=Path)
     words.add_argument("--prometheus", default="http://127.0.0.1:9090")
     words.add_argument("--minutes", type=float, default=5.0)
+    words.add_argument("--end", type=float, default=time.time(), help="Seconds since 1970; now by default.")
     words.add_argument("--job", default="ferstream")
     words.add_argument("--instance", default="", help="Of the node's page; the first one by default.")
     words.add_argument("--window", default="30s", help="In the place of $__rate_interval.")
     options = words.parse_args()
-    ask = Prometheus(options.prometheus, options.minutes)
+    ask = Prometheus(options.prometheus, minutes=options.minutes, end=options.end)
     instance = options.instance or min(labels["instance"] for labels, _, _ in ask(f'up{{job="{options.job}"}}'))
     empty = draw(options.out, pages(), lambda expr: ask(filled(expr, job=options.job, instance=instance, window=options.window)))
     for panel in empty:
