@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import structlog
+
 from ferstream import __version__
 from ferstream.app.privacy import privacy_rules
 from ferstream.events.node import NodeState, encode_node
@@ -20,6 +22,14 @@ from ferstream.settings import CameraSettings, Settings, state_directory
 from ferstream.sinks.mqtt.retained_messages import OnRemoved
 from ferstream.sinks.mqtt.timings import MqttTimings
 from ferstream.sinks.mqtt.topics import Topics
+
+EMBEDDED_BROKER = (
+    "the embedded broker is for this machine and has a new password at each start, so Home Assistant cannot read it",
+    "set mqtt.url to the broker that Home Assistant uses",
+)
+"""What is wrong with discovery on the embedded broker, and what to do."""
+
+_LOG = structlog.get_logger(__name__)
 
 
 class Announcer(Protocol):
@@ -102,6 +112,8 @@ class HomeAssistant:
         """
         self._announcer, self._settings, self._published, self._births = announcer, settings, published, births
         self._node_state, self._clock, self.timings = node_state, clock, timings or DiscoveryTimings()
+        if settings.homeassistant.discovery and settings.mqtt.embedded:
+            _LOG.warning(EMBEDDED_BROKER[0], key="homeassistant.discovery", advice=EMBEDDED_BROKER[1])
         self._messages: dict[str, bytes] = {}
         self._values_topic = _topics(settings).node if settings.homeassistant.discovery else None
         self._published_ns = self._node_ns = -(10**18)
@@ -109,8 +121,9 @@ class HomeAssistant:
     def apply(self, cameras: tuple[CameraSettings, ...]) -> None:
         """Publish the messages for these cameras, and remove all others, of earlier runs too."""
         wanted = messages_of(self._settings.model_copy(update={"cameras": cameras}), node_s=self.timings.node_s)
-        stale = self._published.topics - wanted.keys()
-        self._published.add(wanted.keys())
+        topics = wanted.keys() if self._values_topic is None else {self._values_topic, *wanted}
+        stale = self._published.topics - topics
+        self._published.add(topics)
         self._published.save()  # before they are published, so that a later run knows of them
         for topic in sorted(stale):
             self._announcer.remove(topic, self._published.discard)

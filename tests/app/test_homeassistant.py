@@ -61,6 +61,7 @@ def topic_of(*names: str) -> str:
 
 
 NODE_TOPIC, DOOR, YARD = topic_of(), topic_of("door"), topic_of("yard")
+VALUES = "ferstream/edge-1/node"
 
 
 class Rig:
@@ -102,7 +103,7 @@ def test_a_reload_announces_new_cameras_and_removes_those_that_are_gone(make_set
     rig.broker.log.clear()
     rig.made.apply(make_settings(**with_cameras("yard")).cameras)
     assert rig.broker.log == [f"-{DOOR}", YARD]
-    assert rig.published.topics == {NODE_TOPIC, YARD}
+    assert rig.published.topics == {NODE_TOPIC, YARD, VALUES}
 
 
 def test_a_reload_without_a_change_publishes_nothing(make_settings: MakeSettings) -> None:
@@ -124,7 +125,7 @@ def test_a_later_run_removes_what_is_no_longer_wanted(make_settings: MakeSetting
     second = Rig(make_settings(**with_cameras("yard")), path=path, answers=False)
     assert second.broker.log == [f"-{DOOR}", NODE_TOPIC, YARD]
     third = Rig(make_settings(**with_cameras("yard", homeassistant={})), path=path)  # the broker never answered the second run
-    assert set(third.broker.log) == {f"-{topic}" for topic in (NODE_TOPIC, DOOR, YARD)}
+    assert set(third.broker.log) == {f"-{topic}" for topic in (NODE_TOPIC, DOOR, YARD, VALUES)}
     third.after(1)
     assert PublishedTopics(path).topics == frozenset()
 
@@ -173,9 +174,9 @@ def test_other_words_of_home_assistant_are_ignored(make_settings: MakeSettings, 
 
 def test_the_state_of_the_node_is_published_at_once_and_every_thirty_seconds(make_settings: MakeSettings) -> None:
     rig = Rig(make_settings(**with_cameras("door")))
-    assert rig.after(0) == ["ferstream/edge-1/node"]
+    assert rig.after(0) == [VALUES]
     assert rig.after(29) == []
-    assert rig.after(1) == ["ferstream/edge-1/node"]
+    assert rig.after(1) == [VALUES]
 
 
 def test_with_aggregate_only_no_message_names_events_of_single_faces(make_settings: MakeSettings) -> None:

@@ -33,5 +33,5 @@ def test_the_examples_use_entities_and_values_that_exist(root_dir: Path) -> None
     blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
     smile = blocks[0]["automation"][0]
     states = {condition["attribute"]: condition["state"] for condition in smile["conditions"]}
-    assert states["event_type"] in entities()["expression"]["event_types"]
+    assert set(states["event_type"]) <= set(entities()["expression"]["event_types"])
     assert states["label"] in entities()["dominant"]["options"]

@@ -59,7 +59,10 @@ def count(subscriber: Subscriber, device: str) -> int:
 def test_the_broker_keeps_what_the_settings_ask_for_through_reloads_and_restarts(
     mosquitto: Mosquitto, tmp_path: Path, root_dir: Path
 ) -> None:
-    with Subscriber(mosquitto.url, "homeassistant/#") as live, RunningDaemon(tmp_path, to(mosquitto, DOOR + YARD)) as daemon:
+    with (
+        Subscriber(mosquitto.url, "homeassistant/#", "ferstream/+/node") as live,
+        RunningDaemon(tmp_path, to(mosquitto, DOOR + YARD)) as daemon,
+    ):
         with Subscriber(mosquitto.url, "ferstream/#") as values:
             values.wait_payload("/availability", b"online")
             live.wait(lambda _: count(live, OF_YARD) == 1)
@@ -90,6 +93,7 @@ def test_the_broker_keeps_what_the_settings_ask_for_through_reloads_and_restarts
         daemon.start()
         live.wait_payload(f"{OF_DOOR}/config", b"")
         live.wait_payload(f"{OF_NODE}/config", b"")
+        live.wait_payload("/edge-1/node", b"")
         retained(mosquitto)
 
 

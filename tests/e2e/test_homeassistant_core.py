@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ferstream.domain.emotion import LABELS
 from tests.support.brokers import Mosquitto
@@ -124,6 +126,20 @@ def test_a_killed_daemon_is_unavailable_and_a_camera_that_was_removed_meanwhile_
         scene.daemon.start()
         core.wait(lambda states: not OF_DOOR & states.keys())
         assert set(core.devices()) == {"ferstream edge-1", "edge-1 yard"}
+        assert core.log == []
+
+
+def test_the_automations_of_the_documentation_run(scene: Scene, root_dir: Path) -> None:
+    text = (root_dir / "docs/home-assistant.md").read_text().replace("edge_1_hall", "edge_1_door")
+    automations = [yaml.safe_load(block)["automation"][0] for block in re.findall(r"```yaml\n(automation:.*?)```", text, re.DOTALL)]
+    with scene.core() as core:
+        is_live(core)
+        core.automate(automations)
+        core.wait_call("light.turn_on", "light.porch")
+        core.call("switch", "turn_off", entity_id=SWITCH)
+        core.wait_state(PRESENT, "unavailable")
+        core.call("switch", "turn_on", entity_id=SWITCH)
+        core.wait_call("light.turn_on", "light.hall")
         assert core.log == []
 
 

@@ -37,6 +37,7 @@ class HomeAssistantCore:
         self._states: dict[str, tuple[str, dict[str, Any]]] = {}
         self._history: list[tuple[str, str | None]] = []
         self._devices: list[dict[str, Any]] | None = None
+        self._calls: list[tuple[str, list[str]]] = []
         self._ready = self._ended = False
 
     def __enter__(self) -> HomeAssistantCore:
@@ -112,6 +113,14 @@ class HomeAssistantCore:
         """Call a service."""
         self.send(do="call", domain=domain, service=service, data=data)
 
+    def automate(self, automations: list[Any]) -> None:
+        """Add automations; lamps that they switch need not be there."""
+        self.send(do="automate", automations=automations)
+
+    def wait_call(self, service: str, entity: str) -> None:
+        """Wait until an automation has called a service for an entity."""
+        self._await(lambda: (service, [entity]) in self._calls, f"{service} was not called for {entity}: {self._calls}")
+
     def send(self, **command: Any) -> None:
         """Give a command."""
         assert self._process.stdin is not None
@@ -140,6 +149,8 @@ class HomeAssistantCore:
     def _take(self, news: dict[str, Any]) -> None:
         if "ready" in news:
             self._ready = True
+        elif "called" in news:
+            self._calls.append((news["called"], news["entities"]))
         elif "devices" in news:
             self._devices = news["devices"]
         else:
