@@ -130,6 +130,7 @@ class HomeAssistant:
         for topic, payload in wanted.items():
             if self._messages.get(topic) != payload:
                 self._announcer.announce(topic, payload)
+        self._published.add(topics)  # again: an old removal of a topic may have been acknowledged meanwhile
         self._messages = wanted
         self._published_ns = self._clock.monotonic_ns()
 

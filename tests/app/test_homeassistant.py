@@ -151,6 +151,29 @@ def test_what_will_be_published_is_remembered_first(make_settings: MakeSettings,
     assert known == [True, True]
 
 
+def test_a_removal_that_is_acknowledged_while_its_camera_returns_is_not_forgotten(make_settings: MakeSettings) -> None:
+    class Late(Broker):
+        """Acknowledges a removal when its topic is announced again."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.waiting: dict[str, OnRemoved] = {}
+
+        def remove(self, topic: str, on_removed: OnRemoved | None = None) -> None:
+            assert on_removed is not None
+            self.waiting[topic] = on_removed
+
+        def announce(self, topic: str, payload: bytes) -> None:
+            if topic in self.waiting:
+                self.waiting.pop(topic)(topic)
+
+    settings, published = make_settings(**with_cameras("door")), PublishedTopics(None)
+    made = HomeAssistant(Late(), settings, published=published, births=Births(), node_state=node_state, clock=FakeClock())
+    for cameras in (settings.cameras, (), settings.cameras):
+        made.apply(cameras)
+    assert published.topics == {NODE_TOPIC, DOOR, VALUES}
+
+
 def test_a_start_of_home_assistant_publishes_again_but_not_more_often_than_every_five_seconds(make_settings: MakeSettings) -> None:
     rig = Rig(make_settings(**with_cameras("door")))
     rig.after(30)  # the state of the node, once

@@ -20,7 +20,7 @@ RETAINED = (STATE, SUMMARY)
 """Schemas of which the broker keeps the latest value."""
 
 OnRemoved = Callable[[str], None]
-"""Takes the topic that the broker no longer keeps; called by the MQTT thread."""
+"""Takes the topic that the broker no longer keeps; called by the MQTT thread, and must not call back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +96,8 @@ class RetainedMessages:
             if removal is None or removal.message is not message:
                 return
             del self._removals[message.topic]
-        if removal.on_removed is not None:
-            removal.on_removed(message.topic)
+            if removal.on_removed is not None:  # under the lock: what is announced on the topic now comes after it
+                removal.on_removed(message.topic)
 
     def changed(self) -> list[Outgoing]:
         """Return the messages that changed since the last call, in the order of the changes."""
