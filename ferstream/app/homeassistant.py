@@ -125,7 +125,7 @@ class HomeAssistant:
         stale = self._published.topics - topics
         self._published.add(topics)
         self._published.save()  # before they are published, so that a later run knows of them
-        for topic in sorted(stale):
+        for topic in sorted(stale, key=lambda topic: (not topic.endswith("/config"), topic)):  # entities go before their values
             self._announcer.remove(topic, self._published.discard)
         for topic, payload in wanted.items():
             if self._messages.get(topic) != payload:

@@ -18,7 +18,11 @@ INTERVALS: Final = 3
 SHORTEST_EXPIRY_S: Final = 5
 
 
-def value(expression: str, *, missing: str = "") -> str:
+NO_VALUE: Final = "None"
+"""What Home Assistant takes for "not known" on every platform; an empty text is an invalid value of some."""
+
+
+def value(expression: str, *, missing: str = NO_VALUE) -> str:
     """Return a template for a JSON payload.
 
     Args:

@@ -72,10 +72,10 @@ def test_a_node_that_stopped_is_offline(word: bytes, expected: str) -> None:
         assert rendered(entity["availability"][0]["value_template"], word) == expected
 
 
-def test_an_emptied_topic_is_no_error() -> None:
+def test_an_emptied_topic_is_no_value_and_no_error() -> None:
     for entity in entities().values():
-        for template in (entity["value_template"], entity["availability"][-1]["value_template"]):
-            rendered(template, b"")
+        assert rendered(entity["value_template"], b"") == "None"
+        assert rendered(entity["availability"][-1]["value_template"], b"") == "offline"
 
 
 def values_of_node(device: NodeDevice, payload: bytes) -> dict[str, str]:
