@@ -8,18 +8,20 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
 from ferstream.app.factories import detection_plan, inference_plan
 from ferstream.app.privacy import privacy_rules
-from ferstream.domain.event import Event
-from ferstream.domain.ports import LiveView
+from ferstream.domain.event import Event, LabelledFrame
+from ferstream.domain.ports import Labeller, LiveView
+from ferstream.domain.track import TrackedFrame
 from ferstream.events.encode import Encoder, ModelRef
 from ferstream.labelling.evidence import EvidenceLimits
 from ferstream.labelling.smoothing import SmoothingLabeller
 from ferstream.pipeline.components import Components, PipelineConfig
+from ferstream.pipeline.low_score_finder import OnDetected
 from ferstream.pipeline.models import Models
 from ferstream.pipeline.pipeline import Pipeline
 from ferstream.publishing.rate_limit import FaceRateLimit
@@ -158,6 +160,31 @@ class Engine:
             view=view,
         )
 
+    def new_watched_pipeline(
+        self, counters: Counters, *, on_labelled: Callable[[LabelledFrame], None], on_detected: OnDetected | None = None
+    ) -> Pipeline:
+        """Make a pipeline as ``new_pipeline`` does, which also reports what it finds, without a rate limit.
+
+        Args:
+            counters: Counts frames, faces and events.
+            on_labelled: Takes every labelled frame, in order, before it is published; may wait. The inference thread calls it.
+            on_detected: Takes everything that was found in a frame, with low scores too; the detection threads call it.
+        """
+        made = self.components(counters)
+        components = replace(
+            made,
+            finders=made.finders if on_detected is None else self.models.low_score_finders(on_detected),
+            new_labeller=lambda camera: WatchedLabeller(made.new_labeller(camera), on_labelled),
+        )
+        return Pipeline(
+            components=components,
+            config=self.mode.config,
+            counters=counters,
+            clock=self.clock,
+            on_error=_log_error,
+            fatal=self.fatal,
+        )
+
     def flush(self, timeout_s: float) -> int:
         """Deliver or store what the sinks hold; return how many messages are neither delivered nor stored."""
         return sum(output.flush(timeout_s) for output in self.outputs)
@@ -169,6 +196,25 @@ class Engine:
     def _publish(self, event: Event) -> None:
         for output in self.outputs:
             output.write(event)
+
+
+class WatchedLabeller:
+    """A labeller that also hands each labelled frame to a function."""
+
+    def __init__(self, labeller: Labeller, on_labelled: Callable[[LabelledFrame], None]) -> None:
+        """Keep the parts.
+
+        Args:
+            labeller: Labels the tracks of one camera.
+            on_labelled: Takes the labelled frames.
+        """
+        self._labeller, self._on_labelled = labeller, on_labelled
+
+    def label(self, frame: TrackedFrame, probabilities: Sequence[Sequence[float] | None]) -> LabelledFrame:
+        """Label every face of the next frame; see ``Labeller``."""
+        labelled = self._labeller.label(frame, probabilities)
+        self._on_labelled(labelled)
+        return labelled
 
 
 def encoder(

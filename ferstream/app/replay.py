@@ -1,224 +1,51 @@
-"""Recordings through the pipeline: no frame is dropped, times are media times, and the events are the same every time.
-
-The recordings are replayed one after the other, each through a pipeline of its own; the models are loaded once. Names in
-the events do not depend on the machine: the node is ``replay``, the run is ``replay``, the camera is named after the file.
-"""
+"""The command ``replay``: finds the recordings, replays one after the other into the results, and goes on where it was interrupted."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-import re
-import secrets
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from itertools import count
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from ferstream.app.assembly import REPLAY, Engine, encoder, engine, replay_mode
-from ferstream.app.broker import broker_for
+from ferstream import __version__
+from ferstream.app.assembly import Engine, engine, replay_mode
+from ferstream.app.checkpoint import FORMAT, Checkpoint, FinishedRecording, Progress, check_results, checkpoint_path, identity_of_file
 from ferstream.app.pictures import picture_options
-from ferstream.app.privacy import Masks, camera_of_recording, masks_of_recording, refuse_single_faces
+from ferstream.app.privacy import camera_of_recording, masks_of_recording, refuse_single_faces
+from ferstream.app.recording_names import camera_name, camera_names, shown_name
+from ferstream.app.recordings import FoundRecordings, Recording, find_recordings, probe
+from ferstream.app.replay_outputs import FileSinks, OutputOptions, check_folders, check_names, file_sinks, sink_sets, video_paths
+from ferstream.app.replayer import Outcome, Replayer, VideoOptions
 from ferstream.app.signals import stopping
-from ferstream.app.sinks import mqtt_sink, network_sinks
-from ferstream.capture.file_bytes import STDIN, is_pipe
-from ferstream.capture.geometry import AS_THE_SOURCE_SAYS, PictureOptions
-from ferstream.capture.opened import ReportedSource
-from ferstream.capture.options import FrameOptions, Playback
-from ferstream.capture.recording import FileSource
-from ferstream.capture.source import SourceInfo
-from ferstream.capture.stage import CameraRunner, RunnerCallbacks
-from ferstream.errors import BrokerError, ConfigError, FerstreamError, FramesLostError, SourceError
-from ferstream.pipeline.components import CameraCallbacks
+from ferstream.capture.geometry import AS_THE_SOURCE_SAYS
+from ferstream.errors import BrokerError, ConfigError, FramesLostError
+from ferstream.inference.bundle import load_bundle
 from ferstream.pipeline.models import Models
-from ferstream.pipeline.pipeline import Pipeline
 from ferstream.publishing.sink_set import SinkSet
-from ferstream.publishing.stage import LEFT_EVENTS
-from ferstream.runtime.counters import Counters, Snapshot
 from ferstream.runtime.printable import printable
 from ferstream.runtime.program import command
 from ferstream.runtime.redaction import redact_source
 from ferstream.runtime.supervisor import Fatal
 from ferstream.settings import Settings, load_settings
-from ferstream.sinks.jsonl import JsonlSink
 
-NODE_CHARS = 57
-"""Length to which a node's name is cut before ``-replay`` is added; the longest name has 64 characters."""
-CAMERA_CHARS = 32
-"""Length of the longest name of a camera."""
+__all__ = [
+    "NO_FILE",
+    "Outcome",
+    "ReplayHooks",
+    "ReplayOptions",
+    "Replayer",
+    "camera_name",
+    "camera_names",
+    "probe",
+    "replay_all",
+    "shown_name",
+]
+
 NO_FILE = Path(os.devnull)
-UNKNOWN = SourceInfo(width=0, height=0, fps=0.0, frames=None, duration_s=None, codec="unknown")
-"""The format of a pipe before it is opened."""
-PROGRESS_S = 0.1
-"""Seconds between two reports of the progress."""
-
-
-def camera_names(paths: Sequence[Path]) -> list[str]:
-    """Return a name for the camera of each recording, in their order; no two are equal.
-
-    The first recording of a name has it; the others get ``-2``, ``-3`` and so on, whatever else has such a name.
-    """
-    wanted = [camera_name(path) for path in paths]
-    used = set(wanted)
-    names, first = [], set[str]()
-    for name in wanted:
-        names.append(_numbered(name, used) if name in first else name)
-        first.add(name)
-    return names
-
-
-def _numbered(name: str, used: set[str]) -> str:
-    """Return the first of ``name-2``, ``name-3``, ... that is not used, and add it."""
-    candidates = (f"{name[: CAMERA_CHARS - 1 - len(str(number))]}-{number}" for number in count(2))
-    candidate = next(found for found in candidates if found not in used)
-    used.add(candidate)
-    return candidate
-
-
-def shown_name(path: Path) -> str:
-    """Return the name of a recording without its folders, on one line; ``stdin`` for the standard input."""
-    return "stdin" if path == STDIN else printable(path.name)
-
-
-def camera_name(path: Path) -> str:
-    """Return the name of the camera of a recording, made from the file's name: a-z, 0-9, _ and -, at most 32 characters."""
-    path = Path("stdin") if path == STDIN else path
-    return re.sub(r"[^a-z0-9_-]+", "-", path.stem.lower()).strip("-")[:CAMERA_CHARS] or "video"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The result of replaying one recording.
-
-    Attributes:
-        path: The recording.
-        info: Its size, length and codec.
-        snapshot: All counters at the end.
-        camera: Name of its camera in the events.
-    """
-
-    path: Path
-    info: SourceInfo
-    snapshot: Snapshot
-    camera: str
-
-    @property
-    def frames(self) -> int:
-        """Frames analysed."""
-        return self.snapshot.frames.get((self.camera, "publishing"), 0)
-
-    @property
-    def faces(self) -> int:
-        """Faces found."""
-        return self.snapshot.faces.get((self.camera, "found"), 0)
-
-    @property
-    def lost(self) -> int:
-        """Frames that were damaged or dropped."""
-        return self.snapshot.dropped_frames(self.camera)
-
-    @property
-    def left(self) -> int:
-        """Face events that say that a track left; they repeat its last label."""
-        return self.snapshot.counts.get((LEFT_EVENTS, self.camera), 0)
-
-
-@dataclass(slots=True, kw_only=True)
-class Replayer:
-    """Runs recordings one by one.
-
-    Attributes:
-        engine: Models and sinks, in replay mode.
-        analysis_fps: Frames to analyse per second of media time; 0 = every frame.
-        speed: Multiple of the media speed; 0 = as fast as possible.
-        start_ns: UTC of the first frame in nanoseconds; None reads it from the file.
-        masks: Privacy masks of the recordings.
-        picture: Rotation, mirror and pixel aspect of the camera that made the recordings.
-        on_progress: Called with (camera, analysed frames, all frames or None).
-        stop: Ends the replay early when it is set; any thread may set it.
-    """
-
-    engine: Engine
-    analysis_fps: float = 0.0
-    speed: float = 0.0
-    start_ns: int | None = None
-    masks: Masks = ()
-    picture: PictureOptions = AS_THE_SOURCE_SAYS
-    on_progress: Callable[[str, int, int | None], None] = lambda camera, done, total: None
-    stop: threading.Event = field(default_factory=threading.Event)
-
-    def replay(self, path: Path, info: SourceInfo | None = None, *, camera: str | None = None) -> Outcome:
-        """Replay one recording to its end.
-
-        Args:
-            path: The recording.
-            info: The result of ``probe``; None for a pipe, which is opened once.
-            camera: Name of its camera; None for the one that ``camera_name`` gives.
-
-        Raises:
-            SourceError: It cannot be read, or reading failed before the end.
-            FerstreamError: A stage failed, or the events cannot be written.
-            FramesLostError: It was stopped before its end.
-        """
-        camera, counters = camera or camera_name(path), Counters()
-        opened = [info or UNKNOWN]
-        self.engine.models.set_masks(camera, self.masks)
-        pipeline = self.engine.new_pipeline(counters)
-        pipeline.start()
-        runners: list[CameraRunner] = []
-
-        def make_runner(callbacks: CameraCallbacks) -> CameraRunner:
-            runners.append(self._runner(path, camera, counters, callbacks, opened.append))
-            return runners[0]
-
-        pipeline.cameras.add(camera, live=False, make_runner=make_runner)
-        pipeline.seal()
-        try:
-            self._watch(pipeline, camera, opened)
-        finally:
-            pipeline.stop(timeout_s=self.engine.settings.runtime.shutdown_timeout_s)
-        if runners[0].failure is not None:
-            raise runners[0].failure
-        return self._outcome(pipeline, Outcome(path, opened[-1], counters.snapshot(), camera))
-
-    def _watch(self, pipeline: Pipeline, camera: str, opened: Sequence[SourceInfo]) -> None:
-        while not pipeline.join(PROGRESS_S):
-            done = pipeline.counters.snapshot().frames.get((camera, "publishing"), 0)
-            self.on_progress(camera, done, opened[-1].frames)
-            if self.stop.is_set() or pipeline.fatal.is_set():
-                return
-
-    def _outcome(self, pipeline: Pipeline, outcome: Outcome) -> Outcome:
-        complete = pipeline.fatal.first is None and not self.stop.is_set()
-        self.on_progress(outcome.camera, outcome.frames, outcome.frames if complete else outcome.info.frames)
-        if pipeline.fatal.first is not None:
-            where, error = pipeline.fatal.first
-            raise error if isinstance(error, FerstreamError) else FerstreamError(f"{where} failed: {error}") from error
-        if self.stop.is_set():
-            raise FramesLostError(f"{'stdin' if outcome.path == STDIN else outcome.path}: stopped after {outcome.frames} frames")
-        return outcome
-
-    def _runner(
-        self, path: Path, camera: str, counters: Counters, callbacks: CameraCallbacks, on_open: Callable[[SourceInfo], None]
-    ) -> CameraRunner:
-        def connect() -> ReportedSource:
-            source = FileSource(
-                path=path,
-                camera=camera,
-                observer=counters,
-                options=FrameOptions(width=self.engine.settings.detection.width, analysis_fps=self.analysis_fps, picture=self.picture),
-                playback=Playback(speed=self.speed, start_ns=self.start_ns),
-            )
-            return ReportedSource(source, on_open=on_open)
-
-        return CameraRunner(
-            camera=camera,
-            connect=connect,
-            live=False,
-            callbacks=RunnerCallbacks(emit=callbacks.emit, on_state=callbacks.on_state, on_end=callbacks.on_end),
-            observer=counters,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +54,11 @@ class ReplayOptions:
 
     videos: tuple[Path, ...]
     events: str | None = None
+    table: Path | None = None
+    video: Path | None = None
+    blur: bool = False
+    points: bool = False
+    resume: bool = False
     config: Path | None = None
     model: str | None = None
     fps: float = 0.0
@@ -236,64 +68,218 @@ class ReplayOptions:
     camera: str | None = None
     start_ns: int | None = None
 
+    @property
+    def outputs(self) -> OutputOptions:
+        """Where the results go."""
+        return OutputOptions(events=self.events, table=self.table, video=self.video, mqtt=self.mqtt)
 
-def replay_all(options: ReplayOptions, *, on_progress: Callable[[str, int, int | None], None]) -> list[Outcome]:
-    """Replay recordings one after the other into the sinks of the options.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayHooks:
+    """What a replay reports while it runs; main thread.
+
+    Attributes:
+        on_progress: Called with (camera, analysed frames, all frames or None).
+        on_found: Called with the recordings that are replayed and the errors of those that cannot be read.
+        on_resumed: Called with the recordings that an earlier process has finished; none if ``--resume`` found nothing to go on with.
+        on_outcome: Called with the result of each recording.
+    """
+
+    on_progress: Callable[[str, int, int | None], None] = lambda camera, done, total: None
+    on_found: Callable[[FoundRecordings], None] = lambda found: None
+    on_resumed: Callable[[Sequence[FinishedRecording]], None] = lambda finished: None
+    on_outcome: Callable[[Outcome], None] = lambda outcome: None
+
+
+def replay_all(
+    options: ReplayOptions, *, on_progress: Callable[[str, int, int | None], None] | None = None, hooks: ReplayHooks | None = None
+) -> list[Outcome]:
+    """Replay recordings one after the other into the results of the options.
+
+    Args:
+        options: The options.
+        on_progress: That of ``ReplayHooks``, where nothing else is asked for.
+        hooks: What is reported.
+
+    Returns:
+        The results of the recordings that this process replayed.
 
     Raises:
         FerstreamError: The first thing that cannot be done; see ``Replayer.replay``.
     """
-    settings = _settings(options)
-    masks, made_by = masks_of_recording(settings, options.camera), camera_of_recording(settings, options.camera)
-    picture = AS_THE_SOURCE_SAYS if made_by is None else picture_options(made_by)
-    if options.events is not None or options.mqtt:
-        refuse_single_faces(settings, "--mqtt" if options.events is None else "--events")
-    if options.start_ns is not None and len(options.videos) > 1:
-        raise ConfigError("--start is the time of one recording; replay the others with a --start of their own")
-    cameras = camera_names(options.videos)
+    hooks = hooks or ReplayHooks(on_progress=on_progress or ReplayHooks().on_progress)
+    settings = _checked_settings(options)
+    outputs = options.outputs
     # Reports an unreadable file before models are loaded and other files replayed. A pipe cannot be read twice.
-    infos = [None if is_pipe(path) else probe(path) for path in options.videos]
+    found = find_recordings(options.videos, leave_out=outputs.files)
+    if options.start_ns is not None and len(found.recordings) > 1:
+        raise ConfigError("--start is the time of one recording; replay the others with a --start of their own")
+    videos = {} if options.video is None else video_paths(options.video, found.recordings)
+    hooks.on_found(found)
+    run = _Run(options, settings, found.recordings, videos, hooks)
     with ExitStack() as stack:
         fatal = Fatal()
         made = stack.enter_context(
             engine(
                 settings,
                 mode=replay_mode(settings, max_hz_per_face=options.max_hz),
-                make_outputs=lambda models: _outputs(options, settings, models, fatal, stack),
+                make_outputs=lambda models: run.open_outputs(models, fatal, stack),
                 fatal=fatal,
             )
         )
-        replayer = Replayer(
-            engine=made,
-            analysis_fps=options.fps,
-            speed=options.speed,
-            start_ns=options.start_ns,
-            masks=masks,
-            picture=picture,
-            on_progress=on_progress,
-        )
-        with stopping(replayer.stop):
-            recordings = zip(options.videos, infos, cameras, strict=True)
-            outcomes = [replayer.replay(path, info, camera=camera) for path, info, camera in recordings]
+        outcomes = run.replay(made)
         undelivered = _undelivered(made.outputs, settings.runtime.shutdown_timeout_s)
         if undelivered:
             raise BrokerError(f"{undelivered} events did not reach {redact_source(settings.mqtt.url)}; {command('check')} says why")
     return outcomes
 
 
-def probe(path: Path) -> SourceInfo:
-    """Open a recording and close it again.
+class _Run:
+    """One run of the command over its recordings."""
+
+    def __init__(
+        self, options: ReplayOptions, settings: Settings, recordings: Sequence[Recording], videos: dict[str, Path], hooks: ReplayHooks
+    ) -> None:
+        """Keep the parts.
+
+        Raises:
+            ConfigError: The replay is to go on, and its results cannot be continued.
+        """
+        self._options, self._settings, self._recordings, self._videos, self._hooks = options, settings, recordings, videos, hooks
+        self._files = FileSinks(None, None)
+        self._checkpoint: Checkpoint | None = None
+        self._can_be_continued = options.outputs.can_be_continued and all(recording.info is not None for recording in recordings)
+        if options.resume and not self._can_be_continued:
+            raise ConfigError("--resume goes on with files: give --events FILE, --table or --video, and recordings that are files")
+
+    def open_outputs(self, models: Models, fatal: Fatal, stack: ExitStack) -> list[SinkSet]:
+        """Make the sinks; with ``--resume``, those that go on where an earlier process ended."""
+        progress = self._read_checkpoint(models)
+        self._files = file_sinks(
+            self._options.outputs,
+            None if progress is None else progress.sizes,
+            finishing=progress is not None and progress.finishing,
+        )
+        return sink_sets(self._options.outputs, self._settings, models, self._recordings, files=self._files, fatal=fatal, stack=stack)
+
+    def replay(self, made: Engine) -> list[Outcome]:
+        """Replay the recordings that are not finished, and finish the tables."""
+        replayer = self._replayer(made)
+        done = 0 if self._checkpoint is None else len(self._checkpoint.progress.finished)
+        outcomes = []
+        with stopping(replayer.stop):
+            for recording in self._recordings[done:]:
+                outcomes.append(self._replay_one(replayer, recording))
+                self._hooks.on_outcome(outcomes[-1])
+        if self._files.table is not None:
+            self._files.table.finish()
+        if self._checkpoint is not None:
+            self._checkpoint.remove()
+        return outcomes
+
+    def _replay_one(self, replayer: Replayer, recording: Recording) -> Outcome:
+        """Replay one recording and note that it is finished."""
+        video = self._videos.get(recording.camera)
+        drawn = None if video is None else VideoOptions(path=video, blur=self._options.blur, points=self._options.points)
+        try:
+            outcome = replayer.replay(recording.path, recording.info, camera=recording.camera, video=drawn)
+        except FramesLostError as exc:
+            if self._checkpoint is None or not self._checkpoint.progress.finished:
+                raise
+            raise FramesLostError(f"{exc}; the same command with --resume goes on") from exc
+        self._note(outcome, video)
+        return outcome
+
+    def _replayer(self, made: Engine) -> Replayer:
+        made_by = camera_of_recording(self._settings, self._options.camera)
+        return Replayer(
+            engine=made,
+            analysis_fps=self._options.fps,
+            speed=self._options.speed,
+            start_ns=self._options.start_ns,
+            masks=masks_of_recording(self._settings, self._options.camera),
+            picture=AS_THE_SOURCE_SAYS if made_by is None else picture_options(made_by),
+            on_progress=self._hooks.on_progress,
+        )
+
+    def _read_checkpoint(self, models: Models) -> Progress | None:
+        """Return how far an earlier process came, if this one is to go on and there was one."""
+        outputs = self._options.outputs
+        if not self._can_be_continued:
+            return None
+        path = checkpoint_path(outputs.files)
+        self._checkpoint = Checkpoint(path, _identity(self._options, self._settings, self._recordings, models))
+        progress = None
+        if self._options.resume:
+            progress = self._checkpoint.read()
+            self._hooks.on_resumed(() if progress is None else progress.finished)
+        else:
+            self._checkpoint.remove()
+        if progress is not None:
+            files = file_sinks(outputs, progress.sizes, finishing=progress.finishing).data_files
+            check_results(progress, files, self._videos)
+        return progress
+
+    def _note(self, outcome: Outcome, video: Path | None) -> None:
+        """Have the events of a recording on the disk, and note that it is finished."""
+        if self._checkpoint is None:
+            return
+        size = None if video is None else video.stat().st_size
+        is_last = outcome.camera == self._recordings[-1].camera
+        finished = FinishedRecording(outcome.camera, outcome.lost, size)
+        self._checkpoint.add(finished, self._files.sync(), self._files.data_files, finishing=is_last)
+
+
+def _identity(options: ReplayOptions, settings: Settings, recordings: Sequence[Recording], models: Models) -> dict[str, Any]:
+    """Return what decides about every byte of the results."""
+    made_by = camera_of_recording(settings, options.camera)
+    sections = settings.model_dump(mode="json", include={"detection", "tracking", "inference"})
+    picture = None if made_by is None else made_by.model_dump(mode="json", include={"masks", "rotate", "mirror", "pixel_aspect"})
+    classifier = models.classifier
+    chosen = settings.inference.model
+    bundle = load_bundle(f"{classifier.name}/{classifier.version}" if chosen == "auto" else chosen)
+    return {
+        "format": FORMAT,
+        "recordings": [identity_of_file(recording) for recording in recordings],
+        "ferstream": __version__,
+        "model": f"{classifier.name}/{classifier.version} on {classifier.backend}",
+        "files of the model": hashlib.sha256(json.dumps(dict(bundle.manifest.files), sort_keys=True).encode()).hexdigest(),
+        "options": {
+            "--events": options.events,
+            "--table": None if options.table is None else str(options.table),
+            "--video": None if options.video is None else str(options.video),
+            "--blur": options.blur,
+            "--points": options.points,
+            "--fps": options.fps,
+            "--max-hz": options.max_hz,
+            "--start": options.start_ns,
+        },
+        "settings": sections,
+        "camera": picture,
+    }
+
+
+def _checked_settings(options: ReplayOptions) -> Settings:
+    """Return the settings, once the options are known to fit together and to them.
 
     Raises:
-        SourceError: It cannot be read, or only once.
+        ConfigError: They do not.
+        OutputError: A folder of the results is missing.
     """
-    if is_pipe(path):
-        raise SourceError(f"{path}: is a pipe, which can be read only once; write it to a file first")
-    source = FileSource(path=path, camera=camera_name(path), observer=Counters())
-    try:
-        return source.open()
-    finally:
-        source.close()
+    outputs = options.outputs
+    check_names(outputs)
+    if options.video is None and (options.blur or options.points):
+        raise ConfigError(f"{'--blur' if options.blur else '--points'} is about the video: give --video OUT.mp4")
+    if options.blur and options.fps:
+        raise ConfigError("--blur looks for faces in every picture: leave out --fps")
+    if options.camera is not None and options.config is None and not options.mqtt:
+        raise ConfigError(f'--camera "{printable(options.camera)}" is a camera of the settings: give them with -c FILE')
+    settings = _settings(options)
+    masks_of_recording(settings, options.camera)
+    if outputs.asking_for_faces:
+        refuse_single_faces(settings, outputs.asking_for_faces)
+    check_folders(outputs)
+    return settings
 
 
 def _settings(options: ReplayOptions) -> Settings:
@@ -302,44 +288,6 @@ def _settings(options: ReplayOptions) -> Settings:
         # Neither a settings file in the working directory nor variables of the environment change the events.
         return load_settings(NO_FILE, environ={}, flags=flags)
     return load_settings(options.config, flags=flags)
-
-
-def _outputs(options: ReplayOptions, settings: Settings, models: Models, fatal: Fatal, stack: ExitStack) -> list[SinkSet]:
-    outputs: list[SinkSet] = []
-    sources = {camera: shown_name(path) for camera, path in zip(camera_names(options.videos), options.videos, strict=True)}
-    if options.events is not None:
-        file = SinkSet(
-            encoder=encoder(models, node=REPLAY, boot_id=REPLAY, sources=sources),
-            sinks=(JsonlSink(path=options.events),),
-            observer=Counters(),
-            on_failure=fatal.report,  # ends the replay: events that cannot be written need not be computed
-        )
-        outputs.append(file)
-    if options.mqtt:
-        broker = stack.enter_context(broker_for(settings, durable=False))
-        beside = _beside_the_daemon(settings)
-        # A new boot_id for each replay over MQTT: with the same one, subscribers would take a second replay for duplicates.
-        sinks = network_sinks(
-            beside,
-            encoder=encoder(models, node=beside.node, boot_id=secrets.token_hex(8), sources=sources),
-            observer=Counters(),
-            durable=False,
-            broker=broker,
-            kinds=(mqtt_sink,),  # a webhook and Kafka were not asked for
-        )
-        outputs.append(sinks)
-    return outputs
-
-
-def _beside_the_daemon(settings: Settings) -> Settings:
-    """Return the settings with another node and client id than those of a daemon with the same settings.
-
-    With the same client id the broker would disconnect the daemon; with the same node, the end of the replay would be
-    published as the end of the daemon.
-    """
-    node, client = f"{settings.node[:NODE_CHARS]}-{REPLAY}", settings.mqtt.client_id
-    mqtt = settings.mqtt.model_copy(update={"client_id": f"{client}-{REPLAY}" if client else ""})
-    return settings.model_copy(update={"node": node, "mqtt": mqtt})
 
 
 def _undelivered(outputs: Sequence[SinkSet], timeout_s: float) -> int:

@@ -101,6 +101,11 @@ class VideoInput:
             self._container.close()
             raise error
 
+    @property
+    def rate(self) -> Fraction | None:
+        """Pictures per second, as the container states or as guessed from it; None if unknown."""
+        return self._rate
+
     def pts_ns(self, decoded: av.VideoFrame) -> int | None:
         """Return the presentation timestamp of a picture in nanoseconds of the stream's time; None without one."""
         pts = decoded.pts

@@ -77,7 +77,7 @@ def luma_and_image_maker(frame: av.VideoFrame, size: tuple[int, int]) -> tuple[L
     if layout is None:
         frame = _to_planar_yuv(frame)
         layout = LAYOUTS[frame.format.name]
-    limited = _is_limited(frame, layout)
+    limited = is_limited(frame, layout)
     plane = _plane(frame, 0, layout)
     plane.flags.writeable = False
     return Luma(plane=plane, limited=limited, bits=layout.bits), lambda: _detection_bgr(frame, plane, layout, limited, size)
@@ -87,7 +87,8 @@ def _to_planar_yuv(frame: av.VideoFrame) -> av.VideoFrame:
     return frame.reformat(format="yuvj420p" if frame.format.is_rgb else "yuv420p")
 
 
-def _is_limited(frame: av.VideoFrame, layout: _Layout) -> bool:
+def is_limited(frame: av.VideoFrame, layout: _Layout) -> bool:
+    """Return whether the samples of a picture have limited range (16..235 at 8 bits)."""
     if frame.color_range == ColorRange.UNSPECIFIED:
         return not layout.full_range
     return bool(frame.color_range == ColorRange.MPEG)

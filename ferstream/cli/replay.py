@@ -1,23 +1,23 @@
-"""``ferstream replay``: analyses recordings and writes one JSON event on each line."""
+"""``ferstream replay``: analyses recordings and writes events, tables and annotated videos."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from ferstream.app.replay import Outcome
-
 
 def replay(  # noqa: PLR0913, PLR0917 (the options of the command)
-    videos: list[Path] = typer.Argument(help="Recordings: mp4, mov, mkv, avi, webm, ts, dav ...; - is stdin."),
+    videos: list[Path] = typer.Argument(help="Recordings: mp4, mov, mkv, avi, webm, ts, dav ...; folders; 'clips/*.mp4'; - is stdin."),
     events: str | None = typer.Option(None, "--events", metavar="FILE", help="Write one JSON event on each line; - is stdout."),
+    table: Path | None = typer.Option(None, "--table", metavar="FILE", help="Write rows of columns: .csv or .parquet."),
+    video: Path | None = typer.Option(
+        None, "--video", metavar="FILE", help="Write a .mp4 with boxes and labels; a folder for several recordings."
+    ),
+    blur: bool = typer.Option(False, "--blur", help="Hide the faces in the video."),
+    points: bool = typer.Option(False, "--points", help="Draw the five landmarks in the video."),
+    resume: bool = typer.Option(False, "--resume", help="Go on where the same command was interrupted."),
     config: Path | None = typer.Option(None, "-c", "--config", metavar="FILE", help="Settings file."),
     model: str | None = typer.Option(None, "--model", help="Name, name/version or folder of a model bundle."),
     fps: float = typer.Option(0.0, "--fps", min=0.0, help="Frames to analyse per second of media time; 0 = every frame."),
@@ -38,12 +38,15 @@ def replay(  # noqa: PLR0913, PLR0917 (the options of the command)
     captured_at is the time of --start, or else the creation time in the file, plus the media time. Many cameras write local time there
     as if it were UTC; --start corrects it. Without either, captured_at counts from 1970-01-01.
 
+    Of a folder, all recordings in it and below it are replayed, by name. Those that cannot be read are named and left out.
+
     With -c or --mqtt the privacy settings are obeyed: masks are painted (those of --camera, or of the only camera of the
-    settings), and with privacy.aggregate_only events are not written: --events and --mqtt are errors then.
+    settings), and with privacy.aggregate_only single faces are not written: --events, --table, --video and --mqtt are errors then.
 
     Exit status: 0 all frames were analysed, 3 a recording cannot be read, 75 frames were lost.
     """
     from ferstream.app.replay import ReplayOptions, replay_all
+    from ferstream.cli.replay_report import ReplayReport
     from ferstream.errors import ExitCode
     from ferstream.logs import configure_logging
 
@@ -51,6 +54,11 @@ def replay(  # noqa: PLR0913, PLR0917 (the options of the command)
     options = ReplayOptions(
         videos=tuple(videos),
         events=events,
+        table=table,
+        video=video,
+        blur=blur,
+        points=points,
+        resume=resume,
         config=config,
         model=model,
         fps=fps,
@@ -60,11 +68,11 @@ def replay(  # noqa: PLR0913, PLR0917 (the options of the command)
         camera=camera,
         start_ns=None if start is None else _start_ns(start),
     )
-    with _progress(quiet) as on_progress:
-        outcomes = replay_all(options, on_progress=on_progress)
-    for outcome in outcomes:
-        _summary(outcome, quiet)
-    if any(outcome.lost for outcome in outcomes):
+    with ReplayReport(quiet=quiet) as report:
+        replay_all(options, hooks=report.hooks)
+    if report.unreadable:
+        raise typer.Exit(int(ExitCode.SOURCE))
+    if report.lost:
         raise typer.Exit(int(ExitCode.FRAMES_LOST))
 
 
@@ -83,43 +91,3 @@ def _start_ns(text: str) -> int:
     if moment.year not in range(1970, 2200):
         raise ConfigError(f'--start: "{printable(text)}" is not a year of recordings; expected 1970 to 2199')
     return utc_ns(moment)
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[Any]:
-    """Yield the function that takes the progress: it draws a bar on a terminal and does nothing elsewhere."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda camera, done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("frames"), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        tasks: dict[str, Any] = {}
-
-        def on_progress(camera: str, done: int, total: int | None) -> None:
-            if camera not in tasks:
-                tasks[camera] = bar.add_task(camera, total=total)
-            bar.update(tasks[camera], completed=done, total=total)
-
-        yield on_progress
-
-
-def _summary(outcome: Outcome, quiet: bool) -> None:
-    from ferstream.app.replay import camera_name, shown_name
-
-    if quiet and not outcome.lost:
-        return
-    labels = sorted(((n, label) for (_, label), n in outcome.snapshot.events.items()), reverse=True)
-    shown = ", ".join(f"{label} {n}" for n, label in labels)
-    lost = f", {outcome.lost} LOST" if outcome.lost else ""
-    events = f"; {sum(n for n, _ in labels)} events: {shown}" if shown else ""
-    if shown and outcome.left:
-        events += f" ({outcome.left} of them repeat{'s' if outcome.left == 1 else ''} the last label of a track that left)"
-    named = "" if outcome.camera == camera_name(outcome.path) else f" (camera {outcome.camera})"
-    print(f"{shown_name(outcome.path)}{named}: {outcome.frames} frames{lost}, {outcome.faces} faces{events}", file=sys.stderr)
-    if outcome.info.choice:
-        print(f"  {outcome.info.choice}", file=sys.stderr)
-    for (_, stage, reason), count in outcome.snapshot.dropped.items():
-        print(f"  {count} frames lost in {stage}: {reason}", file=sys.stderr)

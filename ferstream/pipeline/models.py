@@ -21,6 +21,7 @@ from ferstream.inference.backends import open_classifier
 from ferstream.inference.batch_classifier import BatchClassifier
 from ferstream.inference.classifier import Classifier
 from ferstream.inference.model_choice import open_bundle
+from ferstream.pipeline.low_score_finder import LOW_SCORE, SMALLEST_PX, LowScoreFinder, OnDetected
 from ferstream.runtime.observer import Observer
 
 SMALLEST_FACE_PX = 16.0
@@ -149,6 +150,19 @@ class Models:
         detectors = [self._detector_model.new_detector(limits) for _ in range(plan.workers)]
         self._detectors.extend(detectors)
         return [FaceFinder(detector=detector, preparer=self._preparer, on_masked=on_masked) for detector in detectors]
+
+    def low_score_finders(self, on_detected: OnDetected) -> list[LowScoreFinder]:
+        """Make one finder per detection worker that returns the same faces as ``finders`` and reports all that may be one.
+
+        Args:
+            on_detected: Takes everything that was found in a frame; any thread.
+        """
+        made = []
+        for finder in self.finders():
+            detector = self._detector_model.new_detector(DetectorLimits(score=LOW_SCORE, min_face_px=SMALLEST_PX))
+            self._detectors.append(detector)
+            made.append(LowScoreFinder(finder=finder, detector=detector, on_detected=on_detected))
+        return made
 
     def classification(self, *, max_batch: int, observer: Observer) -> BatchClassifier:
         """Make the function that classifies any number of crops, ``max_batch`` at a time."""

@@ -7,6 +7,7 @@ of tables takes it as it is.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,15 +28,26 @@ class JsonlSink:
 
     name = "jsonl"
 
-    def __init__(self, *, path: str, stdout: IO[bytes] | None = None) -> None:
-        """``path`` is a file (replaced if it exists) or ``-`` for stdout."""
-        self._path = path
+    def __init__(self, *, path: str, stdout: IO[bytes] | None = None, size: int | None = None) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            path: A file (replaced if it exists) or ``-`` for stdout.
+            stdout: What ``-`` is; None for that of the process.
+            size: Bytes of the file that an earlier process left and that are kept; None begins anew.
+        """
+        self._path, self._size = path, size
         self._stdout = stdout
         self._file: IO[bytes] | None = None
         self._lines = 0
         self._reader_gone = False
         self._closed = False
         self._failure: str | None = None
+
+    @property
+    def path(self) -> str:
+        """The file, or ``-``."""
+        return self._path
 
     @property
     def lines(self) -> int:
@@ -61,7 +73,10 @@ class JsonlSink:
             self._file = self._stdout or sys.stdout.buffer
             return
         try:
-            self._file = Path(self._path).open("wb", buffering=BUFFER_BYTES)  # noqa: SIM115 (closed in close)
+            self._file = Path(self._path).open("wb" if self._size is None else "r+b", buffering=BUFFER_BYTES)  # noqa: SIM115 (closed in close)
+            if self._size is not None:
+                self._file.truncate(self._size)
+                self._file.seek(self._size)
         except OSError as exc:
             raise OutputError(f"cannot write events to {self._path}: {exc.strerror}") from exc
 
@@ -89,6 +104,18 @@ class JsonlSink:
             with self._translated():
                 self._file.flush()
         return 0
+
+    def sync(self) -> int:
+        """Have everything on the disk; return the size of the file in bytes, with which a later sink can go on.
+
+        Raises:
+            OutputError: As ``write``.
+        """
+        self.flush(0)
+        assert self._file is not None
+        with self._translated():
+            os.fsync(self._file.fileno())
+        return os.fstat(self._file.fileno()).st_size
 
     def close(self) -> None:
         """Flush and close; stdout stays open.

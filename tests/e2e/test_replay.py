@@ -155,7 +155,7 @@ def test_each_unreadable_file_is_one_line_and_exit_3(tmp_path: Path) -> None:
     cut.write_bytes(write_clip(tmp_path / "whole.mp4", frames=20).read_bytes()[:600])
     wanted = {
         tmp_path / "missing.mp4": "no such file",
-        tmp_path: "directory",
+        tmp_path / "no-folder" / "*.mp4": "no file matches",
         text: "text",
         empty: "empty",
         cut: "cut off",

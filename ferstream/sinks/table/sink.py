@@ -48,23 +48,30 @@ class TableSink:
 
     name = "table"
 
-    def __init__(self, *, path: Path, sizes: Mapping[str, int] | None = None, keep_unfinished: bool = False) -> None:
+    def __init__(self, *, path: Path, sizes: Mapping[str, int] | None = None, may_be_finished: bool = False) -> None:
         """Nothing is opened yet.
 
         Args:
             path: The table of faces, ``.csv`` or ``.parquet``; ``tracks_path`` is the other one. Both are replaced by ``finish``.
-            sizes: What ``sync`` returned at the row after which to go on; None begins anew.
-            keep_unfinished: Leave the rows where they are when the sink is closed before ``finish``.
+            sizes: What ``sync`` returned at the row after which to go on, whose rows are then kept; None begins anew.
+            may_be_finished: Whether ``finish`` may have been interrupted: rows that are gone are then in their table.
 
         Raises:
             ConfigError: See ``check_table_path``.
         """
         check_table_path(path)
-        self._keep_unfinished, self._sizes = keep_unfinished, sizes
+        self._keeps, self._sizes = sizes is not None, sizes
         self._paths = {FACE: path, TRACK: tracks_path(path)}
         self._rows = {schema: RowFile(_rows_path(path), COLUMNS[schema]) for schema, path in self._paths.items()}
+        if may_be_finished:
+            self._rows = {schema: rows for schema, rows in self._rows.items() if rows.path.exists() or not self._paths[schema].exists()}
         self._failure: str | None = None
         self._open = self._finished = False
+
+    @property
+    def row_files(self) -> dict[str, Path]:
+        """The files of the rows by schema, which ``sync`` measures."""
+        return {schema: rows.path for schema, rows in self._rows.items()}
 
     @property
     def paths(self) -> tuple[Path, Path]:
@@ -132,6 +139,10 @@ class TableSink:
                 sizes[schema] = rows.sync()
         return sizes
 
+    def keep_unfinished(self) -> None:
+        """Leave the rows where they are when the sink is closed before ``finish``, so that a later sink can go on."""
+        self._keeps = True
+
     def finish(self) -> None:
         """Make both tables of the rows; the last call before ``close``. Without it there are no tables.
 
@@ -160,7 +171,7 @@ class TableSink:
         self._open = False
         if self._finished:
             return
-        if not self._keep_unfinished:
+        if not self._keeps:
             self._remove_rows()
         for schema, rows in self._rows.items():
             with self._translated(schema) if self._failure is None else contextlib.suppress(OSError):

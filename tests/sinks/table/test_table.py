@@ -177,7 +177,8 @@ def test_a_table_can_be_continued_at_a_row(tmp_path: Path, name: str) -> None:
 
     write(tmp_path / f"whole-{name}", new_encoder(), count=6)
     out, encoder = tmp_path / name, new_encoder()
-    first = TableSink(path=out, keep_unfinished=True)
+    first = TableSink(path=out)
+    first.keep_unfinished()
     first.open()
     for index in range(4):
         if index == 3:
@@ -200,7 +201,8 @@ def test_a_table_can_be_continued_at_a_row(tmp_path: Path, name: str) -> None:
 
 
 def test_rows_that_were_cut_off_cannot_be_continued(tmp_path: Path, encoder: Encoder) -> None:
-    first = TableSink(path=tmp_path / "out.csv", keep_unfinished=True)
+    first = TableSink(path=tmp_path / "out.csv")
+    first.keep_unfinished()
     first.open()
     first.write(encoder.encode(face_event(0)))
     sizes = first.sync()
