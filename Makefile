@@ -97,6 +97,11 @@ audit: $(STAMP) ## Known faults of the locked dependencies; asks the package ind
 	$$(command -v uv || echo .tools/bin/uv) export --locked --all-extras --no-dev --no-emit-project --output-file /tmp/ferstream-requirements.txt -q
 	$$(command -v uvx || echo ".tools/bin/uv tool run") pip-audit --strict --disable-pip -r /tmp/ferstream-requirements.txt
 
+.PHONY: homeassistant
+homeassistant: $(STAMP) debian ## Discovery against a real Home Assistant core (500 MB, once, into .tools/homeassistant); needs Python 3.13.
+	FERSTREAM_TEST_HOMEASSISTANT=$$(bash scripts/homeassistant.sh) && export FERSTREAM_TEST_HOMEASSISTANT && \
+	    $(BIN)/pytest -m slow --timeout 1800 tests/e2e/test_homeassistant_core.py $(ARGS)
+
 .PHONY: service
 service: ## The life of the systemd unit on a real systemd in namespaces of its own; needs root.
 	$$([ $$(id -u) = 0 ] || echo sudo) deploy/systemd/try.sh

@@ -237,16 +237,19 @@ def _outbox() -> list[Json]:
     return [
         lines(
             "Outbox, events",
-            "Kept until the broker acknowledges them, and how many fit.",
-            [Query(f"ferstream_outbox_events{ONE}", "waiting"), Query(f"ferstream_outbox_capacity_events{ONE}", "limit")],
+            "Kept until every sink acknowledges them.",
+            [Query(f"ferstream_outbox_events{ONE}", "waiting")],
             Size(8),
         ),
         lines(
-            "Outbox, bytes",
-            "The same in bytes.",
-            [Query(f"ferstream_outbox_bytes{ONE}", "waiting"), Query(f"ferstream_outbox_capacity_bytes{ONE}", "limit")],
+            "Outbox, share filled",
+            "Of its limits in events and in bytes; at 100 % the oldest events are dropped.",
+            [
+                Query(f"ferstream_outbox_events{ONE} / ferstream_outbox_capacity_events{ONE}", "events"),
+                Query(f"ferstream_outbox_bytes{ONE} / ferstream_outbox_capacity_bytes{ONE}", "bytes"),
+            ],
             Size(8),
-            unit="bytes",
+            unit="percentunit",
         ),
         timeline(
             "Outbox on disk",

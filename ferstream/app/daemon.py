@@ -25,13 +25,14 @@ from ferstream.app.cameras import Cameras
 from ferstream.app.commands import Commands
 from ferstream.app.daemon_lock import daemon_lock
 from ferstream.app.factories import camera_plan
+from ferstream.app.homeassistant import Births, HomeAssistant, published_topics
 from ferstream.app.page_server import page_server
 from ferstream.app.reload import reload_settings
 from ferstream.app.running import Running
 from ferstream.app.schedule import Every
 from ferstream.app.signals import Signals, handled
 from ferstream.app.sinks import SinkHooks, network_sinks
-from ferstream.app.status import heartbeats_of, watchdog_of
+from ferstream.app.status import heartbeats_of, node_state_of, watchdog_of
 from ferstream.app.web import live_page, sample_history
 from ferstream.broker.embedded import EmbeddedBroker
 from ferstream.domain.ports import Sink
@@ -43,6 +44,7 @@ from ferstream.runtime.counters import Counters
 from ferstream.runtime.memory import give_back, tune_allocator
 from ferstream.runtime.supervisor import Fatal
 from ferstream.settings import Settings, state_directory
+from ferstream.sinks.mqtt.sink import MqttSink
 from ferstream.sinks.mqtt.topics import Topics
 from ferstream.telemetry.server import TelemetryServer, reserve_port
 from ferstream.telemetry.systemd import Notifier
@@ -112,6 +114,7 @@ class Daemon:
         self._counters, self._fatal = Counters(), Fatal()
         self._notifier = Notifier.from_environment()
         self._commands = Commands(wake=self.signals.wake)
+        self._births = Births()
         self._stuck: str | None = None
         self._exit_timers: list[threading.Timer] = []
 
@@ -157,9 +160,26 @@ class Daemon:
         running = Running(settings=self._settings, engine=made, pipeline=pipeline, cameras=cameras, broker=brokers[0], page=page)
         pipeline.start()
         with self._stopped_on_error(pipeline):
+            running.home_assistant = self._home_assistant(running)
             cameras.start(self._settings.cameras)
             running.server = self._telemetry(running, stack, port)
         return running
+
+    def _home_assistant(self, running: Running) -> HomeAssistant | None:
+        """Announce the cameras, and remove what earlier runs announced; None without an MQTT sink."""
+        sink = running.find_sink(MqttSink)
+        if sink is None:
+            return None
+        made = HomeAssistant(
+            sink,
+            self._settings,
+            published=published_topics(self._settings, durable=self._durable),
+            births=self._births,
+            node_state=node_state_of(running),
+            clock=running.engine.clock,
+        )
+        made.apply(self._settings.cameras)
+        return made
 
     def _reserve_port(self, stack: ExitStack) -> socket.socket | None:
         """Bind the port of the HTTP pages; None if they are switched off."""
@@ -186,7 +206,7 @@ class Daemon:
             observer=self._counters,
             durable=self._durable,
             broker=broker,
-            hooks=SinkHooks(on_command=self._commands.put, on_fatal=self._fatal.report),
+            hooks=SinkHooks(on_command=self._commands.put, on_fatal=self._fatal.report, on_birth=self._births.put),
             extra=self._extra_sinks,
         )
         return [sinks]
@@ -222,6 +242,8 @@ class Daemon:
         jobs = [Every(timings.give_back_s, give_back, clock=clock), Every(timings.load_s, running.load.measure, clock=clock)]
         if running.page is not None:
             jobs.append(Every(timings.history_s, partial(sample_history, running, running.page), clock=clock, at_once=True))
+        if running.home_assistant is not None:
+            jobs.append(Every(running.home_assistant.timings.tick_s, running.home_assistant.tick, clock=clock, at_once=True))
         if self._notifier.enabled:
             jobs.append(Every(timings.status_s, lambda: self._notifier.status(running.status_line()), clock=clock, at_once=True))
         while not self._is_over() and time.monotonic() < ends_at:

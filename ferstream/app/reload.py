@@ -30,6 +30,8 @@ def apply_settings(running: Running, new: Settings) -> None:
     for camera in changes.added:
         running.remember_camera(camera.name)  # before its first state: states of a forgotten camera are not retained
     running.cameras.apply(changes)
+    if running.home_assistant is not None:  # before the values of a removed camera go: Home Assistant reads them
+        running.home_assistant.apply(new.cameras)
     for name in changes.removed:
         running.forget_camera(name)
     if running.page is not None and (changes.added or changes.removed):

@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from ferstream.app.assembly import Engine
 from ferstream.app.cameras import Cameras
+from ferstream.app.homeassistant import HomeAssistant
 from ferstream.app.load import LoadMonitor
 from ferstream.broker.embedded import HOST, EmbeddedBroker
 from ferstream.domain.ports import SinkStatus
 from ferstream.inference.cost import ms_per_face
 from ferstream.outbox.outbox import Outbox
 from ferstream.pipeline.pipeline import Pipeline
+from ferstream.runtime.clock import Clock
+from ferstream.runtime.counters import Counters
 from ferstream.runtime.redaction import redact_source
 from ferstream.settings import Settings
 from ferstream.telemetry.server import TelemetryServer
 from ferstream.web.page import LivePage
+
+S = TypeVar("S")
+
+
+class FrameRate:
+    """Measures the frames per second whose events were published, over all cameras; one thread."""
+
+    def __init__(self, *, counters: Counters, clock: Clock) -> None:
+        """Start to count now."""
+        self._counters, self._clock = counters, clock
+        self._before, self._since_ns = 0, clock.monotonic_ns()
+
+    def since_last_call(self) -> float:
+        """Return the mean since the last call, or since the start."""
+        frames = sum(count for (_, stage), count in self._counters.snapshot().frames.items() if stage == "publishing")
+        now_ns = self._clock.monotonic_ns()
+        rate = (frames - self._before) / max(1e-3, (now_ns - self._since_ns) / 1e9)
+        self._before, self._since_ns = frames, now_ns
+        return rate
 
 
 @dataclass(slots=True, kw_only=True)
@@ -30,6 +53,7 @@ class Running:
         broker: The embedded broker; None if the settings name another one.
         server: The HTTP pages; None if they are switched off.
         page: The live page; None if the pages are switched off.
+        home_assistant: Announces the cameras; None without an MQTT sink.
         load: What the cameras ask for and get.
         ms_per_face: What a face costs the classifier here; measured before the pipeline starts, which then owns the classifier.
     """
@@ -41,15 +65,15 @@ class Running:
     broker: EmbeddedBroker | None
     server: TelemetryServer | None = None
     page: LivePage | None = None
+    home_assistant: HomeAssistant | None = None
     load: LoadMonitor = field(init=False)
     ms_per_face: float = field(init=False)
-    _counted: tuple[int, int] = field(init=False, repr=False)
-    """Frames at the last status line, and its monotonic time in nanoseconds."""
+    _rate: FrameRate = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.ms_per_face = ms_per_face(self.engine.models.classifier)
         self.load = LoadMonitor(pipeline=self.pipeline, clock=self.engine.clock)
-        self._counted = (0, self.engine.clock.monotonic_ns())
+        self._rate = self.frame_rate()
 
     @property
     def outbox(self) -> Outbox | None:
@@ -68,6 +92,11 @@ class Running:
         """Return the status of one sink; None if there is no sink of that name."""
         return next((status for status in self.sinks() if status.name == name), None)
 
+    def find_sink(self, kind: type[S]) -> S | None:
+        """Return the sink of a kind; None if there is none."""
+        sinks = (sink for output in self.engine.outputs for sink in output.sinks)
+        return next((sink for sink in sinks if isinstance(sink, kind)), None)
+
     def model_label(self) -> str:
         """Return the model, why ``auto`` chose it, and what a face costs, for people."""
         models = self.engine.models
@@ -83,6 +112,10 @@ class Running:
         """Return why the broker is not connected; empty when it is."""
         mqtt = self.sink("mqtt")
         return "no MQTT sink" if mqtt is None else mqtt.reason
+
+    def frame_rate(self) -> FrameRate:
+        """Return a new meter of the frames per second."""
+        return FrameRate(counters=self.pipeline.counters, clock=self.engine.clock)
 
     def forget_camera(self, name: str) -> None:
         """Tell the sinks that a camera was taken out of the settings."""
@@ -102,12 +135,6 @@ class Running:
         waiting = sum(items for items, _ in self.pipeline.queues().values())
         reason = self.broker_reason()
         broker = f"not connected ({reason})" if reason else "connected"
-        fps = self._rate(sum(count for (_, stage), count in snapshot.frames.items() if stage == "publishing"))
+        fps = self._rate.since_last_call()
         load = ", overloaded" if self.load.load.overloaded else ""
         return f"{fps:.1f} fps, {up} of {len(names)} cameras up, {waiting} queued, broker {broker}, outbox {self.outbox_events()}{load}"
-
-    def _rate(self, frames: int) -> float:
-        before, since = self._counted
-        now = self.engine.clock.monotonic_ns()
-        self._counted = (frames, now)
-        return (frames - before) / max(1e-3, (now - since) / 1e9)

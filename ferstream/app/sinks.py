@@ -11,6 +11,7 @@ from ferstream.broker.embedded import EmbeddedBroker
 from ferstream.domain.ports import Sink
 from ferstream.events.encode import Encoder
 from ferstream.events.schemas import KINDS
+from ferstream.homeassistant.discovery import birth_topics
 from ferstream.outbox.outbox import Outbox
 from ferstream.publishing.sink_set import SinkSet
 from ferstream.runtime.observer import Observer
@@ -33,10 +34,12 @@ class SinkHooks:
     Attributes:
         on_command: Takes (camera, payload) of each MQTT command; None if commands are not wanted.
         on_fatal: Called with the thread's name and the error when a sink's thread dies.
+        on_birth: Takes what Home Assistant says of itself, if discovery is on; called by the MQTT thread.
     """
 
     on_command: OnCommand | None = None
     on_fatal: OnFatal | None = None
+    on_birth: Callable[[bytes], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +64,7 @@ class SinkContext:
 def mqtt_sink(context: SinkContext) -> Sink:
     """Make the MQTT sink."""
     settings = context.settings
-    return MqttSink(
+    sink = MqttSink(
         address=broker_address(settings, context.broker),
         topics=Topics(prefix=settings.mqtt.prefix, node=settings.node),
         outbox=context.outbox,
@@ -69,6 +72,10 @@ def mqtt_sink(context: SinkContext) -> Sink:
         on_command=context.hooks.on_command if settings.mqtt.commands else None,
         on_fatal=context.hooks.on_fatal,
     )
+    if settings.homeassistant.discovery and context.hooks.on_birth is not None:
+        for topic in birth_topics(settings.homeassistant.prefix):
+            sink.listen(topic, context.hooks.on_birth, if_refused="a start of Home Assistant is not noticed")
+    return sink
 
 
 def webhook_sink(context: SinkContext) -> Sink | None:

@@ -10,6 +10,7 @@ from ferstream import __version__
 from ferstream.app.cameras import ENDED
 from ferstream.app.running import Running
 from ferstream.domain.event import CameraStatus
+from ferstream.events.node import NodeState
 from ferstream.inference.memory import accelerator_memory_bytes
 from ferstream.pipeline.overload import Load
 from ferstream.settings import Settings
@@ -103,6 +104,31 @@ def readiness_of(running: Running) -> Callable[[], Report]:
             lambda: _outbox_check(running),
         )
     )
+
+
+def node_state_of(running: Running) -> Callable[[], NodeState]:
+    """Return the function that reads the state of the node, which ``HomeAssistant`` publishes."""
+    started_ns, rate = running.engine.clock.utc_ns(), running.frame_rate()
+    classifier = running.engine.models.classifier
+
+    def read() -> NodeState:
+        up = running.pipeline.counters.snapshot().cameras_up
+        names = running.cameras.names
+        return NodeState(
+            node=running.settings.node,
+            version=__version__,
+            model=f"{classifier.name}/{classifier.version}",
+            backend=classifier.backend,
+            started_ns=started_ns,
+            cameras=len(names),
+            cameras_online=sum(up.get(name, False) for name in names),
+            fps=rate.since_last_call(),
+            outbox_events=running.outbox_events(),
+            outbox_problem=(running.outbox.degraded or "") if running.outbox is not None else "",
+            overloaded=running.load.load.overloaded,
+        )
+
+    return read
 
 
 def heartbeats_of(running: Running) -> Heartbeats:

@@ -10,7 +10,7 @@ import typer
 
 
 def schema(
-    name: Annotated[str | None, typer.Argument(help="face, track, summary or state; all if left out.", show_default=False)] = None,
+    name: Annotated[str | None, typer.Argument(help="face, track, summary, state or node; all if left out.", show_default=False)] = None,
     directory: Annotated[
         Path | None,
         typer.Option("--directory", "-d", metavar="DIR", help="Write one file per schema instead.", show_default=False),
@@ -18,13 +18,16 @@ def schema(
 ) -> None:
     """Print the JSON Schema of each kind of event, or write them to a folder (docs/schema/ is made this way)."""
     from ferstream.errors import ConfigError, OutputError
+    from ferstream.events.node import node_schema
     from ferstream.events.payload import MODELS, json_schema
+    from ferstream.events.schemas import NODE
 
-    names = {full.removeprefix("ferstream.").split("/")[0]: full for full in MODELS}
+    schemas = {full: json_schema(full) for full in MODELS} | {NODE: node_schema()}
+    names = {full.removeprefix("ferstream.").split("/")[0]: full for full in schemas}
     if name is not None and name not in names:
         raise ConfigError(f"schema {name!r}: expected one of {', '.join(names)}")
     texts = {
-        f"{short}-{full.split('/')[1]}.json": json.dumps(json_schema(full), indent=2, ensure_ascii=False) + "\n"
+        f"{short}-{full.split('/')[1]}.json": json.dumps(schemas[full], indent=2, ensure_ascii=False) + "\n"
         for short, full in names.items()
         if name in (None, short)
     }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ferstream.domain.emotion import Emotion, Verdict
+from ferstream.domain.emotion import LABELS, UNKNOWN, Emotion, Verdict
 from ferstream.domain.face import Face
 from ferstream.domain.frame import FrameInfo
 from ferstream.domain.track import Track
@@ -94,6 +94,12 @@ class Summary:
     interval_s: float
     counts: Mapping[str, int]
     faces_now: int
+
+    @property
+    def dominant(self) -> str | None:
+        """Label with the most observations; of equal ones the first in the order of ``LABELS``, then ``UNKNOWN``. None without a face."""
+        best = max((*LABELS, UNKNOWN), key=lambda label: self.counts.get(label, 0))
+        return best if self.counts.get(best, 0) else None
 
 
 class CameraStatus(StrEnum):

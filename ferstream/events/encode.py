@@ -158,6 +158,7 @@ def summary_fields(event: Summary) -> Json:
         "interval_s": round(float(event.interval_s), 3),
         "counts": {label: int(event.counts.get(label, 0)) for label in ALL_LABELS},
         "faces_now": event.faces_now,
+        "dominant": event.dominant,
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ferstream.events.payload import MODELS
-from ferstream.events.schemas import FACE, TRACK
+from ferstream.events.schemas import FACE, NODE, TRACK
 
 NUMBERED = frozenset({FACE, TRACK})
 """Schemas whose every message counts; states and summaries are latest values, which may be skipped."""
@@ -96,6 +96,8 @@ class GapFinder:
     def add(self, message: object) -> None:
         """Count one decoded message."""
         schema = message.get("schema") if isinstance(message, dict) else None
+        if schema == NODE:
+            return
         if not isinstance(message, dict) or schema not in MODELS:
             self._strange += 1
         elif schema in NUMBERED:

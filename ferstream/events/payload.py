@@ -172,6 +172,9 @@ class SummaryPayload(_Payload):
     """Observations per label; every label is present."""
     faces_now: Annotated[int, Field(ge=0)]
     """Faces in view at the end of the interval."""
+    dominant: Label | None = None
+    """Label with the most observations; of equal ones the first in the order of ``probabilities``, then unknown. Null when no
+    face was seen; absent in messages of versions before this key."""
 
 
 class StatePayload(_Payload):
@@ -221,8 +224,18 @@ def parse(text: bytes | str) -> Payload:
 
 def json_schema(name: str) -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of one schema id, as it is kept in docs/schema/."""
+    return schema_of(MODELS[name], name)
+
+
+def schema_of(model: type[BaseModel], name: str) -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of a payload.
+
+    Args:
+        model: The payload.
+        name: Its schema id.
+    """
     short, version = name.removeprefix("ferstream.").split("/")
-    schema = MODELS[name].model_json_schema(by_alias=True, mode="validation")
+    schema = model.model_json_schema(by_alias=True, mode="validation")
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:ferstream:{short}:{version}",
@@ -230,6 +243,6 @@ def json_schema(name: str) -> dict[str, Any]:
     schema["title"] = name
     for part in (schema, *schema.get("$defs", {}).values()):
         for field in part.get("properties", {}).values():
-            if field.get("default", ...) is None:  # such a key is absent, never null
+            if field.get("default", ...) is None:  # such a key may be absent
                 del field["default"]
     return head | schema

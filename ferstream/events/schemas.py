@@ -11,6 +11,9 @@ SUMMARY = "ferstream.summary/1"
 STATE = "ferstream.state/1"
 """The state of a camera."""
 
+NODE = "ferstream.node/1"
+"""The state of the node itself; no event of a camera."""
+
 KINDS: dict[str, str] = {FACE: "face", TRACK: "track", SUMMARY: "summary", STATE: "state"}
 """Short name of each schema: the last level of its MQTT topic, and its name in the settings."""
 SCHEMAS = frozenset(KINDS)

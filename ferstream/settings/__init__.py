@@ -15,12 +15,21 @@ from ferstream.settings.model import (
     TrackingSettings,
     WatchdogSettings,
 )
-from ferstream.settings.sinks import KafkaSettings, MqttSettings, OutboxSettings, PublishingSettings, WebhookSettings, state_directory
+from ferstream.settings.sinks import (
+    HomeAssistantSettings,
+    KafkaSettings,
+    MqttSettings,
+    OutboxSettings,
+    PublishingSettings,
+    WebhookSettings,
+    state_directory,
+)
 
 __all__ = [
     "CameraSettings",
     "Changes",
     "DetectionSettings",
+    "HomeAssistantSettings",
     "HttpSettings",
     "InferenceSettings",
     "KafkaSettings",

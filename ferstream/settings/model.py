@@ -18,7 +18,14 @@ from ferstream.runtime.addresses import parse_listen
 from ferstream.settings import fields as f
 from ferstream.settings.fields import NotInFile, Section
 from ferstream.settings.problems import KeyPath
-from ferstream.settings.sinks import KafkaSettings, MqttSettings, OutboxSettings, PublishingSettings, WebhookSettings
+from ferstream.settings.sinks import (
+    HomeAssistantSettings,
+    KafkaSettings,
+    MqttSettings,
+    OutboxSettings,
+    PublishingSettings,
+    WebhookSettings,
+)
 
 DEFAULT_CAMERA = {"name": "webcam", "source": "webcam:0"}
 """The camera that is used when no camera is set."""
@@ -230,6 +237,7 @@ class Settings(f.Section):
     inference: InferenceSettings = InferenceSettings()
     publishing: PublishingSettings = PublishingSettings()
     mqtt: MqttSettings = MqttSettings()
+    homeassistant: HomeAssistantSettings = HomeAssistantSettings()
     webhook: WebhookSettings = WebhookSettings()
     kafka: KafkaSettings = KafkaSettings()
     outbox: OutboxSettings = OutboxSettings()

@@ -61,6 +61,17 @@ class MqttSettings(f.Section):
         return self.url == f.EMBEDDED
 
 
+class HomeAssistantSettings(f.Section):
+    """Announcing the cameras to Home Assistant, over the MQTT broker."""
+
+    discovery: f.Flag = False
+    """true publishes retained discovery messages, so that Home Assistant shows each camera as a device."""
+    prefix: f.Prefix = "homeassistant"
+    """Discovery prefix of Home Assistant's MQTT integration."""
+    per_entity: f.Flag = False
+    """true publishes one message for each entity, for openHAB and for versions of Home Assistant before 2024.11."""
+
+
 class WebhookSettings(f.Section):
     """Sending events to a web server, as CloudEvents over HTTP."""
 

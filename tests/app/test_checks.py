@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ferstream.app.checks import Finding, Verdict, read_settings
-from ferstream.app.checks.broker import check_encryption
+from ferstream.app.checks.broker import check_discovery, check_encryption
 from ferstream.app.checks.cameras import check_camera, described
 from ferstream.app.checks.finding import failed, passed
 from ferstream.app.checks.models import check_classifier
@@ -143,6 +143,15 @@ def test_a_connection_to_the_broker_without_encryption_is_a_warning() -> None:
     assert warnings(url="mqtt://broker.lan") == ["mqtt:// is not encrypted: the network can read all events"]
     assert warnings(url="ws://u:p@broker.lan") == ["ws:// is not encrypted: the network can read the password and all events"]
     assert warnings(url="mqtts://broker.lan", insecure=True) == ["mqtt.insecure is true: the broker's certificate is not verified"]
+
+
+def test_discovery_on_the_embedded_broker_is_a_warning() -> None:
+    def warnings(**tables: object) -> list[str]:
+        return [finding.detail for finding in check_discovery(Settings.model_validate({"homeassistant": {"discovery": True}} | tables))]
+
+    assert "embedded broker" in warnings()[0]
+    assert warnings(mqtt={"url": "mqtt://broker.lan"}) == []
+    assert warnings(homeassistant={}) == []
 
 
 def test_findings_hold_no_secrets_and_no_line_breaks() -> None:

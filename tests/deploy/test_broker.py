@@ -99,6 +99,19 @@ def test_an_anonymous_client_is_refused(broker: Broker) -> None:
     assert subprocess.run(command, capture_output=True, check=False, timeout=60).returncode != 0
 
 
+@pytest.mark.parametrize(
+    ("topic", "allowed"),
+    [
+        ("homeassistant/device/ferstream_edge-1_00000000/config", True),
+        ("homeassistant/sensor/ferstream_edge-1_00000000/fps/config", True),
+        ("homeassistant/status", False),
+    ],
+)
+def test_the_daemons_user_may_announce_itself_to_home_assistant_and_not_speak_for_it(broker: Broker, topic: str, allowed: bool) -> None:
+    found = broker.client("mosquitto_pub", "mqtt", "-t", topic, "-m", "{}", "-q", "1")
+    assert ("not authorized" not in found.stderr.lower()) is allowed
+
+
 def test_a_reader_cannot_write(broker: Broker) -> None:
     found = broker.client("mosquitto_pub", "reader", "-t", "ferstream/edge-1/door/set", "-m", "OFF", "-q", "1")
     assert "not authorized" in found.stderr.lower()

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
+from ferstream.app.homeassistant import DiscoveryTimings
 from ferstream.events.encode import Encoder
 from ferstream.events.payload import MODELS
-from ferstream.events.schemas import FACE, KINDS, STATE, SUMMARY
+from ferstream.events.schemas import FACE, KINDS, NODE, STATE, SUMMARY
 from ferstream.sinks.mqtt.messages import MESSAGE_EXPIRY_S, OFFLINE, ONLINE, STOPPED
 from ferstream.sinks.mqtt.retained_messages import RetainedMessages
 from ferstream.sinks.mqtt.timings import MqttTimings
@@ -73,7 +74,7 @@ def test_the_topics_are_those_of_the_code(document: Document) -> None:
         for name, channel in document["channels"].items()
     }
     expected = {kind: topics.of("c", schema) for schema, kind in KINDS.items()}
-    assert addresses == expected | {"availability": topics.availability, "set": "p/n/c/set"}
+    assert addresses == expected | {"availability": topics.availability, "node": topics.node, "set": topics.command("c")}
     assert topics.command_camera(addresses["set"]) == "c"
 
 
@@ -116,6 +117,13 @@ def test_user_properties_are_fields_of_the_payload(document: Document, encoder: 
     payload = json.loads(encoder.encode(face_event()).payload)
     assert payload["schema"] == FACE
     assert set(headers["required"]) <= set(payload)
+
+
+def test_the_state_of_the_node_comes_and_expires_when_the_document_says(document: Document) -> None:
+    text = document["channels"]["node"]["description"]
+    assert f"every {DiscoveryTimings().node_s:g} s" in text
+    assert f"after {MqttTimings().state_expiry_s} s" in text
+    assert document["components"]["messages"]["node"]["title"] == NODE
 
 
 def test_availability_has_these_words(document: Document) -> None:

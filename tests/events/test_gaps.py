@@ -132,7 +132,7 @@ class TestSchemaCommand:
     def test_writes_all(self, tmp_path: Path) -> None:
         assert CliRunner().invoke(app, ["schema", "--directory", str(tmp_path / "new")]).exit_code == 0
         assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [
-            f"{kind}-1.json" for kind in ("face", "state", "summary", "track")
+            f"{kind}-1.json" for kind in ("face", "node", "state", "summary", "track")
         ]
 
     def test_an_unknown_name(self) -> None:

@@ -257,14 +257,14 @@ class TestAggregateOnly:
         assert self.kinds(desk.sink.events) == {"CameraState", "Summary"}
         assert desk.counters.snapshot().events == {}
 
-    @pytest.mark.parametrize(("people", "counts", "now"), [(2, {}, 0), (3, {"happy": 3}, 3)])
-    def test_a_group_too_small_is_reported_as_nobody(self, people: int, counts: dict[str, int], now: int) -> None:
+    @pytest.mark.parametrize(("people", "counts", "now", "dominant"), [(2, {}, 0, None), (3, {"happy": 3}, 3, "happy")])
+    def test_a_group_too_small_is_reported_as_nobody(self, people: int, counts: dict[str, int], now: int, dominant: str | None) -> None:
         desk = Desk(privacy=PrivacyRules(aggregate_only=True, min_group_size=3))
         desk.publish(labelled_frame(labels=("happy",) * people))
         desk.clock.advance(10)
         desk.publish.tick()
         (summary,) = desk.sink.summaries("door")
-        assert (summary.counts, summary.faces_now) == (counts, now)
+        assert (summary.counts, summary.faces_now, summary.dominant) == (counts, now, dominant)
 
     def test_a_person_alone_after_a_crowd_is_in_no_published_number(self) -> None:
         desk = Desk(interval_s=5, privacy=PrivacyRules(aggregate_only=True, min_group_size=3))

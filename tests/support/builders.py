@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,6 +12,7 @@ from ferstream.domain.event import CameraState, CameraStatus, FaceEvent, Labelle
 from ferstream.domain.face import Box, DetectedFrame, Face, FaceCrop
 from ferstream.domain.frame import Frame, FrameInfo, Luma
 from ferstream.domain.track import Track, TrackedFace, TrackedFrame, TrackState
+from ferstream.events.node import NodeState
 
 FRAME_NS = 40_000_000
 """Nanoseconds between two frames at 25 frames per second."""
@@ -150,3 +153,21 @@ def labelled_frame(
 def camera_state(status: CameraStatus = CameraStatus.ONLINE, *, camera: str = "door", reason: str = "") -> CameraState:
     """The state of a camera."""
     return CameraState(camera=camera, status=status, reason=reason, since_ns=UTC_NS)
+
+
+def node_state(**changes: Any) -> NodeState:
+    """The state of a node."""
+    values: dict[str, Any] = {
+        "node": "edge-1",
+        "version": "1.2.3",
+        "model": "emotion-edge/1.1.0",
+        "backend": "openvino:CPU",
+        "started_ns": 1_763_757_095_125_000_000,
+        "cameras": 3,
+        "cameras_online": 2,
+        "fps": 24.94,
+        "outbox_events": 7,
+        "outbox_problem": "",
+        "overloaded": False,
+    }
+    return NodeState(**values | changes)

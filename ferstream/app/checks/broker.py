@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from ferstream.app.broker import broker_address
 from ferstream.app.checks.finding import Finding, failed, passed, warned
 from ferstream.app.find_daemons import runs_here
+from ferstream.app.homeassistant import EMBEDDED_BROKER
 from ferstream.broker.embedded import EmbeddedBroker
 from ferstream.errors import BrokerAuthError, BrokerError, ConfigError, FerstreamError
 from ferstream.settings import Settings
@@ -45,6 +46,13 @@ def check_broker(settings: Settings) -> Iterator[Finding]:
         yield passed("broker", detail)
     yield from (warned("broker", warning.detail, warning.advice) for warning in result.warnings)
     yield from check_encryption(settings)
+    yield from check_discovery(settings)
+
+
+def check_discovery(settings: Settings) -> Iterator[Finding]:
+    """Warn of discovery on a broker that Home Assistant cannot use."""
+    if settings.homeassistant.discovery and settings.mqtt.embedded:
+        yield warned("homeassistant", *EMBEDDED_BROKER)
 
 
 def advice_for(error: FerstreamError) -> str:

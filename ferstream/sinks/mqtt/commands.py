@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from ferstream.runtime.observer import Observer
-from ferstream.sinks.mqtt import reason_codes
 from ferstream.sinks.mqtt.connection import MqttConnection
-from ferstream.sinks.mqtt.packets import FAILURE, Incoming
+from ferstream.sinks.mqtt.packets import Incoming
+from ferstream.sinks.mqtt.receiver import Receiver
 from ferstream.sinks.mqtt.topics import Topics
 
 OnCommand = Callable[[str, bytes], None]
@@ -20,7 +20,7 @@ MAX_LOGGED_TOPICS = 1000
 _LOG = logging.getLogger(__name__)
 
 
-class CommandReceiver:
+class CommandReceiver(Receiver):
     """Subscribes to the command topics and hands each command on.
 
     Retained commands are ignored: the broker repeats them on every connection, long after they were meant.
@@ -35,46 +35,29 @@ class CommandReceiver:
             observer: Counts commands that fail.
             on_command: Takes (camera, payload); None subscribes to nothing.
         """
-        self._topics, self._broker, self._observer, self._on_command = topics, broker, observer, on_command
-        self._subscription: int | None = None
+        super().__init__(topic=topics.commands, broker=broker, if_refused="commands do not work")
+        self._topics, self._observer, self._on_command = topics, observer, on_command
         self._logged: set[str] = set()
 
-    @property
-    def unanswered(self) -> bool:
-        """Whether the broker has not answered the subscription."""
-        return self._subscription is not None
-
     def subscribe(self, connection: MqttConnection) -> None:
-        """Subscribe on a new connection.
+        """Subscribe on a new connection, if commands are wanted.
 
         Raises:
             BrokerError: The connection is lost.
         """
-        self._subscription = None
         if self._on_command is not None:
-            self._subscription = connection.subscribe(self._topics.commands)
+            super().subscribe(connection)
 
-    def handle(self, connection: MqttConnection, incoming: Sequence[Incoming]) -> None:
-        """Hand on what came, and log a subscription that was refused."""
-        if self._subscription is not None and (granted := connection.subscribed(self._subscription)) is not None:
-            self._subscription = None
-            if granted >= FAILURE:
-                why = reason_codes.words(reason_codes.SUBSCRIBE_FAILED, granted)
-                _LOG.error(
-                    "mqtt: commands do not work: %s refused the subscription to %s: %s; allow this user to read there",
-                    self._broker,
-                    self._topics.commands,
-                    why,
-                )
-        for message in incoming:
-            camera = self._topics.command_camera(message.topic)
-            if camera is None or self._on_command is None:
-                continue
-            if message.retain:
-                self._log_retained(message.topic)
-            else:
-                _LOG.info("mqtt: a command came on %s: %s", message.topic, _shown(message.payload))
-                self._run(self._on_command, camera, message.payload)
+    def receive(self, message: Incoming) -> None:
+        """Hand on a command."""
+        camera = self._topics.command_camera(message.topic)
+        if camera is None or self._on_command is None:
+            return
+        if message.retain:
+            self._log_retained(message.topic)
+        else:
+            _LOG.info("mqtt: a command came on %s: %s", message.topic, _shown(message.payload))
+            self._run(self._on_command, camera, message.payload)
 
     def _log_retained(self, topic: str) -> None:
         if topic not in self._logged and len(self._logged) < MAX_LOGGED_TOPICS:

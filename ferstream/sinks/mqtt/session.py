@@ -11,10 +11,10 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ferstream.errors import BrokerError
-from ferstream.events.schemas import STATE
+from ferstream.events.schemas import NODE, STATE
 from ferstream.outbox.entry import Delivery
 from ferstream.outbox.reader import OutboxReader
 from ferstream.runtime.observer import Observer
@@ -23,6 +23,7 @@ from ferstream.sinks.mqtt.commands import CommandReceiver
 from ferstream.sinks.mqtt.connection import MqttConnection
 from ferstream.sinks.mqtt.messages import ONLINE, STOPPED, availability, event_message
 from ferstream.sinks.mqtt.packets import Answer, Outgoing
+from ferstream.sinks.mqtt.receiver import Receiver, TopicListener
 from ferstream.sinks.mqtt.retained_messages import RetainedMessages
 from ferstream.sinks.mqtt.retry_queue import RetryQueue
 from ferstream.sinks.mqtt.timings import MqttTimings
@@ -37,17 +38,19 @@ pause between two connections, after which another client with the same client i
 
 @dataclass(frozen=True, slots=True)
 class MqttFeed:
-    """What an MQTT thread publishes.
+    """What an MQTT thread publishes, and what it reads beside commands.
 
     Attributes:
         reader: Where the events come from.
         retained: The latest states and summaries.
         waker: Is set when either has something new.
+        listeners: Topics of other programs that it reads; complete before the thread starts.
     """
 
     reader: OutboxReader
     retained: RetainedMessages
     waker: Waker
+    listeners: list[TopicListener] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,8 @@ class MqttSession:
             timings: Window and pauses.
             cautious: Send the first messages one by one.
         """
-        self._connection, self._topics, self._commands = connection, topics, commands
+        self._connection, self._topics = connection, topics
+        self._receivers: tuple[Receiver, ...] = (commands, *feed.listeners)
         self._reader, self._retained, self._waker = feed.reader, feed.retained, feed.waker
         self._observer, self._timings = observer, timings
         self._retries = RetryQueue(
@@ -124,8 +128,9 @@ class MqttSession:
         refusal, or was the first on that topic: Mosquitto acknowledges a message to a topic that is not allowed (MQTT 3.1.1),
         and closes the connection.
         """
-        if self._commands.unanswered:
-            return f"the subscription to {self._topics.commands}"
+        for receiver in self._receivers:
+            if receiver.unanswered:
+                return f"the subscription to {receiver.topic}"
         recent = self._last_answer if self._last_answer and time.monotonic() - self._last_answer.at < _AT_ONCE_S else None
         if recent is not None and recent.refused:
             return f"a message to {recent.topic}"
@@ -157,10 +162,11 @@ class MqttSession:
                 answered_at = now
             elif now - answered_at > self._timings.ack_timeout_s:
                 raise BrokerError(f"{self._connection.address.label}: nothing acknowledged for {self._timings.ack_timeout_s:g} s")
-            self._commands.handle(self._connection, incoming)
+            for receiver in self._receivers:
+                receiver.handle(self._connection, incoming)
             if now - refreshed_at > self._timings.refresh_s:
                 refreshed_at = now
-                self._queue_everything()
+                self._queue(self._retained.latest())
         self._say_goodbye()
 
     @property
@@ -177,13 +183,14 @@ class MqttSession:
         return self._timings.step_s if self._cautious_left <= 0 else min(self._timings.step_s, self._timings.cautious_pause_s)
 
     def _announce(self) -> None:
-        self._commands.subscribe(self._connection)
-        self._queue_everything()
+        for receiver in self._receivers:
+            receiver.subscribe(self._connection)
+        self._queue(self._retained.everything())
 
-    def _queue_everything(self) -> None:
-        """Queue availability and all retained messages; the broker forgets them if this is not repeated in time (MQTT 5)."""
+    def _queue(self, retained: Sequence[Outgoing]) -> None:
+        """Queue availability and retained messages; the broker forgets them if this is not repeated in time (MQTT 5)."""
         self._unsent.append(availability(self._topics, ONLINE, expiry_s=self._timings.state_expiry_s))
-        self._unsent.extend(self._retained.everything())
+        self._unsent.extend(retained)
 
     # -- sending -------------------------------------------------------------------------------
 
@@ -225,8 +232,8 @@ class MqttSession:
                 self._last_qos_0 = (message.topic, time.monotonic())
 
     def _perishable(self, message: Outgoing) -> Outgoing:
-        """Return a camera state with an expiry; other messages as they are."""
-        if message.expiry_s is None and (message.user or {}).get("schema") == STATE:
+        """Return a state of a camera or of the node with an expiry; other messages as they are."""
+        if message.expiry_s is None and (message.user or {}).get("schema") in {STATE, NODE}:
             return replace(message, expiry_s=self._timings.state_expiry_s)
         return message
 
@@ -275,7 +282,7 @@ class MqttSession:
         """
         deadline = time.monotonic() + self._timings.goodbye_s
         last = availability(self._topics, STOPPED)
-        self._unsent.extend([*self._retained.everything(), last])
+        self._unsent.extend([*self._retained.latest(), last])
         while True:
             self._send_last()
             left_s = deadline - time.monotonic()

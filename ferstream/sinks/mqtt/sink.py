@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from ferstream.domain.message import Message
 from ferstream.domain.ports import SinkStatus
@@ -14,8 +15,10 @@ from ferstream.runtime.observer import Observer
 from ferstream.runtime.waker import Waker
 from ferstream.sinks.mqtt.address import BrokerAddress, tls_context
 from ferstream.sinks.mqtt.commands import OnCommand
+from ferstream.sinks.mqtt.packets import Outgoing
 from ferstream.sinks.mqtt.publisher import MqttPublisher, OnFatal
-from ferstream.sinks.mqtt.retained_messages import RETAINED, RetainedMessages
+from ferstream.sinks.mqtt.receiver import TopicListener
+from ferstream.sinks.mqtt.retained_messages import RETAINED, OnRemoved, RetainedMessages
 from ferstream.sinks.mqtt.session import MqttFeed
 from ferstream.sinks.mqtt.timings import MqttTimings
 from ferstream.sinks.mqtt.topics import Topics
@@ -59,10 +62,11 @@ class MqttSink:
         self._waker = Waker()
         self._retained = RetainedMessages(topics)
         self._reader = outbox.reader(self.name, schemas=(FACE, TRACK), on_ready=self._waker.set)
+        self._feed = MqttFeed(self._reader, self._retained, self._waker)
         self._publisher = MqttPublisher(
             address=address,
             topics=topics,
-            feed=MqttFeed(self._reader, self._retained, self._waker),
+            feed=self._feed,
             observer=observer,
             timings=timings or MqttTimings(),
             backoff=backoff,
@@ -120,6 +124,36 @@ class MqttSink:
     def remember_camera(self, camera: str) -> None:
         """Accept the states of a camera again; called before the camera is started."""
         self._retained.remember(camera)
+
+    def listen(self, topic: str, on_message: Callable[[bytes], None], *, if_refused: str) -> None:
+        """Read a topic of another program on every connection; called before ``open``.
+
+        Args:
+            topic: The topic, without wildcards.
+            on_message: Takes the payload of each message that is not retained; called by the MQTT thread.
+            if_refused: What does not work if the broker refuses the subscription, for the log.
+        """
+        self._feed.listeners.append(TopicListener(topic=topic, broker=self._address.label, if_refused=if_refused, on_message=on_message))
+
+    def announce(self, topic: str, payload: bytes) -> None:
+        """Publish a retained message now and on every connection; any thread."""
+        self._retained.announce(Outgoing(topic=topic, payload=payload, retain=True))
+        self._waker.set()
+
+    def set_value(self, topic: str, schema: str, payload: bytes) -> None:
+        """Publish the latest value of a topic that is no camera's, retained; any thread."""
+        self._retained.set_value(Outgoing(topic=topic, payload=payload, retain=True, user={"schema": schema}))
+        self._waker.set()
+
+    def remove(self, topic: str, on_removed: OnRemoved | None = None) -> None:
+        """Remove what the broker keeps on a topic; any thread.
+
+        Args:
+            topic: The topic.
+            on_removed: Takes the topic when the broker has acknowledged that; called by the MQTT thread.
+        """
+        self._retained.remove(topic, on_removed)
+        self._waker.set()
 
     def flush(self, timeout_s: float) -> int:
         """Wait until every event is delivered; not for a broker that is not connected, if the outbox keeps the events on disk.

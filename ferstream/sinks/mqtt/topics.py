@@ -34,6 +34,11 @@ class Topics:
         return f"{self._root}/availability"
 
     @property
+    def node(self) -> str:
+        """Topic of the node's own values, retained."""
+        return f"{self._root}/node"
+
+    @property
     def probe(self) -> str:
         """Topic to which ``ferstream check`` publishes a message that it reads back."""
         return f"{self._root}/check"
@@ -42,6 +47,10 @@ class Topics:
     def commands(self) -> str:
         """Filter of the command topics of all cameras."""
         return f"{self._root}/+/set"
+
+    def command(self, camera: str) -> str:
+        """Return the command topic of a camera."""
+        return f"{self._root}/{camera}/set"
 
     def command_camera(self, topic: str) -> str | None:
         """Return the camera that a command topic is for; None for any other topic."""

@@ -6,6 +6,7 @@ import pytest
 
 from ferstream.domain.message import Message
 from ferstream.events.schemas import STATE, SUMMARY
+from ferstream.sinks.mqtt.packets import Outgoing
 from ferstream.sinks.mqtt.retained_messages import RetainedMessages
 from ferstream.sinks.mqtt.topics import Topics
 
@@ -70,3 +71,55 @@ def test_a_camera_that_is_back_has_values_again(board: RetainedMessages) -> None
     for removal in stale:  # answered only now
         board.acknowledged(removal)
     assert told(board, anew=True) == {"door/state": b"new"}
+
+
+def announcement(topic: str = "homeassistant/door", payload: bytes = b"{}") -> Outgoing:
+    return Outgoing(topic=topic, payload=payload, retain=True)
+
+
+def test_an_announcement_is_for_each_connection_and_not_for_the_refresh_in_between(board: RetainedMessages) -> None:
+    put(board, b"1")
+    board.announce(announcement())
+    assert [message.topic for message in board.changed()] == ["ferstream/edge-1/door/state", "homeassistant/door"]
+    assert [message.topic for message in board.latest()] == ["ferstream/edge-1/door/state"]
+    assert [message.topic for message in board.everything()] == ["homeassistant/door", "ferstream/edge-1/door/state"]
+
+
+def test_an_announcement_that_was_not_sent_yet_is_not_lost_by_a_refresh(board: RetainedMessages) -> None:
+    board.announce(announcement())
+    assert board.latest() == [announcement()]
+    assert board.latest() == []
+
+
+def test_removals_come_before_announcements(board: RetainedMessages) -> None:
+    board.announce(announcement("homeassistant/new"))
+    board.remove("homeassistant/old")
+    assert [message.topic for message in board.everything()] == ["homeassistant/old", "homeassistant/new"]
+
+
+def test_who_removed_a_topic_hears_of_the_acknowledgement_once(board: RetainedMessages) -> None:
+    removed: list[str] = []
+    board.announce(announcement())
+    board.remove("homeassistant/door", removed.append)
+    (message,) = board.everything()
+    assert (message.topic, message.payload) == ("homeassistant/door", b"")
+    board.acknowledged(message)
+    board.acknowledged(message)
+    assert removed == ["homeassistant/door"]
+    assert board.everything() == []
+
+
+def test_what_is_announced_again_is_not_removed(board: RetainedMessages) -> None:
+    removed: list[str] = []
+    board.remove("homeassistant/door", removed.append)
+    (stale,) = board.changed()
+    board.announce(announcement())
+    board.acknowledged(stale)
+    assert removed == []
+    assert board.everything() == [announcement()]
+
+
+def test_a_value_of_no_camera_is_refreshed(board: RetainedMessages) -> None:
+    board.set_value(announcement("ferstream/edge-1/node"))
+    board.changed()
+    assert board.latest() == [announcement("ferstream/edge-1/node")]
