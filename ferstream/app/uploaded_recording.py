@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import IO
 
 from ferstream.app.assembly import REPLAY, encoder, engine, replay_mode
-from ferstream.app.replay import Replayer, camera_name, probe
+from ferstream.app.recording_names import camera_name
+from ferstream.app.recordings import probe
+from ferstream.app.replayer import Replayer
 from ferstream.domain.message import Message
 from ferstream.domain.ports import SinkStatus
 from ferstream.errors import OutputError
