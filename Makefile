@@ -3,7 +3,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ferstream-set-up
-DEBIAN := mosquitto mosquitto-clients prometheus shellcheck systemd
+DEBIAN := chromium mosquitto mosquitto-clients prometheus shellcheck systemd
 
 # Test processes at a time; JOBS=0 runs the tests in one.
 JOBS := $(shell n=$$(nproc); echo $$((n < 7 ? n + 1 : 8)))

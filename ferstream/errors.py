@@ -20,6 +20,7 @@ The tree::
     +-- DataError             training or evaluation data is wrong                    exit 6
     +-- OutputError           a file of events, numbers or pictures cannot be written   exit 8
     +-- AddressInUseError     a configured port is in use by another process          exit 7
+    +-- WorkerError           a worker process of uploads ended or hung               exit 70
     +-- FramesLostError       a recording was not analysed to its last frame          exit 75
     +-- ShutdownError         stages did not end within the shutdown timeout          exit 70
     +-- ClosedError           a channel or stage was used after it was closed (a bug) exit 70
@@ -170,6 +171,10 @@ class FramesLostError(FerstreamError):
     """A recording was not analysed to its last frame."""
 
     exit_code = ExitCode.FRAMES_LOST
+
+
+class WorkerError(FerstreamError):
+    """A worker process, which analyses uploads, ended or did not answer in time."""
 
 
 class ShutdownError(FerstreamError):

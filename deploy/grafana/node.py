@@ -8,7 +8,18 @@ from panels import Json, Query, Size, dashboard, heatmap, lines, row, timeline
 
 def node() -> Json:
     """Return the dashboard of one node."""
-    panels = [*_frames(), *_faces(), *_latency(), *_queues(), *_signs_of_life(), *_broker(), *_outbox(), *_sinks(), *_process()]
+    panels = [
+        *_frames(),
+        *_faces(),
+        *_latency(),
+        *_queues(),
+        *_signs_of_life(),
+        *_broker(),
+        *_outbox(),
+        *_sinks(),
+        *_live_page(),
+        *_process(),
+    ]
     back = {"title": "Fleet", "type": "dashboards", "tags": ["ferstream"], "includeVars": True, "keepTime": True}
     return dashboard("ferstream-node", "ferstream: node", "One node in depth.", [JOB, NODE, CAMERA], panels, [back])
 
@@ -282,6 +293,29 @@ def _sinks() -> list[Json]:
             "Events a second that were dropped before the sink delivered them, by reason.",
             [Query(f"sum by (sink, reason) (rate(ferstream_sink_dropped_total{ONE}{RATE}))", "{{sink}} {{reason}}")],
             quarter,
+            unit="ops",
+        ),
+    ]
+
+
+def _live_page() -> list[Json]:
+    """Who looks at the live page, and what is sent to them."""
+    third = Size(8, 6)
+    return [
+        row("Live page"),
+        lines("Viewers", "Open streams of the live page.", [Query(f"ferstream_live_viewers{ONE}", "viewers")], third),
+        lines(
+            "Messages to viewers",
+            "Messages a second that the streams took, by kind.",
+            [Query(f"sum by (kind) (rate(ferstream_live_messages_total{ONE}{RATE}))", "{{kind}}")],
+            third,
+            unit="ops",
+        ),
+        lines(
+            "Frames skipped for viewers",
+            "Frames a second that a viewer was too slow for, by camera.",
+            [Query(f"sum by (camera) (rate(ferstream_live_frames_skipped_total{ONE}{RATE}))", "{{camera}}")],
+            third,
             unit="ops",
         ),
     ]

@@ -72,6 +72,32 @@ wait_for() {
   exit 1
 }
 page() { inside /opt/ferstream/bin/python -c 'import sys, urllib.request as u; print(u.urlopen("http://127.0.0.1:9108" + sys.argv[1], timeout=5).read().decode())' "$1"; }
+# A picture, and a recording made of it, through the page: prints the numbers of faces and frames.
+upload() {
+  # The folder itself, not the link to it: a virtual environment is found beside the program.
+  inside "$(inside readlink -f /opt/ferstream/bin)/python" - <<'PYTHON'
+import json, time, urllib.request
+from matplotlib.cbook import get_sample_data
+from PIL import Image
+
+API = "http://127.0.0.1:9108/api/1/"
+def ask(path, body=None, kind=""):
+    request = urllib.request.Request(API + path, data=body, headers={"content-type": kind} if kind else {})
+    with urllib.request.urlopen(request, timeout=120) as answer:
+        return json.load(answer)
+
+path = get_sample_data("grace_hopper.jpg", asfileobj=False)
+faces = ask("stills", open(path, "rb").read(), "image/jpeg")["faces"]
+picture = Image.open(path)
+picture.save("/tmp/clip.gif", save_all=True, append_images=[picture.rotate(angle) for angle in range(1, 10)], duration=100)
+recording = ask("recordings?name=clip.gif", open("/tmp/clip.gif", "rb").read(), "video/gif")
+while recording["state"] == "running":
+    time.sleep(0.2)
+    recording = ask("recordings/" + recording["id"])
+print(len(faces), "face", recording["frames"], "frames", recording["state"], recording["error"])
+PYTHON
+}
+uploads_work() { upload | grep -q '^1 face 10 frames done'; }
 is() { [[ $(unit "$1") == "$2" ]]; }
 is_not() { [[ $(unit "$1") != "$2" ]]; }
 running_as() { is ActiveState active && is_not MainPID "$1"; }
@@ -133,6 +159,10 @@ life() {
   wait_for 'the outbox lies in its state directory, closed to others' inside bash -c '[[ $(stat -c %a /var/lib/private/ferstream) == 700 && -n $(ls -A /var/lib/private/ferstream) ]]'
   wait_for 'the credential is there for it alone' inside bash -c "[[ \$(stat -c %U:%a /proc/$pid/root/run/credentials/ferstream.service/mqtt_password) == ferstream:400 ]]"
   wait_for 'the rest of the machine is read-only to it' inside bash -c "grep -q ' / / ro' /proc/$pid/mountinfo"
+
+  wait_for 'a picture and a recording are analysed in processes of their own' uploads_work
+  # shellcheck disable=SC2016  # for the shell inside
+  wait_for 'nothing of them lies in the state directory' inside bash -c '[[ -z $(ls -A /var/lib/private/ferstream/uploads) ]]'
 
   # The daemon runs: its port is in use, and its outbox open.
   inside bash -c '/opt/ferstream/ferstream-check >/run/check.txt 2>&1' || { inside cat /run/check.txt; die 'ferstream-check found a fault'; }

@@ -15,7 +15,7 @@ import structlog
 from ferstream.app.factories import detection_plan, inference_plan
 from ferstream.app.privacy import privacy_rules
 from ferstream.domain.event import Event, LabelledFrame
-from ferstream.domain.ports import Labeller
+from ferstream.domain.ports import Labeller, LiveView
 from ferstream.domain.track import TrackedFrame
 from ferstream.events.encode import Encoder, ModelRef
 from ferstream.labelling.evidence import EvidenceLimits
@@ -122,14 +122,15 @@ class Engine:
         self.settings, self.mode, self.models, self.outputs, self.fatal = settings, mode, models, tuple(outputs), fatal
         self.clock: Clock = clock or SystemClock()
 
-    def new_pipeline(self, counters: Counters) -> Pipeline:
+    def new_pipeline(self, counters: Counters, view: LiveView | None = None) -> Pipeline:
         """Make a pipeline without cameras; frames that are lost by an error are logged and counted.
 
         Args:
             counters: Counts frames, faces and events.
+            view: Shows the pipeline to people who look at it.
         """
         return Pipeline(
-            components=self.components(counters),
+            components=self.components(counters, view),
             config=self.mode.config,
             counters=counters,
             clock=self.clock,
@@ -137,15 +138,16 @@ class Engine:
             fatal=self.fatal,
         )
 
-    def components(self, counters: Counters) -> Components:
+    def components(self, counters: Counters, view: LiveView | None = None) -> Components:
         """Make the adapters of the stages of one pipeline.
 
         Args:
             counters: Counts batches.
+            view: Shows the pipeline to people who look at it.
         """
         tracking, inference = self.settings.tracking, self.settings.inference
         return Components(
-            finders=self.models.finders(),
+            finders=self.models.finders(None if view is None else view.keep_picture),
             new_tracker=lambda camera: ByteTracker(camera=camera, run=self.mode.new_run_id(), lifespan_s=tracking.lifespan_s),
             classify=self.models.classification(max_batch=inference.max_batch, observer=counters),
             new_labeller=lambda camera: SmoothingLabeller(
@@ -155,6 +157,7 @@ class Engine:
             ),
             publish=self._publish,
             allow=FaceRateLimit(max_hz=self.mode.max_hz_per_face).allows,
+            view=view,
         )
 
     def new_watched_pipeline(

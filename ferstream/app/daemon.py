@@ -26,12 +26,14 @@ from ferstream.app.commands import Commands
 from ferstream.app.daemon_lock import daemon_lock
 from ferstream.app.factories import camera_plan
 from ferstream.app.homeassistant import Births, HomeAssistant, published_topics
+from ferstream.app.page_server import page_server
 from ferstream.app.reload import reload_settings
 from ferstream.app.running import Running
 from ferstream.app.schedule import Every
 from ferstream.app.signals import Signals, handled
 from ferstream.app.sinks import SinkHooks, network_sinks
-from ferstream.app.status import heartbeats_of, node_state_of, telemetry_server, watchdog_of
+from ferstream.app.status import heartbeats_of, node_state_of, watchdog_of
+from ferstream.app.web import live_page, sample_history
 from ferstream.broker.embedded import EmbeddedBroker
 from ferstream.domain.ports import Sink
 from ferstream.errors import ExitCode, FerstreamError
@@ -46,6 +48,7 @@ from ferstream.sinks.mqtt.sink import MqttSink
 from ferstream.sinks.mqtt.topics import Topics
 from ferstream.telemetry.server import TelemetryServer, reserve_port
 from ferstream.telemetry.systemd import Notifier
+from ferstream.web.history import INTERVAL_S as HISTORY_S
 
 _LOG = structlog.get_logger(__name__)
 
@@ -59,6 +62,7 @@ class DaemonTimings:
         status_s: Interval of the status lines for systemctl.
         give_back_s: Interval at which free memory is returned to the system.
         load_s: Interval at which the load is measured.
+        history_s: Interval of the points in the charts of the page.
         abort_s: Time to end the pipeline after an error, and time to save events when a stage is stuck.
         exit_margin_s: Added to the shutdown timeout when systemd is asked for time to stop.
     """
@@ -67,6 +71,7 @@ class DaemonTimings:
     status_s: float = 5.0
     give_back_s: float = 60.0
     load_s: float = 1.0
+    history_s: float = HISTORY_S
     abort_s: float = 2.0
     exit_margin_s: float = 5.0
 
@@ -149,9 +154,10 @@ class Daemon:
             return self._outputs(models, brokers[0])
 
         made = stack.enter_context(engine(self._settings, mode=live_mode(self._settings), make_outputs=outputs, fatal=self._fatal))
-        pipeline = made.new_pipeline(self._counters)
+        page = None if port is None else live_page(self._settings, observer=self._counters, clock=made.clock)
+        pipeline = made.new_pipeline(self._counters, None if page is None else page.feed)
         cameras = self._cameras(made, pipeline)
-        running = Running(settings=self._settings, engine=made, pipeline=pipeline, cameras=cameras, broker=brokers[0])
+        running = Running(settings=self._settings, engine=made, pipeline=pipeline, cameras=cameras, broker=brokers[0], page=page)
         pipeline.start()
         with self._stopped_on_error(pipeline):
             running.home_assistant = self._home_assistant(running)
@@ -216,10 +222,12 @@ class Daemon:
     def _telemetry(self, running: Running, stack: ExitStack, port: socket.socket | None) -> TelemetryServer | None:
         heartbeats = heartbeats_of(running)
         server = None
-        if port is not None:
-            server = telemetry_server(running, heartbeats=heartbeats)
+        if port is not None and running.page is not None:
+            server = page_server(running, running.page, heartbeats=heartbeats, commands=self._commands, stack=stack)
             server.start(port)
             stack.callback(server.stop)
+            running.page.feed.start()
+            stack.callback(running.page.feed.close)  # before the server's stop, which would wait for open streams
         watchdog = watchdog_of(self._settings, heartbeats=heartbeats, notifier=self._notifier, on_stuck=self.abort)
         if watchdog is not None:
             watchdog.start()
@@ -232,6 +240,8 @@ class Daemon:
         ends_at = time.monotonic() + self._seconds if self._seconds else float("inf")
         clock, timings = running.engine.clock, self._timings
         jobs = [Every(timings.give_back_s, give_back, clock=clock), Every(timings.load_s, running.load.measure, clock=clock)]
+        if running.page is not None:
+            jobs.append(Every(timings.history_s, partial(sample_history, running, running.page), clock=clock, at_once=True))
         if running.home_assistant is not None:
             jobs.append(Every(running.home_assistant.timings.tick_s, running.home_assistant.tick, clock=clock, at_once=True))
         if self._notifier.enabled:

@@ -34,6 +34,8 @@ def apply_settings(running: Running, new: Settings) -> None:
         running.home_assistant.apply(new.cameras)
     for name in changes.removed:
         running.forget_camera(name)
+    if running.page is not None and (changes.added or changes.removed):
+        running.page.cameras_changed(running.cameras.names)
     if "log.level" in changes.live:
         set_level(new.log.level)
     if changes.restart:

@@ -19,6 +19,7 @@ from ferstream.runtime.counters import Counters
 from ferstream.runtime.redaction import redact_source
 from ferstream.settings import Settings
 from ferstream.telemetry.server import TelemetryServer
+from ferstream.web.page import LivePage
 
 S = TypeVar("S")
 
@@ -51,6 +52,7 @@ class Running:
         cameras: The cameras of the settings.
         broker: The embedded broker; None if the settings name another one.
         server: The HTTP pages; None if they are switched off.
+        page: The live page; None if the pages are switched off.
         home_assistant: Announces the cameras; None without an MQTT sink.
         load: What the cameras ask for and get.
         ms_per_face: What a face costs the classifier here; measured before the pipeline starts, which then owns the classifier.
@@ -62,6 +64,7 @@ class Running:
     cameras: Cameras
     broker: EmbeddedBroker | None
     server: TelemetryServer | None = None
+    page: LivePage | None = None
     home_assistant: HomeAssistant | None = None
     load: LoadMonitor = field(init=False)
     ms_per_face: float = field(init=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from ferstream import __version__
 from ferstream.app.cameras import ENDED
@@ -12,8 +14,10 @@ from ferstream.events.node import NodeState
 from ferstream.inference.memory import accelerator_memory_bytes
 from ferstream.pipeline.overload import Load
 from ferstream.settings import Settings
+from ferstream.telemetry.access_policy import Access, access_to
 from ferstream.telemetry.collector import build_registry
 from ferstream.telemetry.health import Check, Heartbeats, Report, camera_check, readiness
+from ferstream.telemetry.path_rules import PathRule
 from ferstream.telemetry.readings import BuildInfo, CameraLoadReading, LoadReading, OutboxReading, QueueReading, Readings, SinkReading
 from ferstream.telemetry.server import TelemetryServer
 from ferstream.telemetry.systemd import Notifier, watchdog_timeout_s
@@ -25,20 +29,48 @@ LONGEST_INTERVAL_S = 20.0
 """Longest time between two checks of the watchdog, in seconds."""
 
 
-def telemetry_server(running: Running, *, heartbeats: Heartbeats) -> TelemetryServer:
+def telemetry_server(
+    running: Running, *, heartbeats: Heartbeats, access: Access | None = None, routes: Sequence[Any] = ()
+) -> TelemetryServer:
     """Make the HTTP server with all its pages; it is not started.
+
+    Args:
+        running: The daemon.
+        heartbeats: Behind ``/healthz``.
+        access: Who may use the pages; by default what the settings say.
+        routes: Starlette's routes of more pages.
 
     Raises:
         ConfigError: The address is malformed, or open to the network without a token.
     """
-    http = running.settings.http
     return TelemetryServer(
-        listen=http.listen,
+        listen=running.settings.http.listen,
         registry=build_registry(readings_of(running)),
         health=heartbeats.report,
         ready=readiness_of(running),
-        token=None if http.token is None else http.token.get_secret_value(),
+        access=access or access_of(running.settings),
         title=running.settings.node,
+        routes=routes,
+    )
+
+
+def access_of(settings: Settings, paths: Iterable[PathRule] = ()) -> Access:
+    """Return who may use the pages of a daemon.
+
+    Args:
+        settings: The settings.
+        paths: What is special at single paths.
+
+    Raises:
+        ConfigError: The address is open to the network without a token, or the token is poor.
+    """
+    http = settings.http
+    return access_to(
+        http.listen,
+        token=None if http.token is None else http.token.get_secret_value(),
+        names=(socket.gethostname(), settings.node),
+        allowed_hosts=http.allowed_hosts,
+        paths=paths,
     )
 
 
@@ -55,6 +87,7 @@ def readings_of(running: Running) -> Readings:
         outbox=lambda: _outbox(running),
         sinks=lambda: list(_sinks(running)),
         mqtt_connected=lambda: _connected(running, "mqtt"),
+        viewers=lambda: None if running.page is None else running.page.viewers,
         gpu_memory_bytes=lambda: accelerator_memory_bytes(classifier.backend),
     )
 

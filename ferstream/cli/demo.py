@@ -16,6 +16,7 @@ from ferstream.runtime.program import command
 from ferstream.runtime.standard_streams import stdout_closed
 
 if TYPE_CHECKING:
+    from ferstream.app.privacy import DemoPrivacy
     from ferstream.app.running import Running
     from ferstream.domain.message import Message
     from ferstream.domain.ports import SinkStatus
@@ -32,9 +33,12 @@ def demo(
     source: str = typer.Option("demo:", "--source", help="Video source: demo:, webcam:0, a file, rtsp://..."),
     seconds: float = typer.Option(0.0, "--seconds", min=0.0, help="Stop after so many seconds; 0 = at Ctrl-C."),
     model: str | None = typer.Option(None, "--model", help="Name, name/version or folder of a model bundle."),
-    port: int = typer.Option(9108, "--port", min=0, max=65535, help="Port of the metrics page; if it is in use, a free port."),
+    port: int = typer.Option(9108, "--port", min=0, max=65535, help="Port of the page; if it is in use, a free port."),
+    pixels: bool | None = typer.Option(
+        None, "--pixels/--no-pixels", help="Whether the page shows pictures; by default those of the built-in clip alone."
+    ),
 ) -> None:
-    """Show faces with their expressions, publish the events on an embedded broker, and print its address.
+    """Show faces with their expressions on a page and here, publish the events on an embedded broker, and print both addresses.
 
     A source that cannot be read is an error, exit status 3. With a source other than the built-in clip, the privacy settings that
     ferstream run would use here are obeyed: the masks of that source, and with privacy.aggregate_only only counts of groups are
@@ -42,28 +46,15 @@ def demo(
     """
     from ferstream.app.privacy import demo_privacy
     from ferstream.logs import catch_crashes, configure_logging
-    from ferstream.settings import load_settings
 
     configure_logging(level="warning", format="console")
     catch_crashes()
     privacy = demo_privacy(source)
-    typer.echo("Starting models, broker and metrics page ...")
-    flags: dict[str, Any] = {
-        "node": "demo",
-        "http.listen": f"127.0.0.1:{port if _is_free(port) else 0}",
-        "outbox.path": "memory",
-        "mqtt.url": "embedded",
-        "publishing.summary_interval_s": 5.0,
-    }
-    if model is not None:
-        flags["inference.model"] = model
-    camera: dict[str, Any] = {"name": "demo", "source": source, "realtime": True, "loop": True, "analysis_fps": 0}
-    if privacy is not None:
-        camera |= {"masks": privacy.masks, **asdict(privacy.picture)}
-        flags |= {"privacy.aggregate_only": privacy.aggregate_only, "privacy.min_group_size": privacy.min_group_size}
-        if privacy.aggregate_only:
-            typer.echo(f"privacy.aggregate_only is set ({privacy.where}): only counts of groups are shown and published")
-    settings = load_settings(os.devnull, environ={}, flags={**flags, "cameras": [camera]})
+    typer.echo("Starting models, broker and page ...")
+    if privacy is not None and privacy.aggregate_only:
+        typer.echo(f"privacy.aggregate_only is set ({privacy.where}): only counts of groups are shown and published")
+    address = f"127.0.0.1:{port if _is_free(port) else 0}"
+    settings = demo_settings(source, privacy, address=address, pixels=pixels, model=model)
     _try_source(settings)
 
     from ferstream.app.daemon import Daemon
@@ -74,6 +65,37 @@ def demo(
     kind = "summaries" if settings.privacy.aggregate_only else "face events"
     typer.echo(f"{show.events} {kind} published. Next step: write a ferstream.toml, see config/examples/.")
     raise typer.Exit(int(code))
+
+
+def demo_settings(source: str, privacy: DemoPrivacy | None, *, address: str, pixels: bool | None, model: str | None) -> Settings:
+    """Return the settings of a demo.
+
+    Args:
+        source: The video source.
+        privacy: What the settings of ``ferstream run`` say for it; None for the built-in clip.
+        address: ``host:port`` of the page.
+        pixels: Whether the page shows pictures; None for those of the built-in clip alone. Never with ``aggregate_only``.
+        model: Name or folder of a model bundle; None for the default.
+    """
+    from ferstream.settings import load_settings
+
+    shown = source == BUILT_IN if pixels is None else pixels
+    flags: dict[str, Any] = {
+        "node": "demo",
+        "http.listen": address,
+        "http.pixels": shown,
+        "outbox.path": "memory",
+        "mqtt.url": "embedded",
+        "publishing.summary_interval_s": 5.0,
+    }
+    if model is not None:
+        flags["inference.model"] = model
+    camera: dict[str, Any] = {"name": "demo", "source": source, "realtime": True, "loop": True, "analysis_fps": 0}
+    if privacy is not None:
+        camera |= {"masks": privacy.masks, **asdict(privacy.picture)}
+        flags |= {"privacy.aggregate_only": privacy.aggregate_only, "privacy.min_group_size": privacy.min_group_size}
+        flags["http.pixels"] = shown and not privacy.aggregate_only
+    return load_settings(os.devnull, environ={}, flags={**flags, "cameras": [camera]})
 
 
 def _try_source(settings: Settings) -> None:
@@ -95,12 +117,23 @@ def _is_free(port: int) -> bool:
 def _print_addresses(running: Running) -> None:
     from ferstream.app.broker import subscribe_command
 
+    if running.server is not None:
+        typer.echo(f"\n  open           {running.server.url}/")
+        typer.echo(f"                 {_shown(running.settings)}\n")
     if running.broker is not None:
         typer.echo(f"  subscribe      {subscribe_command(running.settings, running.broker)}")
     if running.server is not None:
         typer.echo(f"  metrics        {running.server.url}/metrics")
     typer.echo(f"  own camera     {command('demo', '--source', 'webcam:0')}   (or rtsp://host/path, or a video file)")
     typer.echo("  stop           Ctrl-C\n")
+
+
+def _shown(settings: Settings) -> str:
+    """Return what the page shows."""
+    if settings.privacy.aggregate_only:
+        return "counts of groups, status"
+    pictures = "pictures" if settings.http.pixels else "stick figures instead of pictures (--pixels shows them)"
+    return f"faces live, with {pictures}; status, stills and recordings"
 
 
 class EventLines:

@@ -1,14 +1,14 @@
-"""Protocols that several rooms share: sinks of events, labelling of tracks, alignment of faces."""
+"""Protocols that several rooms share: sinks of events, the live view, labelling of tracks, alignment of faces."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from ferstream.domain.event import LabelledFrame
+from ferstream.domain.event import CameraState, LabelledFrame, Summary
 from ferstream.domain.face import Affine, FaceImage, Point
-from ferstream.domain.frame import Luma
+from ferstream.domain.frame import Frame, FrameInfo, Luma
 from ferstream.domain.message import Message
 from ferstream.domain.track import TrackedFrame
 
@@ -92,6 +92,30 @@ class RetainsCameras(Protocol):
 
     def remember_camera(self, camera: str) -> None:
         """Accept the values of the camera again; called before it is started."""
+        ...
+
+
+class LiveView(Protocol):
+    """Shows the pipeline to people who look at it at this moment. No method waits or raises, and each takes microseconds.
+
+    What may be shown is decided by the caller: ``show`` gets what the privacy rules allow, ``keep_picture`` a picture whose masks
+    are painted.
+    """
+
+    def saw(self, info: FrameInfo) -> None:
+        """Note that a frame was analysed; publishing thread."""
+        ...
+
+    def show(self, item: LabelledFrame | Summary | CameraState) -> None:
+        """Show something to those who look at its camera; publishing thread."""
+        ...
+
+    def keep_picture(self, frame: Frame) -> None:
+        """Keep the detection image of a frame until it is shown or dropped; detection threads."""
+        ...
+
+    def drop_pictures(self, keys: Iterable[tuple[str, int]]) -> None:
+        """Forget the pictures of frames that were published or lost; any thread."""
         ...
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
-from ferstream.domain.event import CameraState, Event, Summary
+from ferstream.domain.event import CameraState, Event, LabelledFrame, Summary
 from ferstream.events.schemas import STATE, SUMMARY
 
 
@@ -43,8 +43,11 @@ class PrivacyRules:
         """Fewest faces that a published number is about; 0 when single faces are published."""
         return self.min_group_size if self.aggregate_only else 0
 
-    def allows(self, event: Event) -> bool:
-        """Whether the event may be handed to a sink or counted by its expression; a new kind of event is refused until it is listed."""
+    def allows(self, event: Event | LabelledFrame) -> bool:
+        """Whether the event may be handed to a sink, counted by its expression or shown, and a frame with its faces be shown.
+
+        A new kind of event is refused until it is listed.
+        """
         return not self.aggregate_only or isinstance(event, Summary | CameraState)
 
     def allows_schema(self, schema: str) -> bool:

@@ -107,6 +107,7 @@ class OutboxCounts:
         events: Events that wait or are in flight.
         bytes: Payload bytes of these.
         dropped: Events that were dropped, by reason.
+        oldest_ns: Monotonic nanoseconds at which the oldest event was handed over, 0 if an earlier process did that; None without one.
     """
 
     accepted: int
@@ -115,6 +116,7 @@ class OutboxCounts:
     events: int
     bytes: int
     dropped: Mapping[str, int]
+    oldest_ns: int | None = None
 
     @property
     def balanced(self) -> bool:

@@ -37,7 +37,8 @@ class FairQueue:
 
     def counts(self) -> OutboxCounts:
         """Return the counters."""
-        return OutboxCounts(self._accepted, self._recovered, self._acknowledged, self._events, self._bytes, dict(self._dropped))
+        dropped = dict(self._dropped)
+        return OutboxCounts(self._accepted, self._recovered, self._acknowledged, self._events, self._bytes, dropped, self._oldest_ns())
 
     # -- in --------------------------------------------------------------------------------------
 
@@ -145,6 +146,10 @@ class FairQueue:
     def entries(self) -> list[Entry]:
         """Return everything that waits or is in flight, in no order."""
         return [delivery.entry for delivery in self._all()]
+
+    def _oldest_ns(self) -> int | None:
+        heads = [waiting[0] for waiting in self._waiting.values() if waiting]
+        return min((delivery.entry.made_ns for delivery in (*heads, *self._in_flight.values())), default=None)
 
     def _all(self) -> Iterable[Delivery]:
         for waiting in self._waiting.values():

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ferstream.domain.event import CameraState, Event, FaceEvent
 from ferstream.domain.face import DetectedFrame
 from ferstream.domain.frame import Frame
-from ferstream.domain.ports import Labeller
+from ferstream.domain.ports import Labeller, LiveView
 from ferstream.events.privacy import UNRESTRICTED, PrivacyRules
 from ferstream.tracking.tracker import Tracker
 
@@ -62,6 +62,7 @@ class Components:
         new_labeller: Makes the labeller of a camera's connection.
         publish: Hands an event to the sinks.
         allow: Rate limit of face events.
+        view: Shows the pipeline to people who look at it; None without a page.
     """
 
     finders: Sequence[Callable[[Frame], DetectedFrame]]
@@ -70,6 +71,7 @@ class Components:
     new_labeller: Callable[[str], Labeller]
     publish: Callable[[Event], None]
     allow: Callable[[FaceEvent], bool]
+    view: LiveView | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,14 +75,18 @@ class InferencePlan:
 class FaceFinder:
     """Finds the faces of frames for one detection worker: masks, detection, quality, crops."""
 
-    def __init__(self, *, detector: Detector, preparer: Callable[[str], FacePreparer]) -> None:
+    def __init__(
+        self, *, detector: Detector, preparer: Callable[[str], FacePreparer], on_masked: Callable[[Frame], None] | None = None
+    ) -> None:
         """Keep the parts.
 
         Args:
             detector: The worker's own detector.
             preparer: Returns the preparer of a camera, given by its name.
+            on_masked: Called with each frame at the end, when the masks of its camera are painted into its detection image.
         """
         self._detector, self._preparer, self._upright = detector, preparer, UprightCheck(detector)
+        self._on_masked = on_masked
 
     def __call__(self, frame: Frame) -> DetectedFrame:
         """Find the faces of one frame and cut them from its full-size grey plane."""
@@ -90,7 +94,10 @@ class FaceFinder:
         preparer = self._preparer(info.camera)
         preparer.apply_masks(frame)
         faces = self._detector.detect(frame.detection_image, width=info.width, height=info.height)
-        return preparer.prepare(frame, faces, self._upright.is_upright)
+        detected = preparer.prepare(frame, faces, self._upright.is_upright)
+        if self._on_masked is not None:
+            self._on_masked(frame)
+        return detected
 
 
 class Models:
@@ -131,14 +138,18 @@ class Models:
             align=ALIGNMENTS[self.classifier.alignment_id], limits=self._limits, mask=PrivacyMask(polygons)
         )
 
-    def finders(self) -> list[FaceFinder]:
-        """Make one face finder per detection worker."""
+    def finders(self, on_masked: Callable[[Frame], None] | None = None) -> list[FaceFinder]:
+        """Make one face finder per detection worker.
+
+        Args:
+            on_masked: Called with each analysed frame, whose detection image has the masks of its camera; any thread.
+        """
         plan = self._detection
         # The detector returns small faces too, which are then labelled unknown; its own limit only excludes noise.
         limits = DetectorLimits(score=plan.score, min_face_px=min(plan.min_face_px, SMALLEST_FACE_PX))
         detectors = [self._detector_model.new_detector(limits) for _ in range(plan.workers)]
         self._detectors.extend(detectors)
-        return [FaceFinder(detector=detector, preparer=self._preparer) for detector in detectors]
+        return [FaceFinder(detector=detector, preparer=self._preparer, on_masked=on_masked) for detector in detectors]
 
     def low_score_finders(self, on_detected: OnDetected) -> list[LowScoreFinder]:
         """Make one finder per detection worker that returns the same faces as ``finders`` and reports all that may be one.

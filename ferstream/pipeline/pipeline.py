@@ -188,6 +188,7 @@ class Pipeline:
             privacy=config.privacy,
             observer=self.counters,
             clock=self._clock,
+            view=self._components.view,
         )
         hooks: StageHooks[publishing.Item, None] = StageHooks(
             take=lambda timeout_s: self._publish.take(timeout_s)[2],
@@ -225,6 +226,8 @@ class Pipeline:
         else:
             self._behind_tracking.forget(keys)
         self._in_flight.leave(keys)
+        if self._components.view is not None:
+            self._components.view.drop_pictures(keys)
 
     def _limit(self, rest: ExpectedTime, *, deviations: float) -> StalenessLimit:
         return StalenessLimit(budget_s=self._config.staleness_s, rest=rest, deviations=deviations, clock=self._clock)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ferstream.domain.event import CameraState, Event, FaceEvent, LabelledFrame
+from ferstream.domain.event import CameraState, Event, FaceEvent, LabelledFrame, Summary
 from ferstream.domain.frame import EndOfStream
+from ferstream.domain.ports import LiveView
 from ferstream.domain.track import TrackState
 from ferstream.events.privacy import PrivacyRules
 from ferstream.publishing.summaries import Summaries
@@ -34,6 +35,7 @@ class PublishingHandler:
         privacy: PrivacyRules,
         observer: Observer,
         clock: Clock,
+        view: LiveView | None = None,
     ) -> None:
         """Start without cameras.
 
@@ -44,15 +46,17 @@ class PublishingHandler:
             privacy: Decides which events are published and counted.
             observer: Counts published frames and events.
             clock: Monotonic time, for the latency.
+            view: Shows frames, summaries and states to people who look; None without a page.
         """
         self._publish, self._allow, self._summaries, self._privacy = publish, allow, summaries, privacy
-        self._observer, self._clock = observer, clock
+        self._observer, self._clock, self._view = observer, clock, view
 
     def __call__(self, item: Item) -> None:
         """Publish one frame's events, a camera's state, or a camera's last summary."""
         self.tick()
         if isinstance(item, CameraState):
             self._publish_allowed(item)
+            self._show(item)
         elif isinstance(item, EndOfStream):
             self._end(item)
         else:
@@ -62,6 +66,7 @@ class PublishingHandler:
         """Publish the summaries that are due; also called while nothing arrives."""
         for summary in self._summaries.due():
             self._publish_allowed(summary)
+            self._show(summary)
 
     def _publish_frame(self, frame: LabelledFrame) -> None:
         info = frame.info
@@ -79,12 +84,21 @@ class PublishingHandler:
         if not frame.end_of_stream:
             self._observer.frame(info.camera, NAME)
             self._observer.latency(info.camera, (self._clock.monotonic_ns() - info.captured_ns) / 1e9)
+            if self._view is not None:
+                self._view.saw(info)
+        self._show(frame)
 
     def _end(self, item: EndOfStream) -> None:
         summary = self._summaries.finish(item.camera) if item.final else None
         if summary is not None:
             self._publish_allowed(summary)
+            self._show(summary)
 
     def _publish_allowed(self, event: Event) -> None:
         if self._privacy.allows(event):
             self._publish(event)
+
+    def _show(self, item: LabelledFrame | Summary | CameraState) -> None:
+        """Show what may be published, after it was published, so that nothing waits for those who look."""
+        if self._view is not None and self._privacy.allows(item):
+            self._view.show(item)

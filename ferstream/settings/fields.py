@@ -144,6 +144,12 @@ def _check_listen(value: str) -> str:
     return value
 
 
+def _check_host_names(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(re.fullmatch(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*", name) for name in value):
+        raise ValueError('expected host names without scheme and port, such as ["cameras.example.org"]')
+    return value
+
+
 def _check_prefix(value: str) -> str:
     if not value or any(not level for level in value.split("/")) or re.search(r"[+#\s\x00]", value) or value.startswith("$"):
         raise ValueError("expected topic levels joined by single slashes, without + # or blanks, not beginning with $")
@@ -293,6 +299,7 @@ WebhookUrl = Annotated[str, Field(strict=True), AfterValidator(_check_webhook_ur
 KafkaBrokers = Annotated[str, Field(strict=True), AfterValidator(_check_brokers)]
 EventKinds = Annotated[tuple[Literal["face", "track", "summary"], ...], AfterValidator(_check_kinds)]
 Listen = Annotated[str, Field(strict=True), AfterValidator(_check_listen)]
+HostNames = Annotated[tuple[str, ...], AfterValidator(_check_host_names)]
 Prefix = Annotated[str, Field(strict=True), AfterValidator(_check_prefix)]
 Polygon = Annotated[tuple[tuple[Fraction, Fraction], ...], AfterValidator(_check_polygon)]
 Masks = tuple[Polygon, ...]

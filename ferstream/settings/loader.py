@@ -129,13 +129,23 @@ _ENCRYPTED = ("mqtts://", "wss://")
 
 def contradictions(settings: Settings, raw: RawValues) -> Iterator[Problem]:
     """Yield keys that would have no effect because of another key, such as a ``ca_file`` for a broker without TLS."""
-    found = [("mqtt", _mqtt(settings.mqtt)), ("webhook", _webhook(settings.webhook)), ("kafka", _kafka(settings.kafka))]
+    found = [
+        ("mqtt", _mqtt(settings.mqtt)),
+        ("webhook", _webhook(settings.webhook)),
+        ("kafka", _kafka(settings.kafka)),
+        ("http", _http(settings)),
+    ]
     for table, problems in found:
         for key, text in problems:
             yield Problem(raw.origin((table, key)), f"{table}.{key}", text)
     for index, camera in enumerate(settings.cameras):
         for key, text in _camera(camera):
             yield Problem(raw.origin((CAMERAS, index, key)), f"{CAMERAS}.{camera.name}.{key}", text)
+
+
+def _http(settings: Settings) -> Iterator[tuple[str, str]]:
+    if settings.http.pixels and settings.privacy.aggregate_only:
+        yield "pixels", "would show single faces, which privacy.aggregate_only forbids; set one of the two to false"
 
 
 def _camera(camera: CameraSettings) -> Iterator[tuple[str, str]]:

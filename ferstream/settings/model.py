@@ -153,7 +153,7 @@ class InferenceSettings(f.Section):
 
 
 class HttpSettings(f.Section):
-    """Pages for metrics and health."""
+    """The page, and the pages for metrics and health."""
 
     enabled: f.Flag = True
     """false opens no port."""
@@ -163,6 +163,12 @@ class HttpSettings(f.Section):
     """File with the bearer token that requests must carry."""
     token: f.Token = None
     """The token itself: environment or credential only."""
+    allowed_hosts: f.HostNames = ()
+    """More host names under which browsers may open the pages, such as that of a proxy; see docs/security.md."""
+    max_upload_bytes: f.Whole = 2_147_483_648
+    """Largest recording that the page accepts, in bytes; 0 switches uploads of pictures and recordings off."""
+    pixels: f.Flag = False
+    """true shows pictures on the live page, with the masks painted; not with privacy.aggregate_only."""
 
     @property
     def host(self) -> str:

@@ -48,7 +48,7 @@ class MqttSettings(f.Section):
     prefix: f.Prefix = "ferstream"
     """First levels of every topic: <prefix>/<node>/..."""
     commands: f.Flag = False
-    """true accepts commands on <prefix>/<node>/<camera>/set."""
+    """true accepts commands on <prefix>/<node>/<camera>/set, and from the page."""
 
     @model_validator(mode="before")
     @classmethod

@@ -110,8 +110,10 @@ def _read(path: Path, max_pixels: int) -> bytes:
         raise SourceError(f"{name}: is a folder; give its pictures, such as {name}/*.jpg")
     data = b""
     if status.st_size <= limit:
+        # Not more than the file has: Python allocates what it is asked for before it reads.
+        most = status.st_size if stat.S_ISREG(status.st_mode) else limit
         with open_input(path) as file:
-            data = file.read(limit + 1)
+            data = file.read(most + 1)
     if status.st_size > limit or len(data) > limit:
         raise SourceFormatError(f"{name}: the file is too large; max_pixels allows pictures of {max_pixels:,} pixels")
     return data

@@ -38,6 +38,8 @@ RECONNECT_REASONS = ("error", "authentication", "timeout", "format", "redirect",
 """What can end a connection to a camera."""
 PUBLISH_RESULTS = ("acknowledged", "rejected", "resent")
 """What can become of a message handed to the broker."""
+LIVE_MESSAGES = ("hello", "frame", "camera", "summary")
+"""Kinds of messages to the viewers of the live page."""
 OUTBOX_DROP_REASONS = ("max_events", "max_bytes", "rejected", "refused", "invalid", "corrupt", "privacy", "no_sink")
 """Why the outbox can drop an event."""
 
@@ -143,7 +145,7 @@ def _of_load(read: Callable[[CameraLoadReading], float]) -> Callable[[Scrape], V
     return lambda scrape: {} if scrape.load is None else _by_one({name: read(camera) for name, camera in scrape.load.cameras.items()})
 
 
-_NO_INCIDENTS = ("mqtt_publish", "outbox_dropped", "left_events")
+_NO_INCIDENTS = ("mqtt_publish", "outbox_dropped", "left_events", "live_messages", "live_frames_skipped")
 """Names of ``Snapshot.counts`` that have a metric of their own or are for the summary of a replay; all others are incidents."""
 
 
@@ -346,6 +348,27 @@ CATALOGUE: tuple[Metric, ...] = (
         "Events that were dropped before the sink delivered them, by reason.",
         ("sink", "reason"),
         _sink_dropped,
+    ),
+    Metric(
+        "ferstream_live_viewers",
+        "gauge",
+        "Open streams of the live page.",
+        (),
+        lambda scrape: _single(scrape.viewers),
+    ),
+    Metric(
+        "ferstream_live_messages_total",
+        "counter",
+        "Messages sent to the viewers of the live page, by kind.",
+        ("kind",),
+        _counts("live_messages", LIVE_MESSAGES),
+    ),
+    Metric(
+        "ferstream_live_frames_skipped_total",
+        "counter",
+        "Frames that a viewer of the live page was too slow for: a newer one took their place.",
+        ("camera",),
+        lambda scrape: _counts("live_frames_skipped", scrape.cameras)(scrape),
     ),
     Metric(
         "ferstream_gpu_memory_bytes",

@@ -1,4 +1,4 @@
-"""The four pages, for GET and HEAD. They run on the event loop of the telemetry server.
+"""The server's own four pages, for GET and HEAD. They run on the event loop of the telemetry server.
 
 Handlers are coroutines that never wait, so Starlette starts no worker threads.
 """
@@ -7,25 +7,22 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
 
 from ferstream.telemetry.health import Report
+from ferstream.telemetry.path_rules import API_PREFIX
 
 _METHODS = ("GET", "HEAD")
 _INDEX = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>ferstream</title><style>
-:root {{ color-scheme: light dark }}
-body {{ font: 16px/1.6 system-ui, sans-serif; max-width: 34rem; margin: 12vh auto; padding: 0 1.5rem }}
-h1 {{ font-weight: 500; font-size: 1.5rem; margin: 0 }} p {{ margin: .25rem 0 2rem; opacity: .75 }}
-dl {{ display: grid; grid-template-columns: max-content 1fr; gap: .4rem 1.5rem; margin: 0 }} dd {{ margin: 0; opacity: .75 }}
-</style></head><body><h1>ferstream</h1><p>{title}</p><dl>
+<title>ferstream</title></head><body><h1>ferstream</h1><p>{title}</p><dl>
 <dt><a href="/metrics">/metrics</a></dt><dd>numbers for Prometheus</dd>
 <dt><a href="/healthz">/healthz</a></dt><dd>the process runs and every stage makes progress</dd>
 <dt><a href="/readyz">/readyz</a></dt><dd>models, cameras, broker and outbox are in order</dd>
@@ -35,7 +32,9 @@ dl {{ display: grid; grid-template-columns: max-content 1fr; gap: .4rem 1.5rem; 
 ReadReport = Callable[[], Report]
 
 
-def build_app(*, registry: CollectorRegistry, health: ReadReport, ready: ReadReport, title: str) -> Starlette:
+def build_app(
+    *, registry: CollectorRegistry, health: ReadReport, ready: ReadReport, title: str, routes: Sequence[BaseRoute] = ()
+) -> Starlette:
     """Make the application with the four pages; it does no access checks (see ``Guard``).
 
     Args:
@@ -43,6 +42,7 @@ def build_app(*, registry: CollectorRegistry, health: ReadReport, ready: ReadRep
         health: Called by ``/healthz``; a report that is not ok is answered with 503.
         ready: Called by ``/readyz``, in the same way.
         title: One line on the front page; escaped here.
+        routes: More pages; one with the path of an own page takes its place.
     """
 
     async def index(_: Request) -> Response:
@@ -53,7 +53,21 @@ def build_app(*, registry: CollectorRegistry, health: ReadReport, ready: ReadRep
         return Response(encode(registry), headers={"content-type": content_type})
 
     pages = {"/": index, "/metrics": metrics, "/healthz": _report_page(health), "/readyz": _report_page(ready)}
-    return Starlette(routes=[Route(path, page, methods=_METHODS) for path, page in pages.items()])
+    own = (Route(path, page, methods=_METHODS) for path, page in pages.items())
+    return Starlette(routes=[*routes, *own], exception_handlers={HTTPException: _http_error, Exception: _internal_error})
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    """Answer an error of a page: below ``/api/`` as JSON."""
+    assert isinstance(error, HTTPException)
+    if request.scope["path"].startswith(API_PREFIX):
+        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+    return PlainTextResponse(f"{error.detail}\n", error.status_code, error.headers)
+
+
+async def _internal_error(request: Request, _: Exception) -> Response:
+    """Answer a fault of a page; its text goes to the log only."""
+    return await _http_error(request, HTTPException(500))
 
 
 def _report_page(read: ReadReport) -> Callable[[Request], Awaitable[Response]]:

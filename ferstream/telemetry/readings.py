@@ -92,6 +92,7 @@ class Scrape:
     outbox: OutboxReading | None
     sinks: Sequence[SinkReading]
     mqtt_connected: bool | None
+    viewers: int | None
     gpu_memory_bytes: int | None
 
 
@@ -113,6 +114,7 @@ class Readings:
         outbox: State of the outbox; None without an outbox.
         sinks: State of each sink.
         mqtt_connected: Whether the broker accepted the connection; None without a broker.
+        viewers: Open streams of the live page; None without the page.
         gpu_memory_bytes: Memory in use on the accelerator; None when it cannot be read.
     """
 
@@ -125,6 +127,7 @@ class Readings:
     outbox: Callable[[], OutboxReading | None] = _nothing
     sinks: Callable[[], Sequence[SinkReading]] = tuple
     mqtt_connected: Callable[[], bool | None] = _nothing
+    viewers: Callable[[], int | None] = _nothing
     gpu_memory_bytes: Callable[[], int | None] = _nothing
 
     def read(self) -> Scrape:
@@ -139,5 +142,6 @@ class Readings:
             outbox=self.outbox(),
             sinks=self.sinks(),
             mqtt_connected=self.mqtt_connected(),
+            viewers=self.viewers(),
             gpu_memory_bytes=self.gpu_memory_bytes(),
         )

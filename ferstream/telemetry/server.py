@@ -8,19 +8,21 @@ from __future__ import annotations
 import errno
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
 from ferstream.errors import AddressInUseError, ConfigError, ShutdownError
 from ferstream.runtime.addresses import ListenAddress
-from ferstream.telemetry.access import RateLimit, parse_listen, require_token
-from ferstream.telemetry.connections import ConnectionLimits, limited_protocol
+from ferstream.telemetry.access import parse_listen
+from ferstream.telemetry.access_policy import Access, access_to
+from ferstream.telemetry.connections import ConnectionLimits, ConnectionScope, limited_protocol
 from ferstream.telemetry.health import Report
 
 if TYPE_CHECKING:
     import uvicorn
+    from starlette.routing import BaseRoute
 
 _BACKLOG = 64
 _KEEP_ALIVE_S = 5
@@ -35,10 +37,10 @@ class TelemetryServer:
         registry: The metrics of ``/metrics``.
         health: Called by ``/healthz``, from the server's thread; must not wait.
         ready: Called by ``/readyz``, in the same way.
-        token: Bearer token that requests must carry; required unless ``listen`` is loopback.
+        access: Who may use the pages; by default everybody who can connect to a loopback address.
         title: One line on the front page, e.g. the node's name.
-        key: The setting that ``listen`` came from, for error messages.
         limits: Number and lifetime of open connections.
+        routes: More pages, in front of the server's own.
 
     Raises:
         ConfigError: ``listen`` is malformed, or open to the network without a token.
@@ -51,16 +53,16 @@ class TelemetryServer:
         registry: CollectorRegistry,
         health: Callable[[], Report],
         ready: Callable[[], Report],
-        token: str | None = None,
+        access: Access | None = None,
         title: str = "",
-        key: str = "http.listen",
         limits: ConnectionLimits | None = None,
+        routes: Sequence[BaseRoute] = (),
     ) -> None:
-        self._listen = parse_listen(listen, key=key)
-        require_token(self._listen, token)
+        self._listen = parse_listen(listen)
+        self._access = access or access_to(listen)
         self._registry, self._health, self._ready = registry, health, ready
-        self._token, self._title, self._key = token, title, key
-        self._limits = limits or ConnectionLimits()
+        self._title = title
+        self._limits, self._routes = limits or ConnectionLimits(), tuple(routes)
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self._address: ListenAddress | None = None
@@ -91,7 +93,7 @@ class TelemetryServer:
             AddressInUseError: The port is taken.
             ConfigError: The address is not one of this machine, or this user may not use the port.
         """
-        sock = sock or _bind(self._listen, self._key)
+        sock = sock or _bind(self._listen)
         self._address = ListenAddress(self._listen.host, sock.getsockname()[1])
         self._server = server = self._build()
         # A daemon thread: a second signal ends the process even while a page does not return.
@@ -122,11 +124,12 @@ class TelemetryServer:
         from ferstream.telemetry.guard import MAX_HEADER_BYTES, Guard
         from ferstream.telemetry.pages import build_app
 
-        app = build_app(registry=self._registry, health=self._health, ready=self._ready, title=self._title)
+        app = build_app(registry=self._registry, health=self._health, ready=self._ready, title=self._title, routes=self._routes)
+        connections = limited_protocol(self._limits)
         config = uvicorn.Config(
-            Guard(app, token=self._token, local_names_only=self._listen.loopback and self._token is None, limit=RateLimit()),
+            ConnectionScope(Guard(app, self._access), connections.find),
             loop="asyncio",
-            http=limited_protocol(self._limits),
+            http=connections.protocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -155,7 +158,7 @@ def reserve_port(listen: str, *, key: str = "http.listen") -> socket.socket:
     return _bind(parse_listen(listen, key=key), key)
 
 
-def _bind(listen: ListenAddress, key: str) -> socket.socket:
+def _bind(listen: ListenAddress, key: str = "http.listen") -> socket.socket:
     try:
         family, *_, target = socket.getaddrinfo(listen.host, listen.port, type=socket.SOCK_STREAM)[0]
         sock = socket.socket(family, socket.SOCK_STREAM)

@@ -103,6 +103,14 @@ def test_an_open_port_without_a_token_is_reported_in_full() -> None:
     assert "http.token_file" in found.detail
 
 
+def test_pictures_on_the_network_are_a_warning() -> None:
+    *_, found = check_http(Settings(http=HttpSettings.model_validate({"listen": "0.0.0.0:0", "token": TOKEN, "pixels": True})))
+    assert found.verdict == Verdict.WARN
+    assert "http.pixels" in found.detail
+    (found,) = check_http(Settings(http=HttpSettings(listen="127.0.0.1:0", pixels=True)))
+    assert found.verdict == Verdict.OK
+
+
 @pytest.mark.parametrize(("fps", "text"), [(25.0, "25 fps"), (29.97003, "29.97 fps"), (48000.0, "48000 fps"), (0.0, "unknown rate")])
 def test_a_frame_rate_is_written_without_an_exponent(fps: float, text: str) -> None:
     info = SourceInfo(width=96, height=64, fps=fps, frames=None, duration_s=None, codec="h264")

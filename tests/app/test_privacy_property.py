@@ -44,7 +44,11 @@ def events_counted(channels: dict[str, object]) -> float:
 
 
 def names_of_tracks(channels: dict[str, object]) -> bool:
-    return "run-" in f"{channels['log']}{channels['terminal']}"
+    return "run-" in f"{channels['log']}{channels['terminal']}{channels['live']}"
+
+
+def frames_shown(channels: dict[str, object]) -> bool:
+    return "event: frame" in str(channels["live"])
 
 
 def test_the_harness_finds_the_events_of_single_faces_where_they_are_published() -> None:
@@ -52,6 +56,7 @@ def test_the_harness_finds_the_events_of_single_faces_where_they_are_published()
     assert schemas_in(left) >= {FACE, TRACK}
     assert events_counted(left) == 1
     assert names_of_tracks(left)
+    assert frames_shown(left)
 
 
 @many
@@ -61,19 +66,20 @@ def test_no_event_of_a_single_face_leaves_by_any_channel(scene: Scene) -> None:
     assert schemas_in(left) <= {SUMMARY}
     assert events_counted(left) == 0
     assert not names_of_tracks(left)
+    assert not frames_shown(left)
 
 
 def test_the_harness_sees_a_difference_where_single_faces_are_published() -> None:
     happy, sad = (Step(0, {1: label}) for label in (3, 4))
     one, other = (everything_that_leaves((step, Step(6, {})), made(aggregate_only=False)) for step in (happy, sad))
-    assert {channel for channel in one if one[channel] != other[channel]} == {"messages", "queued", "metrics", "terminal"}
+    assert {channel for channel in one if one[channel] != other[channel]} == {"messages", "queued", "metrics", "terminal", "live"}
 
 
 def test_the_harness_sees_a_difference_between_two_groups() -> None:
     groups = (Step(0, dict.fromkeys((1, 2, 3), label)) for label in (3, 4))
     one, other = (everything_that_leaves((step, Step(6, {})), made(aggregate_only=True)) for step in groups)
     # The outbox counts bytes, and "happy" is longer than "sad".
-    assert {channel for channel in one if one[channel] != other[channel]} == {"messages", "queued", "terminal", "metrics"}
+    assert {channel for channel in one if one[channel] != other[channel]} == {"messages", "queued", "terminal", "metrics", "live"}
 
 
 @many

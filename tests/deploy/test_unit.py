@@ -43,6 +43,14 @@ def test_memory_is_limited_to_about_three_times_what_four_cameras_use() -> None:
     assert 3 * 380 <= int(limit[1]) <= 3 * 420
 
 
+def test_an_upload_that_needs_too_much_memory_does_not_end_the_daemon() -> None:
+    assert setting("OOMPolicy") == "continue"
+
+
+def test_the_processes_of_uploads_may_take_the_lowest_priority() -> None:
+    assert setting("SystemCallFilter") == "setpriority", "after the groups that are taken away"
+
+
 @pytest.mark.parametrize(
     "drop_ins", [[], *([drop_in] for drop_in in DROP_INS), DROP_INS], ids=lambda d: "+".join(p.stem for p in d) or "plain"
 )

@@ -74,6 +74,7 @@ def target() -> Iterator[TelemetryServer]:
             sinks=lambda: [SinkReading("mqtt", connected=True, events=30, acknowledged=7)],
             load=lambda: LoadReading(False, {camera: CameraLoadReading(10.0, 0.97) for camera in CAMERAS}),
             mqtt_connected=lambda: True,
+            viewers=lambda: 2,
             gpu_memory_bytes=lambda: 0,
         )
     )

@@ -118,3 +118,20 @@ def test_drop_oldest_leaves_events_in_flight_alone() -> None:
     queue.take(1)
     assert queue.oldest() is None
     assert not queue.drop_oldest(only, "max_events")
+
+
+def test_the_age_of_the_oldest_event_counts_those_in_flight() -> None:
+    queue = FairQueue()
+    assert queue.counts().oldest_ns is None
+    made = [entry("a", 0), entry("b", 1), entry("a", 2)]
+    for number, one in enumerate(made, 1):
+        one.made_ns = 100 * number
+        queue.add(one)
+    first, second = queue.take(2)
+    assert queue.counts().oldest_ns == 100
+    queue.acknowledge(first)
+    assert queue.counts().oldest_ns == 200
+    queue.acknowledge(second)
+    assert queue.counts().oldest_ns == 300
+    queue.recover([entry("c", -1)])
+    assert queue.counts().oldest_ns == 0  # of an earlier process: nobody knows when

@@ -72,6 +72,28 @@ class TestFaceFinder:
         assert (picture[:, :60] == left).all()
         assert (picture[:, 70:] == 255).all()
 
+    @pytest.mark.parametrize(("camera", "left"), [("door", 255), ("yard", MASK_GREY)])
+    def test_a_picture_that_is_kept_has_the_masks_of_its_camera(self, camera: str, left: int) -> None:
+        kept: list[Frame] = []
+        finder = FaceFinder(
+            detector=RecordingDetector(),
+            preparer=lambda name: FacePreparer(align=ALIGNMENTS[FER2013_5PT], mask=PrivacyMask([LEFT_HALF]) if name == "yard" else None),
+            on_masked=kept.append,
+        )
+        finder(frame(camera))
+        (picture,) = [item.detection_image for item in kept]
+        assert (picture[:, :60] == left).all()
+        assert (picture[:, 70:] == 255).all()
+
+    def test_the_picture_of_a_frame_that_could_not_be_analysed_is_not_kept(self) -> None:
+        def fails(name: str) -> FacePreparer:
+            raise ModelError("no masks are known")
+
+        kept: list[Frame] = []
+        with pytest.raises(ModelError):
+            FaceFinder(detector=RecordingDetector(), preparer=fails, on_masked=kept.append)(frame())
+        assert kept == []
+
     def test_faces_in_masks_are_dropped_and_others_have_crops(self) -> None:
         masked, visible = face(x=100, y=100, side=60), face(x=400, y=100, side=60)
         found = self.finder(RecordingDetector(masked, visible))(frame("yard"))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import pytest
 
-from ferstream.domain.event import CameraStatus, Event, FaceEvent, TrackChange
-from ferstream.domain.frame import EndOfStream
+from ferstream.domain.event import CameraState, CameraStatus, Event, FaceEvent, LabelledFrame, Summary, TrackChange
+from ferstream.domain.frame import EndOfStream, Frame, FrameInfo
+from ferstream.domain.ports import LiveView
 from ferstream.domain.track import TrackState
 from ferstream.events.privacy import UNRESTRICTED, PrivacyRules
 from ferstream.publishing.stage import Item, PublishingHandler
@@ -36,6 +37,7 @@ class Desk:
         allow: Callable[[FaceEvent], bool] = lambda event: True,
         fails: Callable[[Event], bool] = lambda event: False,
         gate: Callable[[], None] = lambda: None,
+        view: LiveView | None = None,
     ) -> None:
         self.sink, self.clock, self.counters = ScriptedSink(fails=fails, gate=gate), FakeClock(), Counters()
         self.publish = PublishingHandler(
@@ -45,7 +47,67 @@ class Desk:
             privacy=privacy,
             observer=self.counters,
             clock=self.clock,
+            view=view,
         )
+
+
+class RecordingView:
+    """A live view that keeps what it is shown."""
+
+    def __init__(self) -> None:
+        self.shown: list[object] = []
+        self.seen: list[int] = []
+
+    def saw(self, info: FrameInfo) -> None:
+        self.seen.append(info.index)
+
+    def show(self, item: LabelledFrame | Summary | CameraState) -> None:
+        self.shown.append(item)
+
+    def keep_picture(self, frame: Frame) -> None:
+        raise AssertionError("publishing has no pictures")
+
+    def drop_pictures(self, keys: Iterable[tuple[str, int]]) -> None:
+        raise AssertionError("publishing has no pictures")
+
+
+class TestLiveView:
+    """People who look see what is published, whole frames also where the rate limit thins the events."""
+
+    def test_it_is_shown_each_frame_after_its_events_were_published(self) -> None:
+        view = RecordingView()
+        desk = Desk(view=view, allow=lambda event: False)
+        frame, state = labelled_frame(3, labels=("happy", "sad"), changes=(track_event(3),)), camera_state()
+        for item in (frame, state):
+            desk.publish(item)
+        assert view.shown == [frame, state]
+        assert view.seen == [3]
+        assert [type(event).__name__ for event in desk.sink.events] == ["TrackEvent", "CameraState"]
+
+    def test_it_is_shown_summaries_also_the_last_one(self) -> None:
+        view = RecordingView()
+        desk = Desk(view=view)
+        desk.publish(labelled_frame(3))
+        desk.clock.advance(10)
+        desk.publish.tick()
+        desk.publish(EndOfStream("door", final=True))
+        assert [type(item).__name__ for item in view.shown] == ["LabelledFrame", "Summary", "Summary"]
+
+    def test_with_aggregate_only_no_frame_is_shown(self) -> None:
+        view = RecordingView()
+        desk = Desk(view=view, privacy=PrivacyRules(aggregate_only=True, min_group_size=2))
+        desk.publish(labelled_frame(3, changes=(track_event(3),)))
+        desk.publish(camera_state())
+        desk.publish(EndOfStream("door", final=True))
+        assert [type(item).__name__ for item in view.shown] == ["CameraState", "Summary"]
+        assert view.seen == [3]
+
+    def test_a_frame_whose_events_could_not_be_published_is_not_shown(self) -> None:
+        view = RecordingView()
+        desk = Desk(view=view, fails=lambda event: True)
+        with pytest.raises(Scripted):
+            desk.publish(labelled_frame(3))
+        assert view.shown == []
 
 
 class TestFrames:

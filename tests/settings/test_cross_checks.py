@@ -44,6 +44,10 @@ NOT_ENCRYPTED = "has no effect: the source is not encrypted; use rtsps:// or htt
             "[[cameras]]\nname = 'door'\nsource = 'rtsps://h'\nca_file = '/ca.pem'\ntls_verify = false",
             ["f.toml:4: cameras.door.ca_file: has no effect with tls_verify = false; remove one of the two"],
         ),
+        (
+            "[http]\npixels = true\n[privacy]\naggregate_only = true\n",
+            ["f.toml:2: http.pixels: would show single faces, which privacy.aggregate_only forbids; set one of the two to false"],
+        ),
     ],
 )
 def test_keys_that_contradict_each_other_are_errors(text: str, lines: list[str], error_lines: ErrorLines) -> None:

@@ -16,6 +16,7 @@ from ferstream.app.privacy import privacy_rules
 from ferstream.app.sinks import network_sinks
 from ferstream.cli.demo import EventLines
 from ferstream.domain.emotion import LABELS
+from ferstream.domain.event import CameraState, LabelledFrame, Summary
 from ferstream.domain.frame import EndOfStream
 from ferstream.domain.message import Message
 from ferstream.domain.ports import SinkStatus
@@ -29,12 +30,17 @@ from ferstream.publishing.sink_set import SinkSet
 from ferstream.publishing.stage import PublishingHandler
 from ferstream.publishing.summaries import Summaries
 from ferstream.runtime.counters import Counters
+from ferstream.runtime.observer import Observer
 from ferstream.settings import Settings
 from ferstream.telemetry.collector import build_registry
 from ferstream.telemetry.readings import BuildInfo, OutboxReading, Readings, SinkReading
+from ferstream.web.feed import LiveFeed
+from ferstream.web.hub import Hub
+from ferstream.web.messages import LiveMessage
 from tests.support.builders import face_crop, frame_info
 from tests.support.clock import FakeClock
 from tests.support.logs import logging_restored
+from tests.support.threads import wait_until
 
 INTERVAL_S = 5
 CAMERA = "door"
@@ -112,8 +118,63 @@ class Recorder:
         return SinkStatus(self.name)
 
 
+class Audience(LiveFeed):
+    """The live view with somebody who looks at everything: messages as they are encoded, and the state between two frames."""
+
+    def __init__(self, settings: Settings, counters: Counters, clock: FakeClock) -> None:
+        hub = Spectators(observer=counters)
+        super().__init__(
+            hub,
+            pixels=settings.http.pixels,
+            aggregate_only=settings.privacy.aggregate_only,
+            observer=counters,
+            clock=clock,
+            max_fps=1e9,
+        )
+        self._spectators, self._states = hub, list[object]()
+        self.start()
+
+    def show(self, item: LabelledFrame | Summary | CameraState) -> None:
+        """Show one thing and wait until it was encoded, so that two scenes can be compared."""
+        shown = len(self._spectators.sent)
+        super().show(item)
+        wait_until(lambda: len(self._spectators.sent) > shown)
+
+    def look_around(self) -> None:
+        """Ask for what the state page shows of the camera."""
+        view = self.view(CAMERA)
+        self._states.append((view.faces_now, view.size, view.summary))
+
+    def everything(self) -> list[object]:
+        """Return all that was sent and shown."""
+        self.look_around()
+        self.close()
+        return [*self._states, *(message.data for message in self._spectators.sent)]
+
+
+class Spectators(Hub):
+    """Viewers who look at every camera."""
+
+    def __init__(self, *, observer: Observer) -> None:
+        super().__init__(observer=observer)
+        self.sent: list[LiveMessage] = []
+
+    @property
+    def viewers(self) -> int:
+        """There is always one."""
+        return 1
+
+    def wants(self, camera: str) -> bool:
+        """Every camera is looked at."""
+        return True
+
+    def send(self, message: LiveMessage) -> None:
+        """Keep one message."""
+        self.sent.append(message)
+
+
 def everything_that_leaves(scene: Scene, settings: Settings, *, lifespan_steps: int = 2) -> dict[str, object]:
-    """Play a scene into every sink of the settings; return messages, queued deliveries, metrics page, log and terminal, by channel.
+    """Play a scene into every sink of the settings; return messages, queued deliveries, pages, log and terminal, by channel.
 
     Args:
         scene: What the camera sees.
@@ -121,17 +182,19 @@ def everything_that_leaves(scene: Scene, settings: Settings, *, lifespan_steps: 
         lifespan_steps: Steps after which a person who is not seen any more has left.
     """
     recorder, counters, clock, log, terminal = Recorder(), Counters(), FakeClock(), io.StringIO(), io.StringIO()
+    live = Audience(settings, counters, clock)
     encoder = Encoder(node="edge", boot_id="boot", model=ModelRef("m", "1"), clock=clock)
     with logging_restored(), redirect_stdout(terminal):
         configure_logging(level="debug", format="console", stream=log, environ={})
         logging.getLogger().handlers[-1].setFormatter(logging.Formatter("%(message)s"))  # without the time of day
         lines = EventLines(aggregate_only=settings.privacy.aggregate_only)
         sinks = network_sinks(settings, encoder=encoder, observer=counters, durable=False, extra=(recorder, lines))
-        _play(scene, settings, sinks, counters, clock, lifespan_steps)
+        _play(scene, settings, sinks, counters, clock, lifespan_steps, live)
     seen: dict[str, Any] = {
         "messages": recorder.messages,
         "queued": {reader.name: [delivery.payload for delivery in reader.take(1000)] for reader in _readers(sinks)},
         "metrics": _page(sinks, counters),
+        "live": live.everything(),
         "log": log.getvalue(),
         "terminal": terminal.getvalue(),
     }
@@ -140,7 +203,9 @@ def everything_that_leaves(scene: Scene, settings: Settings, *, lifespan_steps: 
     return seen
 
 
-def _play(scene: Scene, settings: Settings, sinks: SinkSet, counters: Counters, clock: FakeClock, lifespan_steps: int) -> None:
+def _play(
+    scene: Scene, settings: Settings, sinks: SinkSet, counters: Counters, clock: FakeClock, lifespan_steps: int, live: Audience
+) -> None:
     rules = privacy_rules(settings)
     publish = PublishingHandler(
         publish=sinks.write,
@@ -149,6 +214,7 @@ def _play(scene: Scene, settings: Settings, sinks: SinkSet, counters: Counters, 
         privacy=rules,
         observer=counters,
         clock=clock,
+        view=live,
     )
     labeller, last_seen = SmoothingLabeller(), dict[int, int]()
     for number, step in enumerate(scene):
@@ -161,6 +227,7 @@ def _play(scene: Scene, settings: Settings, sinks: SinkSet, counters: Counters, 
         )
         left = tuple(_track(who, TrackState.LEFT, number) for who in ended if who not in step.people)
         frame = TrackedFrame(info=frame_info(number, camera=CAMERA), faces=faces, ended=left)
+        live.look_around()
         publish(labeller.label(frame, [_probabilities(label) for label in step.people.values()]))
         counters.faces(CAMERA, "found", len(faces))
     publish(EndOfStream(CAMERA, final=True))

@@ -7,6 +7,7 @@ from typing import Any
 
 from ferstream.domain.face import DetectedFrame
 from ferstream.domain.frame import Frame
+from ferstream.domain.ports import LiveView
 from ferstream.inference.batch_classifier import BatchClassifier
 from ferstream.pipeline.components import CameraCallbacks, Components, PipelineConfig, Runner
 from ferstream.pipeline.pipeline import Pipeline
@@ -28,6 +29,7 @@ class Rig:
         classifier: ScriptedClassifier | None = None,
         labels_fail_at: Container[int] = (),
         sink: ScriptedSink | None = None,
+        view: LiveView | None = None,
         **config: Any,
     ) -> None:
         """``config`` are fields of ``PipelineConfig``; batches are of 8 faces at most and wait for nothing by default."""
@@ -45,6 +47,7 @@ class Rig:
             new_labeller=lambda camera: ScriptedLabeller(fails_at=labels_fail_at),
             publish=self.sink.write,
             allow=lambda event: True,
+            view=view,
         )
         self.pipeline = Pipeline(
             components=components,

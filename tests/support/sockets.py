@@ -20,6 +20,11 @@ def sockets_of(pid: int) -> list[str]:
     return found
 
 
+def open_files() -> int:
+    """Number of open files of this process."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def is_loopback(address: str) -> bool:
     return address.startswith("127.") or address in ("::1", "::ffff:127.0.0.1")
 

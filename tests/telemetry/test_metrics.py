@@ -38,6 +38,9 @@ gauge     ferstream_sink_connected                        sink
 gauge     ferstream_sink_waiting_events                   sink
 counter   ferstream_sink_acknowledged_total               sink
 counter   ferstream_sink_dropped_total                    sink reason
+gauge     ferstream_live_viewers
+counter   ferstream_live_messages_total                   kind
+counter   ferstream_live_frames_skipped_total             camera
 gauge     ferstream_gpu_memory_bytes
 counter   ferstream_incidents_total                       kind detail
 gauge     ferstream_threads

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -143,9 +144,19 @@ def test_a_client_that_never_finishes_its_request_is_cut(counters: Counters) -> 
         server.stop()
 
 
-def test_one_peer_cannot_hold_all_connections(server: TelemetryServer) -> None:
+@pytest.fixture
+def small_server(counters: Counters) -> Iterator[TelemetryServer]:
+    """A server with few connections."""
+    server = server_of(counters, limits=ConnectionLimits(total=64, per_peer=16))
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_one_peer_cannot_hold_all_connections(small_server: TelemetryServer) -> None:
+    server = small_server
     target = (server.address.host, server.address.port)
-    dawdlers = [socket.create_connection(target, timeout=10) for _ in range(40)]
+    dawdlers = [socket.create_connection(target, timeout=10) for _ in range(56)]
     for client in dawdlers:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             client.sendall(b"GET")
@@ -164,10 +175,11 @@ def test_one_peer_cannot_hold_all_connections(server: TelemetryServer) -> None:
         client.close()
 
 
-def test_half_requests_of_one_peer_do_not_shut_out_its_other_requests(server: TelemetryServer) -> None:
+def test_half_requests_of_one_peer_do_not_shut_out_its_other_requests(small_server: TelemetryServer) -> None:
+    server = small_server
     target = (server.address.host, server.address.port)
     with contextlib.ExitStack() as stack:
-        for _ in range(ConnectionLimits().per_peer):
+        for _ in range(16):
             stack.enter_context(socket.create_connection(target, timeout=10)).sendall(b"GET /healthz HTTP/1.1\r\nHo")
         assert [ask(server, "/healthz")[0] for _ in range(3)] == [200, 200, 200]
 

@@ -57,6 +57,9 @@ def check_http(settings: Settings) -> Iterator[Finding]:
         yield _unusable(pages.listen, pages.host, pages.port, exc)
     else:
         yield passed("http", f"http.listen = {pages.listen} is free{'' if pages.loopback else ', a token is set'}")
+    if pages.pixels and not pages.loopback:
+        advice = "listen on 127.0.0.1 behind a proxy with TLS, or remove http.pixels"
+        yield warned("http", "http.pixels = true: pictures of the cameras cross the network without encryption", advice)
 
 
 def check_outbox(settings: Settings, service: Path = SERVICE) -> Iterator[Finding]:
