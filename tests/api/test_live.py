@@ -26,7 +26,8 @@ EVERYTHING = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
 
 def session_threads() -> list[str]:
     """Names of the threads of cameras and pipelines."""
-    return [thread.name for thread in threading.enumerate() if thread is not threading.main_thread() and thread.name != "task"]
+    ours = ("ferstream", "capture", "watch", "detection", "tracking", "inference", "publishing")
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith(ours)]
 
 
 # -- events --------------------------------------------------------------------------------------
