@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ferstream-set-up
 DEBIAN := chromium mosquitto mosquitto-clients prometheus shellcheck systemd
 
+# STAMP is made when everything is in the virtual environment, this one when what the daemon needs is in it.
+LEAN_STAMP := $(VENV)/.ferstream-set-up-lean
+
 # Test processes at a time; JOBS=0 runs the tests in one.
 JOBS := $(shell n=$$(nproc); echo $$((n < 7 ? n + 1 : 8)))
 PYTEST = $(BIN)/pytest -m "not slow" -n $(JOBS) --dist worksteal
@@ -12,22 +15,28 @@ PYTEST = $(BIN)/pytest -m "not slow" -n $(JOBS) --dist worksteal
 WELL_COVERED := domain events outbox publishing runtime
 WELL_COVERED_FLOOR := 95
 
-.PHONY: demo test lint types contracts unit coverage busy setup debian clean help
+.PHONY: demo test lint types contracts unit coverage busy setup setup-lean debian clean help
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
 $(STAMP): pyproject.toml uv.lock scripts/setup.sh
-	@bash scripts/setup.sh $(VENV)
+	@bash scripts/setup.sh $(VENV) all
+	@touch $(LEAN_STAMP) $@
+
+$(LEAN_STAMP): pyproject.toml uv.lock scripts/setup.sh
+	@bash scripts/setup.sh $(VENV) lean
 	@touch $@
 
-setup: $(STAMP) ## Make the virtual environment from the lock file.
+setup: $(STAMP) ## Make the virtual environment from the lock file, with everything for tests and training.
+
+setup-lean: $(LEAN_STAMP) ## The same without TensorFlow and development tools; `make setup` adds them. Nothing is removed.
 
 debian: ## Install the Debian packages that some tests use (root or sudo), or name them.
 	@bash scripts/debian.sh $(DEBIAN)
 
-demo: $(STAMP) ## Run the whole pipeline on a built-in clip, with a broker of its own.
+demo: $(LEAN_STAMP) ## Run the whole pipeline on a built-in clip, with a broker of its own.
 	@$(BIN)/ferstream demo $(ARGS)
 
 test: $(STAMP) debian lint types contracts coverage ## Everything that must hold: style, sizes, types, contracts, tests, coverage.
@@ -84,6 +93,10 @@ faults: $(STAMP) debian ## Fault injection in full: outages, 200 cuts, random se
 	$(BIN)/python bench/outage.py --signal TERM --json bench/results/outage_term.json
 	$(BIN)/python bench/outage_daemon.py --json bench/results/outage_daemon.json
 	$(BIN)/python bench/cuts.py --cuts 200 --json bench/results/cuts.json
+
+.PHONY: wheel
+wheel: $(LEAN_STAMP) ## Build the wheel, install it into an empty environment and run it there, without TensorFlow.
+	scripts/try_wheel.sh
 
 FILES ?= 10000
 fuzz: $(STAMP) ## Damage FILES recordings of every kind and read them, one process at nice 19; writes the numbers.

@@ -41,31 +41,33 @@ def refuse_single_faces(settings: Settings, options: str) -> None:
         )
 
 
-def masks_of_recording(settings: Settings, camera: str | None) -> Masks:
+def masks_of_recording(settings: Settings, camera: str | None, *, option: str = "--camera") -> Masks:
     """Return the privacy masks of a recording.
 
     Args:
         settings: The settings; without masks in them none is needed.
         camera: Name of the camera that made the recording; None takes the only one of the settings.
+        option: How the caller names the camera, for messages.
 
     Raises:
         ConfigError: No camera has that name, or several cameras could have made the recording and some have masks.
     """
-    made_by = camera_of_recording(settings, camera)
+    made_by = camera_of_recording(settings, camera, option=option)
     if made_by is not None:
         return made_by.masks
     if any(known.masks for known in settings.cameras):
         names = _names(settings)
-        raise ConfigError(f"the settings have masks for several cameras; give --camera NAME, one of {names}, to say whose apply")
+        raise ConfigError(f"the settings have masks for several cameras; give {option} NAME, one of {names}, to say whose apply")
     return ()
 
 
-def camera_of_recording(settings: Settings, camera: str | None) -> CameraSettings | None:
+def camera_of_recording(settings: Settings, camera: str | None, *, option: str = "--camera") -> CameraSettings | None:
     """Return the camera that made a recording; None if it could have been one of several.
 
     Args:
         settings: The settings.
         camera: Its name; None takes the only one of the settings.
+        option: How the caller names the camera, for messages.
 
     Raises:
         ConfigError: No camera has that name.
@@ -74,7 +76,7 @@ def camera_of_recording(settings: Settings, camera: str | None) -> CameraSetting
         return settings.cameras[0] if len(settings.cameras) == 1 else None
     found = next((known for known in settings.cameras if known.name == camera), None)
     if found is None:
-        raise ConfigError(f'--camera "{camera}": no camera of the settings has that name; cameras: {_names(settings) or "none"}')
+        raise ConfigError(f'{option} "{camera}": no camera of the settings has that name; cameras: {_names(settings) or "none"}')
     return found
 
 
@@ -101,8 +103,12 @@ class DemoPrivacy:
     where: str
 
 
-def demo_privacy(source: str) -> DemoPrivacy | None:
+def demo_privacy(source: str, *, program: str = "demo") -> DemoPrivacy | None:
     """Return the privacy settings that ``ferstream run`` would obey here; None for the built-in clip, which shows nobody else.
+
+    Args:
+        source: The source, as a camera has it.
+        program: What asks, for messages.
 
     Raises:
         ConfigError: They cannot be read, or a camera at the same host has masks and it is not certain that they fit this source.
@@ -112,14 +118,23 @@ def demo_privacy(source: str) -> DemoPrivacy | None:
     try:
         loaded = load(secrets=False)
     except ConfigError as exc:
-        raise ConfigError(f"demo obeys the privacy settings of this machine, which cannot be read: {exc}") from exc
+        raise ConfigError(f"{program} obeys the privacy settings of this machine, which cannot be read: {exc}") from exc
     privacy, where = loaded.settings.privacy, str(loaded.file or find_file() or "the environment")
-    camera = _camera_of_source(source, loaded.settings, where)
+    camera = camera_of_source(source, loaded.settings, where)
     return DemoPrivacy(privacy.aggregate_only, privacy.min_group_size, camera.masks, picture_options(camera), where)
 
 
-def _camera_of_source(source: str, settings: Settings, where: str) -> CameraSettings:
-    """Return the camera of the settings that has this source; a new one without masks if there is none."""
+def camera_of_source(source: str, settings: Settings, where: str) -> CameraSettings:
+    """Return the camera of the settings that has this source; a new one without masks if there is none.
+
+    Args:
+        source: The source.
+        settings: The settings.
+        where: Their file, for messages.
+
+    Raises:
+        ConfigError: A camera at the same host has masks, and it is not certain that they fit this source.
+    """
     demo = CameraSettings(name="demo", source=source)
     wanted = demo.source
     for camera in settings.cameras:

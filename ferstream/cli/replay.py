@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 
 import typer
@@ -78,16 +77,6 @@ def replay(  # noqa: PLR0913, PLR0917 (the options of the command)
 
 def _start_ns(text: str) -> int:
     """Return the time of ``--start`` in UTC nanoseconds since 1970."""
-    from ferstream.capture.creation_time import utc_ns
-    from ferstream.errors import ConfigError
-    from ferstream.runtime.printable import printable
+    from ferstream.capture.creation_time import start_time_ns
 
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise ConfigError(f'--start: "{printable(text)}" is not a time as in ISO 8601, such as 2026-11-21T20:31:35Z') from None
-    if moment.tzinfo is None:
-        raise ConfigError(f'--start: "{printable(text)}" has no zone; add Z for UTC, or the difference to UTC, such as +01:00')
-    if moment.year not in range(1970, 2200):
-        raise ConfigError(f'--start: "{printable(text)}" is not a year of recordings; expected 1970 to 2199')
-    return utc_ns(moment)
+    return start_time_ns(text, name="--start")

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ferstream.logs.limit import RepeatLimit
-from ferstream.logs.setup import catch_crashes, configure_logging, set_level
+from ferstream.logs.setup import catch_crashes, configure_logging, set_level, use_standard_logging
 
-__all__ = ["RepeatLimit", "catch_crashes", "configure_logging", "set_level"]
+__all__ = ["RepeatLimit", "catch_crashes", "configure_logging", "set_level", "use_standard_logging"]

@@ -12,7 +12,9 @@ from typing import Any, TextIO
 
 from ferstream.logs.limit import RepeatLimit
 from ferstream.logs.render import FIELDS, ConsoleFormatter, JsonFormatter
+from ferstream.logs.safe_values import safe_fields
 from ferstream.runtime.import_blocking import without
+from ferstream.runtime.redaction import redact
 
 with without("rich"):  # structlog would import it for tracebacks, which it does not render here: 0.2 s of each start
     import structlog
@@ -148,6 +150,30 @@ def _configure_structlog() -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
+
+
+def use_standard_logging() -> None:
+    """Send events of structlog to the loggers of the standard library, for a program that uses ferstream as a library.
+
+    Nothing else of the program's logging is changed. A program that has configured structlog itself keeps its configuration. Messages hold
+    their redacted fields, because the handlers of the program do not know them.
+    """
+    if not structlog.is_configured():
+        structlog.configure(
+            processors=[structlog.stdlib.filter_by_level, _to_message],
+            wrapper_class=structlog.stdlib.BoundLogger,
+            logger_factory=structlog.stdlib.LoggerFactory(),
+            cache_logger_on_first_use=False,
+        )
+
+
+def _to_message(_logger: WrappedLogger, _method: str, event: EventDict) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Turn an event of structlog into a call of the standard library whose message is ``event (key=value, ...)``."""
+    message, args = str(event.pop("event", "")), event.pop("positional_args", ())
+    passed = {key: event.pop(key) for key in ("exc_info", "stack_info", "stacklevel") if key in event}
+    fields = ", ".join(f"{key}={value}" for key, value in safe_fields(event).items() if value is not None)
+    text = redact(message % args if args else message)
+    return ("%s", f"{text} ({fields})" if fields else text), passed
 
 
 def _to_standard_call(_logger: WrappedLogger, _method: str, event: EventDict) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -175,10 +175,16 @@ class Models:
             preparer = self._preparers[camera]
         return preparer
 
-    def close(self) -> None:
-        """Free both models and all detectors."""
+    def end_of_pipeline(self) -> None:
+        """Free what belongs to one pipeline, the detectors of its workers and the masks of its cameras, so that another one can be made."""
         for detector in self._detectors:
             detector.close()
+        self._detectors.clear()
+        self._preparers.clear()
+
+    def close(self) -> None:
+        """Free both models and all detectors."""
+        self.end_of_pipeline()
         self._detector_model.close()
         self.classifier.close()
 

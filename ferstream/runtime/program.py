@@ -34,7 +34,7 @@ def install_command(*packages: str, extra: str) -> str:
     if _is_release(Path(sys.prefix)):
         return f"sudo deploy/install.sh --extra {extra}  (in the checkout that it was installed from)"
     wanted = " ".join(f"'{_requirement(name)}'" for name in packages)
-    return f"uv pip install --python {sys.executable} {wanted}  (or {sys.executable} -m pip install ...)"
+    return f"uv pip install --python {sys.executable} {wanted}  (or {sys.executable} -m pip install ...; it is the extra {extra})"
 
 
 def _start(script: str, python: str) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ferstream.detection.detector import Detector
+from ferstream.detection.mask import PrivacyMask
 from ferstream.detection.prepare import FacePreparer
 from ferstream.detection.quality import QualityGate
 from ferstream.detection.upright import UprightCheck
@@ -83,18 +84,22 @@ class PictureResult:
 class PictureAnalyzer:
     """Finds and classifies the faces of still pictures. Not thread-safe, as the detector is not."""
 
-    def __init__(self, *, detector: Detector | None, classifier: Classifier, max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(
+        self, *, detector: Detector | None, classifier: Classifier, max_pixels: int = MAX_PIXELS, mask: PrivacyMask | None = None
+    ) -> None:
         """Keep the networks; the caller closes them.
 
         Args:
             detector: Finds the faces. None: each picture is one face crop.
             classifier: Classifies the crops.
             max_pixels: Width times height of the largest picture.
+            mask: Parts of every picture that are filled with grey before it is analysed; None for no masks.
         """
+        self._mask = mask or PrivacyMask()
         self._max_pixels = max_pixels
         self._detector = detector
         self._classifier = classifier
-        self._preparer = FacePreparer(align=ALIGNMENTS[classifier.alignment_id])
+        self._preparer = FacePreparer(align=ALIGNMENTS[classifier.alignment_id], mask=self._mask)
         self._gate = QualityGate()
 
     def analyze(self, path: Path) -> PictureResult:
@@ -105,8 +110,21 @@ class PictureAnalyzer:
             ModelError: A network failed.
         """
         picture = read_picture(path, max_pixels=self._max_pixels)
-        faces = self._classify_whole(picture) if self._detector is None else self._classify_found(picture, self._detector)
-        return PictureResult(path=path, picture=picture, faces=faces)
+        return PictureResult(path=path, picture=picture, faces=self.faces_of(picture))
+
+    def faces_of(self, picture: Picture) -> tuple[FaceResult, ...]:
+        """Find the faces of a decoded picture and classify them; faces are in order from left to right.
+
+        Args:
+            picture: (h, w, 3) uint8 BGR, upright; not modified.
+
+        Raises:
+            ModelError: A network failed.
+        """
+        if self._mask:
+            picture = picture.copy()
+            self._mask.apply(picture)
+        return self._classify_whole(picture) if self._detector is None else self._classify_found(picture, self._detector)
 
     def _classify_whole(self, picture: Picture) -> tuple[FaceResult, ...]:
         grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)

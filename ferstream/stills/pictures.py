@@ -63,20 +63,51 @@ def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
         SourceError: The file does not exist or cannot be read.
         SourceFormatError: The file is not a picture, or it is too large.
     """
-    name = printable(path)
     try:
         data = _read(path, max_pixels)
-        header = picture_header(data)
-        if header is not None and header.size[0] * header.size[1] > max_pixels:
-            raise SourceFormatError(f"{name}: the picture is {header.size[0]} x {header.size[1]} pixels; max_pixels allows {max_pixels:,}")
-        picture = None if header is None else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     except OSError as exc:
-        raise SourceError(f"{name}: cannot be read: {exc.strerror or exc}") from exc
+        raise SourceError(f"{printable(path)}: cannot be read: {exc.strerror or exc}") from exc
+    return decode_picture(data, name=printable(path), max_pixels=max_pixels)
+
+
+def decode_picture(data: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Decode the file of a picture, turned upright as the file says.
+
+    Args:
+        data: The whole file.
+        name: Name of the picture, for messages.
+        max_pixels: Width times height of the largest picture; a larger one is refused before it is decoded.
+
+    Raises:
+        SourceFormatError: The data is not a picture, or the picture is too large.
+    """
+    header = picture_header(data)
+    if header is None:
+        raise SourceFormatError(f"{name}: {_why_not(data)}")
+    check_size(*header.size, name=name, max_pixels=max_pixels)
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as exc:
         raise SourceFormatError(f"{name}: cannot be decoded as a picture: {exc.err or exc}") from exc
-    if picture is None or header is None:
+    if picture is None:
         raise SourceFormatError(f"{name}: {_why_not(data)}")
     return turned_upright(np.asarray(picture, np.uint8), header.orientation)
+
+
+def check_size(width: int, height: int, *, name: str, max_pixels: int) -> None:
+    """Check that a picture is not too large.
+
+    Args:
+        width: Width in pixels.
+        height: Height in pixels.
+        name: Name of the picture, for the message.
+        max_pixels: Width times height of the largest picture.
+
+    Raises:
+        SourceFormatError: The picture is too large.
+    """
+    if width * height > max_pixels:
+        raise SourceFormatError(f"{name}: the picture is {width} x {height} pixels; max_pixels allows {max_pixels:,}")
 
 
 def picture_header(data: bytes) -> Header | None:

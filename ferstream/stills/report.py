@@ -26,10 +26,11 @@ def as_json(images: Sequence[dict[str, Any]], classifier: Classifier) -> dict[st
 def picture_json(result: PictureResult) -> dict[str, Any]:
     """Return the result of one picture as plain values: boxes in pixels to one digit, probabilities to four."""
     height, width = result.picture.shape[:2]
-    return {"file": printable(result.path), "width": width, "height": height, "faces": [_face_json(face) for face in result.faces]}
+    return {"file": printable(result.path), "width": width, "height": height, "faces": [face_json(face) for face in result.faces]}
 
 
-def _face_json(result: FaceResult) -> dict[str, Any]:
+def face_json(result: FaceResult) -> dict[str, Any]:
+    """Return one face as plain values: boxes in pixels to one digit, probabilities to four."""
     detection: dict[str, Any] = {"box": None, "score": None, "landmarks": None}
     if result.face is not None:
         box = result.face.box

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ferstream.runtime.counters import Counters, Snapshot
+from ferstream.telemetry.access_policy import access_to
 from ferstream.telemetry.collector import build_registry
 from ferstream.telemetry.health import Heartbeats, readiness
 from ferstream.telemetry.metrics import CATALOGUE, EMOTIONS, FRAME_STAGES, STAGES
@@ -79,7 +80,9 @@ def target() -> Iterator[TelemetryServer]:
         )
     )
     health = Heartbeats(beats=node.beats, stale_after_s=60).report
-    server = TelemetryServer(listen="127.0.0.1:0", registry=registry, health=health, ready=readiness([]), token=TOKEN)
+    listen = "127.0.0.1:0"
+    access = access_to(listen, token=TOKEN)
+    server = TelemetryServer(listen=listen, registry=registry, health=health, ready=readiness([]), access=access)
     server.start()
     yield server
     server.stop()

@@ -124,6 +124,19 @@ class TestModels:
         with pytest.raises(ModelError, match="does not exist"):
             Models(detection=DetectionPlan(weights="missing.onnx"), inference=InferencePlan())
 
+    def test_models_can_be_used_by_another_pipeline_without_the_masks_of_the_first(self, models: Models) -> None:
+        models.set_masks("door", [[(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]])
+        first = models.finders()[0]
+        masked = frame()
+        first(masked)
+        assert (masked.detection_image == MASK_GREY).all()
+        models.end_of_pipeline()
+        with pytest.raises(ModelError, match="used after close"):
+            first(frame())
+        unmasked = frame()
+        assert models.finders()[0](unmasked).faces == ()
+        assert (unmasked.detection_image == 255).all()
+
     def test_closed_models_cannot_be_used(self) -> None:
         models = Models(detection=DetectionPlan(width=320), inference=InferencePlan())
         (finder,) = models.finders()

@@ -63,6 +63,7 @@ def test_the_install_command_has_the_versions_of_the_extra() -> None:
 
     assert advice.startswith(f"uv pip install --python {sys.executable} ")
     assert "'onnxruntime>=1.22' 'keras<4,>=3.12' 'unheard-of'" in advice
+    assert "it is the extra train" in advice
     assert "ferstream[" not in advice
 
 

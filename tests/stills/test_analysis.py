@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ferstream.detection.detector import Detector
+from ferstream.detection.mask import PrivacyMask
 from ferstream.domain.emotion import LABELS, Abstained
 from ferstream.stills.analysis import PictureAnalyzer
 from ferstream.stills.pictures import Picture
@@ -81,3 +82,13 @@ def test_the_reason_of_an_unknown_face_says_whose_confidence_it_is() -> None:
     assert face_result(abstained=Abstained.TURNED).reason == "turned; would be angry 0.50"
     assert face_result(abstained=Abstained.TURNED, probabilities=None, crop=None).reason == "turned"
     assert face_result().reason == ""
+
+
+def test_a_mask_covers_faces_and_leaves_the_picture_as_it_was(detector: Detector) -> None:
+    both = np.hstack([portrait(), portrait()])
+    before = both.copy()
+    mask = PrivacyMask([[(0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)]])
+    faces = PictureAnalyzer(detector=detector, classifier=ScriptedClassifier(), mask=mask).faces_of(both)
+    assert [face.face is not None and face.face.box.x > portrait().shape[1] for face in faces] == [True]
+    assert np.array_equal(both, before)
+    assert PictureAnalyzer(detector=None, classifier=ScriptedClassifier(), mask=mask).faces_of(both)[0].crop is not None

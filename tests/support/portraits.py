@@ -14,7 +14,7 @@ SIZE = (192, 224)
 """(width, height) in pixels."""
 
 
-def write_portrait_clip(path: Path, *, frames: int = 10, rate: int = 10, codec: str = "libx264") -> Path:
+def write_portrait_clip(path: Path, *, frames: int = 10, rate: int = 10, codec: str = "libx264", pixel_format: str = "yuv420p") -> Path:
     """Encode the portrait ``frames`` times and return the path."""
     picture = cv2.imread(str(get_sample_data("grace_hopper.jpg", asfileobj=False)))
     assert picture is not None
@@ -22,7 +22,7 @@ def write_portrait_clip(path: Path, *, frames: int = 10, rate: int = 10, codec: 
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate)
         assert isinstance(stream, VideoStream)
-        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = *SIZE, pixel_format
         stream.codec_context.thread_count = 1
         for _ in range(frames):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(small, format="bgr24")))
