@@ -29,7 +29,7 @@ def invoke(*arguments: object) -> str:
     return result.output
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_a_killed_process_is_resumed_and_ends_in_a_bundle(tmp_path: Path) -> None:
     pytest.importorskip("keras")
     write_csv(tmp_path, make_faces(32, 14))
@@ -44,7 +44,7 @@ def test_a_killed_process_is_resumed_and_ends_in_a_bundle(tmp_path: Path) -> Non
     assert killed.wait(60) == -signal.SIGKILL
     assert not (tmp_path / "run" / "bundle").exists()
 
-    resumed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    resumed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=550)
 
     assert "epoch 1/2: loss" not in resumed.stdout
     assert f"resuming the run in {tmp_path / 'run'} ..." in resumed.stdout

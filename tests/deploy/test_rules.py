@@ -16,7 +16,7 @@ RULES = sorted((PROMETHEUS / "rules").glob("*.yml"))
 
 
 def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([executable("promtool"), *map(str, arguments)], capture_output=True, text=True, check=False, timeout=110)
+    return subprocess.run([executable("promtool"), *map(str, arguments)], capture_output=True, text=True, check=False, timeout=500)
 
 
 def test_the_rules_are_valid() -> None:

