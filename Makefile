@@ -130,5 +130,5 @@ train-full: $(STAMP) ## Teachers, students and their bundles in OUT; DATA=path/t
 	for seed in $(TEACHERS); do $(BIN)/ferstream train --data $(DATA) --arch large --two-heads --seed $$seed --out $(OUT)/teacher-$$seed || exit; done
 	for arch in edge small; do \
 		$(BIN)/ferstream train --data $(DATA) --arch $$arch --out $(OUT)/$$arch $(foreach seed,$(TEACHERS),--teacher $(OUT)/teacher-$(seed)/two-heads.keras) || exit; done
-	$(BIN)/ferstream balance $(OUT)/edge/two-heads.keras --data $(DATA) --name emotion-edge --version 1.2.0 --out $(OUT)/models --min-accuracy 0.885 --min-balanced 0.82 --float16 --replace
+	$(BIN)/ferstream balance $(OUT)/edge/two-heads.keras --data $(DATA) --name emotion-edge --version 1.3.0 --out $(OUT)/models --min-accuracy 0.885 --min-balanced 0.82 --float16 --replace
 	$(BIN)/ferstream balance $(OUT)/small/two-heads.keras --data $(DATA) --name emotion-small --version 1.1.0 --out $(OUT)/models --min-accuracy 0.88 --min-balanced 0.79 --float16 --replace

@@ -23,7 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("video", type=Path)
     parser.add_argument("--peer", required=True, help="a Python that has roboflow's inference")
-    parser.add_argument("--model", default=str(HERE.parent / "models" / "emotion-edge" / "1.1.0"))
+    parser.add_argument("--model", default=str(HERE.parent / "models" / "emotion-edge" / "1.2.0"))
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

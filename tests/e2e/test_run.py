@@ -197,7 +197,7 @@ def test_a_broken_bundle_is_exit_5(tmp_path: Path, root_dir: Path) -> None:
     import shutil
 
     bundle = tmp_path / "bundle"
-    shutil.copytree(root_dir / "models" / "emotion-edge" / "1.1.0", bundle)
+    shutil.copytree(root_dir / "models" / "emotion-edge" / "1.2.0", bundle)
     (bundle / "openvino.bin").write_bytes(b"\0" * 100)
     file = tmp_path / "f.toml"
     file.write_text(f'{DEMO}[inference]\nmodel = "{bundle}"\n[http]\nlisten = "127.0.0.1:0"\n')

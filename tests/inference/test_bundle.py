@@ -135,7 +135,7 @@ class TestResolve:
         assert bundles.default_search_paths() == (package / "models", package.parent / "models")
 
     @pytest.mark.parametrize("planted", ["models/emotion-edge/9.9.9", "emotion-edge", "emotion-edge/9.9.9"])
-    @pytest.mark.parametrize("name", ["emotion-edge", "emotion-edge/1.1.0"])
+    @pytest.mark.parametrize("name", ["emotion-edge", "emotion-edge/1.2.0"])
     def test_a_model_in_the_working_directory_is_not_used_for_a_name(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, planted: str, name: str
     ) -> None:
