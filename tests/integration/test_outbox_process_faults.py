@@ -69,7 +69,8 @@ def test_sigkill_on_a_starved_machine_loses_at_most_a_second(root_dir: Path, tmp
 
 def test_sigterm_loses_nothing(tmp_path: Path, spawn_publisher: Callable[..., subprocess.Popen[bytes]]) -> None:
     last, seqs, _ = publish_through_an_outage(tmp_path, spawn_publisher, signal.SIGTERM)
-    assert seqs == list(range(last + 1))
+    assert seqs == list(range(len(seqs)))
+    assert seqs[-1] in {last, last + 1}  # the signal may come between an event and its number on stdout
 
 
 def read_until_on_disk(child: subprocess.Popen[bytes], outbox: Path, number: int) -> int:

@@ -111,7 +111,7 @@ def test_the_views_change_with_the_keyboard_and_keep_the_focus_in_the_content(fu
     opened.page.keyboard.press("Enter")
 
     opened.page.get_by_role("heading", name="Status", level=1).wait_for()
-    assert opened.page.evaluate("document.activeElement.id") == "main-content"
+    opened.page.wait_for_function("document.activeElement.id === 'main-content'")
     assert opened.page.title().startswith("Status")
     assert opened.page.locator("nav a[aria-current=page]").inner_text() == "Status"
 

@@ -51,7 +51,7 @@ def test_a_camera_is_switched_off_and_on(daemon: ScriptedDaemon, visit: Open) ->
 
     opened.page.get_by_role("button", name="Switch door off").click()
     opened.page.get_by_role("button", name="Switch door on").wait_for()
-    assert opened.page.evaluate("document.activeElement.dataset.key") == "switch-door"
+    opened.page.wait_for_function("document.activeElement.dataset.key === 'switch-door'")
     opened.page.get_by_role("button", name="Switch door on").click()
     opened.page.get_by_role("button", name="Switch door off").wait_for()
 
