@@ -15,14 +15,15 @@ from pathlib import Path
 from ferstream.app.system_calls import refuse_system_calls
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
-_NICE = 19
+_NICE = 10
+"""About a tenth of the share of the daemon's threads; at 19 a machine that is busy with its cameras would leave it next to nothing."""
 _MAX_FILES = 256
 _FIRST_VICTIM = "1000"
 """When the system has no memory left, it ends this process, not the daemon."""
 
 
 def confine(*, memory_bytes: int) -> None:
-    """Give the process the lowest priority, a limit of memory, no network, and an end with its parent.
+    """Give the process a low priority, a limit of memory, no network, and an end with its parent.
 
     It must have no other threads yet: those would keep what it gives away.
 

@@ -46,7 +46,7 @@ class RecordingTimings:
         poll_s: Interval at which the free space is checked.
     """
 
-    start_s: float = 120.0
+    start_s: float = 300.0
     stall_s: float = 60.0
     total_s: float = 6 * 3600.0
     keep_s: float = 3600.0

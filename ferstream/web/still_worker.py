@@ -28,7 +28,7 @@ class StillTimings:
         idle_s: A process without work for so long is ended.
     """
 
-    start_s: float = 120.0
+    start_s: float = 300.0
     still_s: float = 120.0
     idle_s: float = 60.0
 

@@ -157,7 +157,9 @@ with ferstream.watch("demo:", model={tiny_model!r}) as events:
 
 def test_ctrl_c_ends_the_program(tiny_model: str) -> None:
     program = f"""
+import signal
 import ferstream
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background of a shell ignores it
 with ferstream.watch("demo:", masks=[[(0, 0), (1, 0), (1, 1), (0, 1)]], model={tiny_model!r}) as events:
     print("open", flush=True)
     next(events)

@@ -174,12 +174,12 @@ def is_running(pid: int) -> bool:
 # -- what it may do --------------------------------------------------------------------------------
 
 
-def test_it_has_the_lowest_priority_limits_and_none_of_the_secrets(worker: Worker, plan: WorkerPlan) -> None:
+def test_it_has_the_low_priority_limits_and_none_of_the_secrets(worker: Worker, plan: WorkerPlan) -> None:
     still(worker, png(100, 100))
     status = dict(line.split(":\t", 1) for line in Path(f"/proc/{worker.pid}/status").read_text().splitlines())
     assert status["NoNewPrivs"] == "1"
     assert status["Seccomp"] == "2", "connections and other programs are refused"
-    assert os.getpriority(os.PRIO_PROCESS, worker.pid) == 19
+    assert os.getpriority(os.PRIO_PROCESS, worker.pid) == 10
     assert resource.prlimit(worker.pid, resource.RLIMIT_DATA) == (MEMORY_BYTES, MEMORY_BYTES)
     assert resource.prlimit(worker.pid, resource.RLIMIT_CORE) == (0, 0)
     assert Path(f"/proc/{worker.pid}/oom_score_adj").read_text().strip() == "1000"

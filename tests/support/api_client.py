@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from tests.support.openapi import check_answer, document
 
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 
 
 class ApiClient:
