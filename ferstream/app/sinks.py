@@ -34,7 +34,7 @@ class SinkHooks:
     Attributes:
         on_command: Takes (camera, payload) of each MQTT command; None if commands are not wanted.
         on_fatal: Called with the thread's name and the error when a sink's thread dies.
-        on_birth: Takes what Home Assistant says of itself, if discovery is on; called by the MQTT thread.
+        on_birth: Takes the birth and last-will messages of Home Assistant, if discovery is on; called by the MQTT thread.
     """
 
     on_command: OnCommand | None = None
