@@ -19,7 +19,7 @@ from av.video.reformatter import ColorRange
 
 from ferstream.capture.display_matrix import VideoOrientation
 from ferstream.capture.display_name import display_name
-from ferstream.capture.geometry import AS_THE_SOURCE_SAYS, Geometry, Orientation, PictureOptions
+from ferstream.capture.geometry import AS_THE_SOURCE_SAYS, Geometry, PictureOptions
 from ferstream.capture.libav import VideoInput
 from ferstream.capture.options import Decoding
 from ferstream.capture.planes import LAYOUTS, is_limited
@@ -125,7 +125,7 @@ class FullPictures:
     def _full(self, decoded: av.VideoFrame, index: int, media_time_ns: int, pixel_aspect: float) -> FullPicture:
         geometry = self._picture.applied_to(Geometry(self._orientation.of(decoded), pixel_aspect))
         luma, first, second, colours = _planes(decoded)
-        shown = [_turned(plane, geometry.orientation) for plane in (luma, first, second)]
+        shown = [geometry.orientation.copy(plane) for plane in (luma, first, second)]
         return FullPicture(index, media_time_ns, shown[0], (shown[1], shown[2]), geometry.displayed_pixel_aspect, colours)
 
 
@@ -151,8 +151,3 @@ def _view(decoded: av.VideoFrame, number: int) -> Plane:
     view = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, -1)[:, : plane.width]
     view.flags.writeable = False
     return view
-
-
-def _turned(plane: Plane, orientation: Orientation) -> Plane:
-    """Return a plane as displayed."""
-    return orientation.copy(plane)
