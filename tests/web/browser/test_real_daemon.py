@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.api_client import PATIENCE_S
 from tests.support.browser import Browser, Visit
 from tests.support.clips import portrait_clip, write_clip
 from tests.support.daemon import RunningDaemon
@@ -20,7 +21,7 @@ from tests.support.rtsp import SERVER, RtspServer, rtsp_server
 pytestmark = pytest.mark.skipif(not SERVER.exists(), reason="rtsp-server (aio-rtsp-toolkit) is not installed")
 
 TOKEN = "a-token-that-nobody-guesses"
-SLOW_MS = 60_000
+SLOW_MS = 1000 * PATIENCE_S  # uploads are analysed at low priority: beside other work they take minutes
 SETTINGS = """
 [outbox]
 path = "memory"
