@@ -87,11 +87,13 @@ class CheckSeams:
         recording: Its number.
         files: The results by number of chunk, in order.
         reason: Why a divided recording was read as a whole; empty if it was not.
+        superfluous: Files of its chunks that are not used, because it was read as a whole.
     """
 
     recording: int
     files: Mapping[int, str]
     reason: str
+    superfluous: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

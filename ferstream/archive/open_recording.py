@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from ferstream.archive.actions import RecordingWork
+from ferstream.archive.actions import CheckSeams, RecordingWork
 from ferstream.archive.plan import WHOLE
-from ferstream.archive.tasks import Task
+from ferstream.archive.tasks import Done, Outcome, Task
 
 
 @dataclass(slots=True)
@@ -46,6 +46,8 @@ class OpenRecording:
         """Why a divided recording is read as a whole."""
         self.is_checked = False
         """Whether the check of its seams has been asked for."""
+        self.superfluous: list[str] = []
+        """Files of results that are not used, because it is read as a whole."""
         if WHOLE in work.results and WHOLE not in self.frames:
             self._become_whole("its chunks did not fit together or to the plan, as an earlier run found")
             self.results = {WHOLE: work.results[WHOLE]}
@@ -63,9 +65,15 @@ class OpenRecording:
         return len(self.results) == len(self.frames)
 
     @property
-    def files(self) -> dict[int, str]:
-        """The results in the order of the chunks."""
-        return {chunk: self.results[chunk] for chunk in self.frames}
+    def done_frames(self) -> int:
+        """Number of pictures whose results are there."""
+        return sum(self.frames[chunk] for chunk in self.results)
+
+    def check(self) -> CheckSeams:
+        """Return the check of its results, which has been asked for from now on."""
+        self.is_checked = True
+        files = {chunk: self.results[chunk] for chunk in self.frames}
+        return CheckSeams(self.number, files, self.whole_reason, tuple(self.superfluous))
 
     def name(self, chunk: int) -> str:
         """Return the name of a chunk for people."""
@@ -116,6 +124,14 @@ class OpenRecording:
         self.results[chunk] = file
         self.hosts[chunk] = host
 
+    def is_superfluous(self, task: Task, outcome: Outcome) -> bool:
+        """Return whether a task is that of a chunk although it is read as a whole meanwhile; note its result, to be removed."""
+        if task.chunk in self.frames:
+            return False
+        if isinstance(outcome, Done):
+            self.superfluous.append(outcome.file)
+        return True
+
     def drop_result(self, chunk: int) -> None:
         """Let a chunk be analysed again, whose result is damaged."""
         if self.results.pop(chunk, None) is not None:
@@ -129,5 +145,6 @@ class OpenRecording:
 
     def _become_whole(self, reason: str) -> None:
         self.frames = {WHOLE: sum(self.frames.values())}
+        self.superfluous += self.results.values()
         self.results, self.hosts, self.attempts, self.running, self.delayed = {}, {}, {}, {}, []
         self.whole_reason, self.is_checked = reason, False

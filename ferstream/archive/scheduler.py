@@ -11,7 +11,6 @@ from typing import assert_never
 
 from ferstream.archive.actions import (
     Action,
-    CheckSeams,
     Counts,
     Limits,
     Notice,
@@ -62,6 +61,11 @@ class Scheduler:
     def open_recordings(self) -> int:
         """Number of recordings that are worked at."""
         return len(self._open)
+
+    @property
+    def done_frames(self) -> int:
+        """Number of pictures of open recordings whose results are there."""
+        return sum(recording.done_frames for recording in self._open)
 
     # What happens
 
@@ -127,8 +131,7 @@ class Scheduler:
         self._start(now)
         for recording in self._open:
             if recording.is_complete and not recording.is_checked:
-                recording.is_checked = True
-                self._out.append(CheckSeams(recording.number, recording.files, recording.whole_reason))
+                self._out.append(recording.check())
         done, self._out = self._out, []
         return done
 
@@ -156,7 +159,7 @@ class Scheduler:
         self.workers.set_idle(worker)
         self._obsolete.discard(worker)
         recording = self._open.get(task.recording)
-        if recording is None or task.chunk not in recording.frames:
+        if recording is None or recording.is_superfluous(task, outcome):
             return
         seconds = recording.take_back(task.chunk, worker, now)
         match outcome:
