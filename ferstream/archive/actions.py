@@ -36,7 +36,7 @@ class Limits:
         starts: Ends of one worker before it was ready, one after the other, after which it is not started again.
         retry_s: Seconds until the second attempt after a failure; four times as long before each further one.
         restart_s: Seconds until a worker is started again that ended before it was ready; doubled each time, at most 5.
-        straggler: A task that takes longer than so many times what is expected is given to a second worker, if nothing else is left.
+        straggler: A task that takes longer than so many times what is expected is given to another worker too, if nothing else is left.
         straggler_s: Seconds that such a task takes at least.
         hang: A chunk that takes longer than so many times what is expected has failed; its worker is stopped. Not for whole recordings,
             whose length is an estimate.
@@ -133,7 +133,7 @@ class Counts:
         retries: Attempts after one that failed, crashed, or lost its worker.
         crashes: Workers that crashed.
         deaths: Workers that ended in another way than by a crash or by order.
-        duplicates: Tasks that were given to a second worker because the first took long.
+        duplicates: Tasks that were given to another worker too because they took long.
         whole: Divided recordings that had to be read as a whole.
         failed: Recordings that failed.
     """

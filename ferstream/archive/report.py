@@ -182,7 +182,7 @@ def summary(report: RunReport) -> list[str]:
     happened = [
         (counts.retries, "attempt repeated", "attempts repeated"),
         (counts.deaths + counts.crashes, "worker ended and was replaced", "workers ended and were replaced"),
-        (counts.duplicates, "slow task given to a second worker", "slow tasks given to a second worker"),
+        (counts.duplicates, "slow task given to another worker too", "slow tasks given to another worker too"),
     ]
     lines += [f"  {number:,} {one if number == 1 else many}" for number, one, many in happened if number]
     if len(report.hosts) > 1:

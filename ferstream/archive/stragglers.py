@@ -8,6 +8,9 @@ from ferstream.archive.actions import Limits
 from ferstream.archive.open_recording import OpenRecording
 from ferstream.archive.plan import WHOLE
 
+MOST_WORKERS = 3
+"""Workers that have the same task at a time: the second one may be slow too."""
+
 Late = tuple[OpenRecording, int, float]
 """A recording, the number of a chunk, and the time at which it is late."""
 
@@ -49,12 +52,12 @@ class Pace:
         return self._seconds * frames / self._frames
 
     def overdue(self, recordings: Iterable[OpenRecording]) -> list[Late]:
-        """Return the tasks with one worker, each with the time at which it should have a second one."""
+        """Return the tasks that run, each with the time at which it should have another worker; not those that have enough of them."""
         return [
-            (recording, chunk, next(iter(workers.values())) + max(self._limits.straggler_s, self._limits.straggler * expected))
+            (recording, chunk, max(workers.values()) + max(self._limits.straggler_s, self._limits.straggler * expected))
             for recording in recordings
             for chunk, workers in recording.running.items()
-            if len(workers) == 1 and (expected := self.expected_s(recording.frames[chunk])) is not None
+            if len(workers) < MOST_WORKERS and (expected := self.expected_s(recording.frames[chunk])) is not None
         ]
 
     def hanging(self, recordings: Iterable[OpenRecording]) -> list[Late]:
