@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 
 from ferstream.archive.chunk_file import ChunkResult, FaceTable, FrameTable, encode_result, result_name
-from ferstream.archive.plan import PLAN, WHOLE, Chunk, Plan, PlannedRecording, chunks_name, encode_chunks, encode_plan
+from ferstream.archive.plan import PLAN, WHOLE, Chunk, Plan, PlannedRecording, chunks_name, decode_chunks, encode_chunks, encode_plan
 from ferstream.archive.store import Store
 from ferstream.archive.tasks import Died, Differs, Done, Failed, Finished, Ready, Report, Task
 
@@ -56,25 +56,38 @@ def _chunk(number: int, count: int) -> Chunk:
     return Chunk(number=number, first_frame=number * FRAMES, pts=pts, overlap=overlap)
 
 
-def invented_result(task: Task, frames: int = FRAMES, *, lost: int = 0, score: float = 0.5) -> ChunkResult:
-    """Return a result with one face in each frame."""
-    index = np.arange(frames, dtype=np.int64)
-    ones = np.ones(frames, np.int32)
-    zeros = np.zeros((frames, 4))
+def invented_result(task: Task, frames: int = FRAMES, *, is_last: bool = True, lost: int = 0, score: float = 0.5) -> ChunkResult:
+    """Return a result with one face in each frame; unless it is the last chunk, with the first frame of the next one.
+
+    Args:
+        task: Its chunk, all of which have as many pictures.
+        frames: Number of its pictures.
+        is_last: Whether it is the last chunk of its recording.
+        lost: Frames that were lost.
+        score: Score of the faces.
+    """
+    overlap = 0 if is_last else 1
+    first = max(0, task.chunk) * frames
+    index = np.arange(first, first + frames + overlap, dtype=np.int64)
+    ones = np.ones(len(index), np.int32)
+    digests = [f"{task.recording:08x}{number:08x}" for number in range(first, first + frames + 3)]
     return ChunkResult(
         recording=task.recording,
         chunk=task.chunk,
-        frames=FrameTable(index=index, media_time_ns=index * 40, width=ones, height=ones, cut=ones.astype(bool), faces=ones),
+        frames=FrameTable(index=index, media_time_ns=index * 40, width=ones, height=ones, cut=ones < 0, faces=ones),
         faces=FaceTable(
-            box=zeros,
-            score=np.full(frames, score),
-            landmarks=np.zeros((frames, 10)),
-            abstained=np.zeros(frames, np.uint8),
-            classified=np.zeros(frames, bool),
-            probabilities=np.zeros((frames, 7), np.float32),
+            box=np.zeros((len(index), 4)),
+            score=np.full(len(index), score),
+            landmarks=np.zeros((len(index), 10)),
+            abstained=np.zeros(len(index), np.uint8),
+            classified=np.zeros(len(index), bool),
+            probabilities=np.zeros((len(index), 7), np.float32),
         ),
+        overlap=overlap,
         decoded=frames,
         lost=lost,
+        head=tuple(digests[:3]),
+        tail=() if is_last else tuple(digests[frames:]),
     )
 
 
@@ -82,7 +95,15 @@ def store_result(store: Store, result: ChunkResult) -> Done:
     """Write a result, as a worker does."""
     name = result_name(result)
     store.write(name, encode_result(result))
-    return Done(name, result.decoded, int(result.frames.faces.sum()), result.lost, 0.5)
+    return Done(name, result.decoded, int(result.frames.faces.sum()) - result.overlap, result.lost, 0.5)
+
+
+def is_last(store: Store, task: Task) -> bool:
+    """Return whether nothing follows a chunk."""
+    if task.is_whole:
+        return True
+    name = chunks_name(task.recording)
+    return decode_chunks(store.read(name), name)[-1].number == task.chunk
 
 
 class FakeWorkers:
@@ -129,7 +150,7 @@ class FakeWorkers:
         answer = self._answer(task, self.tasks.count(task))
         self.tasks.append(task)
         if answer is None:
-            answer = store_result(self._store, invented_result(task))
+            answer = store_result(self._store, invented_result(task, is_last=is_last(self._store, task)))
         if isinstance(answer, str):
             self._reports.append(Died(worker, answer, is_crash="crash" in answer))
         else:
