@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass, fields
 from pathlib import PurePosixPath
 from typing import Any
@@ -19,7 +20,7 @@ import numpy.typing as npt
 
 from ferstream.archive.plan import WHOLE
 from ferstream.domain.emotion import Abstained
-from ferstream.errors import DataError
+from ferstream.errors import DataError, first_line
 
 FOLDER = "chunks"
 ABSTAINED: tuple[Abstained | None, ...] = (None, *Abstained)
@@ -153,8 +154,8 @@ def decode_result(data: bytes, name: str) -> ChunkResult:
         frames = FrameTable(**{field.name: arrays[f"frame_{field.name}"] for field in fields(FrameTable)})
         faces = FaceTable(**{field.name: arrays[f"face_{field.name}"] for field in fields(FaceTable)})
         result = ChunkResult(frames=frames, faces=faces, **meta)
-    except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile) as exc:
-        raise DataError(f"{name}: is damaged ({exc})") from exc
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as exc:
+        raise DataError(f"{name}: is damaged ({first_line(exc)})") from exc
     if result_name(result) != name:
         raise DataError(f"{name}: its content is not that of its name")
     return result

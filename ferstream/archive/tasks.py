@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 from ferstream.archive.plan import WHOLE
 
@@ -126,6 +127,10 @@ Report = Ready | Finished | Died
 
 class Workers(Protocol):
     """A group of workers with one task each at a time; one thread calls it. Used as a context, which ends all workers."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
 
     @property
     def count(self) -> int:

@@ -1,0 +1,81 @@
+"""``done/000123.json``: what came of a recording. It is written when all of its results are there and fit together."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
+
+from ferstream.archive.store import Store
+from ferstream.errors import DataError
+
+FOLDER = "done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoneRecording:
+    """A recording that is analysed.
+
+    Attributes:
+        files: Names of its results, in order.
+        whole: Whether it was read as a whole.
+        reason: Why it was; empty if it was not.
+        frames: Pictures that were decoded.
+        faces: Faces that were found.
+        lost: Frames that were damaged or missing.
+        seconds: How long the workers of the last run had its tasks, added up.
+        size: Bytes of the results.
+    """
+
+    files: tuple[str, ...]
+    whole: bool
+    reason: str
+    frames: int
+    faces: int
+    lost: int
+    seconds: float
+    size: int
+
+
+def done_name(recording: int) -> str:
+    """Return the name of the file of a recording."""
+    return f"{FOLDER}/{recording:06d}.json"
+
+
+def parse_done_name(name: str) -> int | None:
+    """Return the number of the recording of a file; None for another name."""
+    path = PurePosixPath(name)
+    return int(path.stem) if path.suffix == ".json" and path.stem.isdigit() else None
+
+
+def write_done(store: Store, recording: int, done: DoneRecording) -> None:
+    """Write that a recording is analysed.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    store.write(done_name(recording), json.dumps(asdict(done)).encode())
+
+
+def write_failed(store: Store, recording: int, reason: str) -> None:
+    """Write that a recording failed.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    store.write(done_name(recording), json.dumps({"failed": reason}).encode())
+
+
+def read_done(store: Store, name: str) -> DoneRecording | None:
+    """Return what came of a recording; None if it failed.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    try:
+        stored = json.loads(store.read(name))
+        if "failed" in stored:
+            return None
+        return DoneRecording(**{"size": 0} | stored | {"files": tuple(stored["files"])})
+    except (FileNotFoundError, ValueError, KeyError, TypeError) as exc:
+        raise DataError(f"{name}: is damaged") from exc
