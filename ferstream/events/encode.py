@@ -81,14 +81,17 @@ class Encoder:
         Raises:
             ValueError: A number in the event is not finite. Its ``seq`` is used up, so that subscribers see the gap.
         """
+        return encoded(self.numbered_fields(event))
+
+    def numbered_fields(self, event: Event) -> Json:
+        """Number an event and return its fields, as they are in its JSON."""
         schema, body = self._bodies[type(event)]
         camera = event.info.camera if isinstance(event, FaceEvent | TrackEvent) else event.camera
         key = (camera, schema)
         seq = self._seqs.get(key, 0)
         self._seqs[key] = seq + 1
         head = {"schema": schema, "node": self._node, "camera": camera, "boot_id": self._boot_id, "seq": seq}
-        payload = to_json(head | self._sources.get(camera, {}) | body(event)).encode()
-        return Message(schema, camera, self._boot_id, seq, payload)
+        return head | self._sources.get(camera, {}) | body(event)
 
     def _face(self, event: FaceEvent) -> Json:
         info = event.info
@@ -105,6 +108,15 @@ class Encoder:
 
     def _state(self, event: CameraState) -> Json:
         return state_fields(event) | self._availability
+
+
+def encoded(fields: Json) -> Message:
+    """Return the message with the fields of an event.
+
+    Raises:
+        ValueError: A number is not finite.
+    """
+    return Message(fields["schema"], fields["camera"], fields["boot_id"], fields["seq"], to_json(fields).encode())
 
 
 def iso_utc(at_ns: int) -> str:
