@@ -47,7 +47,7 @@ def pyarrow() -> Any:
         advice = install_command("pyarrow", extra="parquet")
         raise ConfigError(
             f"the tables of an archive are Parquet files and need pyarrow, which is not installed: {advice}; "
-            "or give --no-tables --events FOLDER for JSON lines only"
+            "or give --events FOLDER for JSON lines only"
         ) from None
     return pa
 

@@ -30,11 +30,18 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeOptions:
-    """The options of ``ferstream archive merge``; see its ``--help``."""
+    """The options of ``ferstream archive merge``; see its ``--help``.
+
+    Attributes:
+        archive: The folder of the archive.
+        events: Folder of the JSON lines; None for none.
+        tables: Whether Parquet files are written; None writes them unless there are JSON lines and pyarrow is not installed.
+        workers: Processes that merge recordings.
+    """
 
     archive: str
     events: Path | None = None
-    has_tables: bool = True
+    tables: bool | None = None
     workers: int = 1
 
 
@@ -44,7 +51,7 @@ class MergeHooks:
 
     Attributes:
         on_plan: Called with the plan, before the first recording.
-        on_frames: Called with the number of frames that were merged since the call before.
+        on_frames: Called now and then with the number of pictures of the present recording that are merged; not with several processes.
         on_merged: Called with each recording and its result, in any order.
     """
 
@@ -58,7 +65,9 @@ class MergeReport:
     """What came of a merge.
 
     Attributes:
+        has_tables: Whether there are Parquet files.
         recordings: Recordings that are merged, those of an earlier process included.
+        reused: Those of an earlier process.
         failed: Recordings that could not be analysed.
         left_out: Files that the plan left out.
         frames: Analysed frames.
@@ -67,7 +76,9 @@ class MergeReport:
         minutes: Rows of the summary.
     """
 
+    has_tables: bool = True
     recordings: int = 0
+    reused: int = 0
     failed: int = 0
     left_out: int = 0
     frames: int = 0
@@ -84,6 +95,7 @@ class MergeReport:
             self._damaged_count += 1
             self._damaged = [*self._damaged, merged.damaged][:_NAMED]
         self.recordings += not merged.failed and not merged.damaged
+        self.reused += merged.was_merged
         self.frames += merged.frames
         self.faces += merged.faces
         self.lost += merged.lost
@@ -113,15 +125,14 @@ def merge_archive(options: MergeOptions, hooks: MergeHooks | None = None) -> Mer
         OutputError: A file cannot be written.
     """
     hooks = hooks or MergeHooks()
-    if options.has_tables:
-        pyarrow()
+    has_tables = _has_tables(options)
     store: Store = LocalStore(Path(options.archive))
     plan = read_plan(store)
     settings = Settings.model_validate(dict(plan.settings))
     refuse_single_faces(settings, "archive merge")
     check_analysed(store, plan, options.archive)
     hooks.on_plan(plan)
-    report = MergeReport(left_out=len(plan.left_out))
+    report = MergeReport(has_tables=has_tables, left_out=len(plan.left_out))
     if options.events is not None:
         _make_folder(options.events)
     with _scratch(store) as scratch:
@@ -132,18 +143,35 @@ def merge_archive(options: MergeOptions, hooks: MergeHooks | None = None) -> Mer
             model=model_of(plan),
             scratch=scratch,
             events=options.events,
-            has_tables=options.has_tables,
+            has_tables=has_tables,
             on_frames=hooks.on_frames,
         )
         for merged in _merged(job, options.workers):
             report.add(merged)
             hooks.on_merged(plan.recordings[merged.number], merged)
-        if options.has_tables:
+        if has_tables:
             store.remove(SUMMARY)  # it would not have what was merged now
             report.check(options.archive)
             report.minutes = _write_summary(store, plan, scratch)
     report.check(options.archive)
     return report
+
+
+def _has_tables(options: MergeOptions) -> bool:
+    """Return whether Parquet files are written.
+
+    Raises:
+        ConfigError: They are wanted, and pyarrow is not installed.
+    """
+    if options.tables is False:
+        return False
+    try:
+        pyarrow()
+    except ConfigError:
+        if options.tables or options.events is None:
+            raise
+        return False
+    return True
 
 
 def read_plan(store: Store) -> Plan:

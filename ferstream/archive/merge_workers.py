@@ -37,7 +37,6 @@ def merged_by_processes(job: MergeJob, workers: int) -> Iterator[Merged]:
             for connection in wait([process.connection for process in busy]):
                 process = next(process for process in busy if process.connection is connection)
                 merged = process.result(job.plan.recordings[busy.pop(process)].source)
-                job.on_frames(0 if merged.was_merged else merged.frames)
                 number_or_none = next(numbers, None)
                 if number_or_none is not None:
                     busy[process] = number_or_none
@@ -115,4 +114,4 @@ def _merge_all(job: MergeJob, connection: Connection) -> None:
 
 
 def _ignore(frames: int) -> None:
-    """Report nothing: the parent counts the frames of whole recordings."""
+    """Report nothing: the parent counts whole recordings."""

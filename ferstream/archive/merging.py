@@ -57,7 +57,7 @@ def recorded_frames(results: Iterable[ChunkResult], recording: PlannedRecording)
     Raises:
         DataError: The results are not those of consecutive chunks.
     """
-    cuts: dict[int, bool] = {}
+    cuts: dict[int, bool] | None = None
     last = -1
     for result in results:
         first = result.frames.cut[:1].tolist()
@@ -67,9 +67,9 @@ def recorded_frames(results: Iterable[ChunkResult], recording: PlannedRecording)
             raise DataError(f"{recording.source}: the results of its chunks overlap at frame {last}")
         if own:
             last = int(index[own - 1])
-            if cuts and int(index[0]) not in cuts:
+            if cuts is not None and int(index[0]) not in cuts:
                 raise DataError(f"{recording.source}: frame {int(index[0])} does not follow the results before it")
-            first = [cuts.get(int(index[0]), first[0])]
+            first = first if cuts is None else [cuts[int(index[0])]]
             cuts = _shared_cuts(result, own)
         yield from _frames(result, own, recording, first_cut=bool(first and first[0]))
 

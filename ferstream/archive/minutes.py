@@ -102,8 +102,9 @@ def write_summary(cameras: Iterable[tuple[str, list[list[Any]]]], path: Path) ->
     written = 0
 
     def write_group() -> None:
-        columns = [pa.array(values, kind) for values, kind in zip(zip(*rows, strict=True), schema.types, strict=True)]
-        writer.write_table(pa.Table.from_arrays(columns, schema=schema) if rows else schema.empty_table())
+        values = [[row[position] for row in rows] for position in range(len(schema.types))]
+        columns = [pa.array(column, kind) for column, kind in zip(values, schema.types, strict=True)]
+        writer.write_table(pa.Table.from_arrays(columns, schema=schema))
         rows.clear()
 
     try:

@@ -19,7 +19,7 @@ from ferstream.app.assembly import REPLAY
 from ferstream.archive.chunk_file import ChunkResult, decode_result
 from ferstream.archive.merge_outputs import EventsFile, RecordingOutputs
 from ferstream.archive.merging import BLOCK_FRAMES, RecordingMerger, recorded_frames
-from ferstream.archive.minutes import MinuteCounter
+from ferstream.archive.minutes import Minute, MinuteCounter
 from ferstream.archive.plan import WHOLE, Plan, PlannedRecording
 from ferstream.archive.store import LocalStore, Store
 from ferstream.errors import DataError
@@ -78,7 +78,7 @@ class MergeJob:
         scratch: Folder for files while they are written, of the file system of the archive if that is a local folder.
         events: Folder of the JSON lines; None for none.
         has_tables: Whether Parquet files are written.
-        on_frames: Called with the number of frames since the call before, while a recording is merged.
+        on_frames: Called now and then while a recording is merged, with the number of its pictures that are merged.
     """
 
     store: Store
@@ -99,18 +99,24 @@ class MergeJob:
         recording, before = self.plan.recordings[number], self._note(number)
         done = json.loads(self.store.read(done_name(number)))
         if done.get("failed"):
-            self._remove(before.get("files", ()))
-            self.store.remove(merged_name(number))
+            self._remove_outputs(recording, before)
             return Merged(number=number, failed=done["failed"])
         made_of = self._made_of(recording, done)
+        note, was_merged = before, True
         if not self._is_merged(before, made_of):
             try:
-                self._merge(recording, done["files"], made_of, before)
+                note, was_merged = self._merge(recording, done["files"], made_of, before), False
             except DataError as exc:
                 self.store.remove(done_name(number))
                 return Merged(number=number, damaged=str(exc))
-            before = {}
-        return Merged(number=number, frames=done["frames"], faces=done["faces"], lost=done["lost"], was_merged=bool(before))
+        return Merged(number=number, frames=note["frames"], faces=note["faces"], lost=done["lost"], was_merged=was_merged)
+
+    def _remove_outputs(self, recording: PlannedRecording, before: Mapping[str, Any]) -> None:
+        """Remove what an earlier process made of a recording that cannot be analysed any more."""
+        if self.events is not None:
+            LocalStore(self.events).remove(f"{recording.camera}.jsonl")
+        self._remove(before.get("files", ()))
+        self.store.remove(merged_name(recording.number))
 
     def _note(self, number: int) -> dict[str, Any]:
         """Return what an earlier process noted about a recording; empty if it noted nothing."""
@@ -143,19 +149,13 @@ class MergeJob:
         file = before["events"]
         return file is not None and file["folder"] == str(self.events.absolute()) and _size(self.events / file["name"]) == file["size"]
 
-    def _merge(self, recording: PlannedRecording, results: Sequence[str], made_of: Mapping[str, Any], before: Mapping[str, Any]) -> None:
-        counter, old = MinuteCounter(), set(before.get("files", ()))
+    def _merge(
+        self, recording: PlannedRecording, results: Sequence[str], made_of: Mapping[str, Any], before: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Write the outputs of a recording; return what is noted about it."""
+        old = set(before.get("files", ()))
         with self._outputs(recording) as outputs:
-            merger = RecordingMerger(self.settings, observer=Counters(), publish=outputs.write, on_labelled=counter.add)
-            pending = 0
-            for frame in recorded_frames(self._results(recording, results), recording):
-                merger.add(frame)
-                pending += 1
-                if pending == BLOCK_FRAMES:
-                    self.on_frames(pending)
-                    pending = 0
-            merger.finish(recording.camera)
-            self.on_frames(pending)
+            minutes = self._publish(recording, results, outputs)
             tables = outputs.finish_tables()
             new = {file.name for file in tables}
             if not new <= old:  # known before they are there, so that a later merge with other dates removes them
@@ -164,16 +164,28 @@ class MergeJob:
                 self.store.put(file.name, file.path)
             events = outputs.finish_events(None if self.events is None else LocalStore(self.events))
         self._remove(old - new)
-        self._write_note(
-            recording.number,
-            {
-                "made_of": made_of,
-                "files": sorted(new),
-                "has_tables": self.has_tables,
-                "events": self._stored(events),
-                "minutes": [minute.stored() for minute in counter.minutes],
-            },
-        )
+        note = {
+            "made_of": made_of,
+            "frames": sum(minute.frames for minute in minutes),
+            "faces": sum(minute.faces for minute in minutes),
+            "files": sorted(new),
+            "has_tables": self.has_tables,
+            "events": self._stored(events),
+            "minutes": [minute.stored() for minute in minutes],
+        }
+        self._write_note(recording.number, note)
+        return note
+
+    def _publish(self, recording: PlannedRecording, results: Sequence[str], outputs: RecordingOutputs) -> Sequence[Minute]:
+        """Write the events of a recording; return its minutes."""
+        counter = MinuteCounter()
+        merger = RecordingMerger(self.settings, observer=Counters(), publish=outputs.write, on_labelled=counter.add)
+        for position, frame in enumerate(recorded_frames(self._results(recording, results), recording)):
+            merger.add(frame)
+            if position % BLOCK_FRAMES == 0:
+                self.on_frames(frame.detected.info.index)
+        merger.finish(recording.camera)
+        return counter.minutes
 
     def _write_note(self, number: int, note: Mapping[str, Any]) -> None:
         self.store.write(merged_name(number), json.dumps({"format": FORMAT} | dict(note), separators=(",", ":")).encode())

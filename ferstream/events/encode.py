@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from ferstream.domain.emotion import LABELS, Emotion, Verdict
@@ -122,8 +123,12 @@ def encoded(fields: Json) -> Message:
 def iso_utc(at_ns: int) -> str:
     """UTC nanoseconds since the epoch as ISO 8601 with milliseconds, rounded down: ``2026-11-21T20:31:35.125Z``."""
     seconds, rest_ns = divmod(at_ns, 1_000_000_000)
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest_ns // 1_000_000:03d}Z"
+    return f"{_iso_second(seconds)}.{rest_ns // 1_000_000:03d}Z"
+
+
+@lru_cache(maxsize=64)  # the events of one second have it in common
+def _iso_second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def face_fields(event: FaceEvent) -> Json:
