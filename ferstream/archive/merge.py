@@ -11,12 +11,16 @@ from pathlib import Path
 
 from ferstream.app.privacy import refuse_single_faces
 from ferstream.archive.dataset import pyarrow
+from ferstream.archive.done_file import FOLDER as DONE
+from ferstream.archive.done_file import done_name
+from ferstream.archive.lock import locked
 from ferstream.archive.merge_workers import merged_by_processes
 from ferstream.archive.minutes import write_summary
-from ferstream.archive.plan import PLAN, Plan, PlannedRecording, decode_plan
+from ferstream.archive.plan import Plan, PlannedRecording
 from ferstream.archive.queries import README, readme
-from ferstream.archive.recording_merge import DONE, Merged, MergeJob, done_name, model_of, stored_minutes
+from ferstream.archive.recording_merge import Merged, MergeJob, model_of, stored_minutes
 from ferstream.archive.store import LocalStore, Store
+from ferstream.archive.unfinished import read_plan
 from ferstream.errors import ConfigError, DataError, OutputError
 from ferstream.runtime.program import command
 from ferstream.settings import Settings
@@ -135,7 +139,7 @@ def merge_archive(options: MergeOptions, hooks: MergeHooks | None = None) -> Mer
     report = MergeReport(has_tables=has_tables, left_out=len(plan.left_out))
     if options.events is not None:
         _make_folder(options.events)
-    with _scratch(store) as scratch:
+    with locked(store), _scratch(store) as scratch:
         job = MergeJob(
             store=store,
             plan=plan,
@@ -172,19 +176,6 @@ def _has_tables(options: MergeOptions) -> bool:
             raise
         return False
     return True
-
-
-def read_plan(store: Store) -> Plan:
-    """Return the plan of an archive.
-
-    Raises:
-        ConfigError: There is none, or it is damaged.
-    """
-    try:
-        return decode_plan(store.read(PLAN))
-    except FileNotFoundError:
-        advice = command("archive", "plan", "SOURCES...", "--out", store.where)
-        raise ConfigError(f"{store.where}: holds no archive; {advice} makes one") from None
 
 
 def check_analysed(store: Store, plan: Plan, archive: str) -> None:

@@ -5,6 +5,7 @@ A process ends at once when its parent does, also in the middle of a recording: 
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import threading
@@ -64,8 +65,9 @@ class _Process:
         self._process.join()
 
     def start(self, number: int) -> None:
-        """Have it merge a recording."""
-        self.connection.send(number)
+        """Have it merge a recording; if it has ended, ``result`` finds that out."""
+        with contextlib.suppress(OSError):
+            self.connection.send(number)
 
     def result(self, source: str) -> Merged:
         """Return the result of the recording it had.
@@ -78,7 +80,7 @@ class _Process:
         """
         try:
             answer = self.connection.recv()
-        except EOFError:
+        except (EOFError, OSError):
             self._process.join()
             raise FerstreamError(
                 f"the process that merged {source} ended (exit code {self._process.exitcode}); the same command goes on"

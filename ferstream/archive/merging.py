@@ -34,6 +34,10 @@ _CROP = np.zeros((FACE_SIZE_PX, FACE_SIZE_PX), np.uint8)
 """Stands for the crop of every face that was classified; nobody looks at it."""
 
 
+class InconsistentError(DataError):
+    """The results of a recording are whole, but not those of consecutive chunks."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecordedFrame:
     """A frame as the workers recorded it.
@@ -55,7 +59,7 @@ def recorded_frames(results: Iterable[ChunkResult], recording: PlannedRecording)
         recording: The recording.
 
     Raises:
-        DataError: The results are not those of consecutive chunks.
+        InconsistentError: The results are not those of consecutive chunks.
     """
     cuts: dict[int, bool] | None = None
     last = -1
@@ -64,11 +68,11 @@ def recorded_frames(results: Iterable[ChunkResult], recording: PlannedRecording)
         index = result.frames.index
         own = len(index) - result.overlap
         if own < 0 or (own and int(index[0]) <= last):
-            raise DataError(f"{recording.source}: the results of its chunks overlap at frame {last}")
+            raise InconsistentError(f"{recording.source}: the results of its chunks overlap at frame {last}")
         if own:
             last = int(index[own - 1])
             if cuts is not None and int(index[0]) not in cuts:
-                raise DataError(f"{recording.source}: frame {int(index[0])} does not follow the results before it")
+                raise InconsistentError(f"{recording.source}: frame {int(index[0])} does not follow the results before it")
             first = first if cuts is None else [cuts[int(index[0])]]
             cuts = _shared_cuts(result, own)
         yield from _frames(result, own, recording, first_cut=bool(first and first[0]))

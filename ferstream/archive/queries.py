@@ -60,8 +60,15 @@ LIMIT 20
 tracks = pl.scan_parquet("tracks/*/*/*.parquet", hive_partitioning=True)
 (
     tracks.filter(pl.col("change") == "left")
-    .select("camera", pl.col("track_id").cast(pl.String), left_at="captured_at", dwell_s="dwell_s",
-            share_happy="share_happy", share_neutral="share_neutral", share_unknown="share_unknown")
+    .select(
+        "camera",
+        pl.col("track_id").cast(pl.String),
+        left_at="captured_at",
+        dwell_s="dwell_s",
+        share_happy="share_happy",
+        share_neutral="share_neutral",
+        share_unknown="share_unknown",
+    )
     .sort("dwell_s", "camera", "track_id", descending=[True, False, False])
     .head(20)
     .collect()

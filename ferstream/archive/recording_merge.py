@@ -17,8 +17,9 @@ from typing import Any
 from ferstream import __version__
 from ferstream.app.assembly import REPLAY
 from ferstream.archive.chunk_file import ChunkResult, decode_result
+from ferstream.archive.done_file import DoneRecording, done_name, read_done
 from ferstream.archive.merge_outputs import EventsFile, RecordingOutputs
-from ferstream.archive.merging import BLOCK_FRAMES, RecordingMerger, recorded_frames
+from ferstream.archive.merging import BLOCK_FRAMES, InconsistentError, RecordingMerger, recorded_frames
 from ferstream.archive.minutes import Minute, MinuteCounter
 from ferstream.archive.plan import WHOLE, Plan, PlannedRecording
 from ferstream.archive.store import LocalStore, Store
@@ -29,13 +30,8 @@ from ferstream.runtime.counters import Counters
 from ferstream.settings import Settings
 
 FORMAT = 1
-DONE, MERGED = "done", "merged"
-"""Folders of what is known of analysed and of merged recordings."""
-
-
-def done_name(recording: int) -> str:
-    """Return the name of the file that says that a recording is analysed."""
-    return f"{DONE}/{recording:06d}.json"
+MERGED = "merged"
+"""Folder of what is known of merged recordings."""
 
 
 def merged_name(recording: int) -> str:
@@ -97,19 +93,25 @@ class MergeJob:
             OutputError: A file cannot be written.
         """
         recording, before = self.plan.recordings[number], self._note(number)
-        done = json.loads(self.store.read(done_name(number)))
-        if done.get("failed"):
-            self._remove_outputs(recording, before)
-            return Merged(number=number, failed=done["failed"])
+        try:
+            done = read_done(self.store, done_name(number))
+            if done is None:
+                self._remove_outputs(recording, before)
+                return Merged(number=number, failed=self._failure(number))
+            return self._merge_analysed(recording, done, before)
+        except DataError as exc:
+            self.store.remove(done_name(number))
+            return Merged(number=number, damaged=str(exc))
+
+    def _failure(self, number: int) -> str:
+        return str(json.loads(self.store.read(done_name(number)))["failed"])
+
+    def _merge_analysed(self, recording: PlannedRecording, done: DoneRecording, before: Mapping[str, Any]) -> Merged:
         made_of = self._made_of(recording, done)
-        note, was_merged = before, True
-        if not self._is_merged(before, made_of):
-            try:
-                note, was_merged = self._merge(recording, done["files"], made_of, before), False
-            except DataError as exc:
-                self.store.remove(done_name(number))
-                return Merged(number=number, damaged=str(exc))
-        return Merged(number=number, frames=note["frames"], faces=note["faces"], lost=done["lost"], was_merged=was_merged)
+        was_merged = self._is_merged(before, made_of)
+        note = before if was_merged else self._merge(recording, done.files, made_of, before)
+        number = recording.number
+        return Merged(number=number, frames=note["frames"], faces=note["faces"], lost=done.lost, was_merged=was_merged)
 
     def _remove_outputs(self, recording: PlannedRecording, before: Mapping[str, Any]) -> None:
         """Remove what an earlier process made of a recording that cannot be analysed any more."""
@@ -126,13 +128,13 @@ class MergeJob:
             return {}
         return note if isinstance(note, dict) and note.get("format") == FORMAT else {}
 
-    def _made_of(self, recording: PlannedRecording, done: Mapping[str, Any]) -> dict[str, Any]:
+    def _made_of(self, recording: PlannedRecording, done: DoneRecording) -> dict[str, Any]:
         """Return what decides about every byte of the outputs of a recording."""
         sections = self.settings.model_dump(mode="json", include={"tracking", "inference", "privacy"})
         named = {"number": recording.number, "source": recording.source, "camera": recording.camera, "origin": recording.utc_origin_ns}
         return {
             "ferstream": __version__,
-            "results": list(done["files"]),
+            "results": list(done.files),
             "recording": named,
             "model": asdict(self.model),
             "settings": hashlib.sha256(json.dumps(sections, sort_keys=True).encode()).hexdigest(),
@@ -179,13 +181,22 @@ class MergeJob:
     def _publish(self, recording: PlannedRecording, results: Sequence[str], outputs: RecordingOutputs) -> Sequence[Minute]:
         """Write the events of a recording; return its minutes."""
         counter = MinuteCounter()
+        try:
+            self._publish_frames(recording, results, outputs, counter)
+        except InconsistentError:
+            self._remove(results)
+            raise
+        return counter.minutes
+
+    def _publish_frames(
+        self, recording: PlannedRecording, results: Sequence[str], outputs: RecordingOutputs, counter: MinuteCounter
+    ) -> None:
         merger = RecordingMerger(self.settings, observer=Counters(), publish=outputs.write, on_labelled=counter.add)
         for position, frame in enumerate(recorded_frames(self._results(recording, results), recording)):
             merger.add(frame)
             if position % BLOCK_FRAMES == 0:
                 self.on_frames(frame.detected.info.index)
         merger.finish(recording.camera)
-        return counter.minutes
 
     def _write_note(self, number: int, note: Mapping[str, Any]) -> None:
         self.store.write(merged_name(number), json.dumps({"format": FORMAT} | dict(note), separators=(",", ":")).encode())

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 
 from ferstream.archive.chunk_file import ChunkResult
+from ferstream.archive.lock import locked
 from ferstream.archive.merge import MergeHooks, MergeOptions, MergeReport, merge_archive
 from ferstream.archive.plan import LeftOut, Plan, encode_plan
 from ferstream.archive.recording_merge import Merged
+from ferstream.archive.store import LocalStore
 from ferstream.errors import ConfigError, DataError
 from ferstream.settings import PrivacySettings, Settings
 from tests.archive.conftest import Replayed
@@ -41,8 +43,8 @@ def archive(folder: Path, replayed: Replayed, starts: Sequence[int] = (0, 50), *
 def merge(folder: Path, **options: Any) -> tuple[MergeReport, list[Merged]]:
     """Merge an archive; return the report and the results of the recordings."""
     seen: list[Merged] = []
-    options = {"tables": False, "events": folder / "jsonl"} | options
-    report = merge_archive(MergeOptions(archive=str(folder), **options), MergeHooks(on_merged=lambda _, merged: seen.append(merged)))
+    given: dict[str, Any] = {"tables": False, "events": folder / "jsonl"} | options
+    report = merge_archive(MergeOptions(archive=str(folder), **given), MergeHooks(on_merged=lambda _, merged: seen.append(merged)))
     return report, seen
 
 
@@ -157,7 +159,7 @@ def test_files_of_another_date_are_removed(tmp_path: Path, replayed: Replayed) -
 
 
 def test_a_folder_without_a_plan_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"holds no archive; .* archive plan"):
+    with pytest.raises(ConfigError, match=r"has no plan.json; .* archive plan"):
         merge(tmp_path)
 
 
@@ -239,8 +241,8 @@ def in_another_order(chunks: list[ChunkResult]) -> list[ChunkResult]:
     return [chunks[1], chunks[0], *chunks[2:]]
 
 
-@pytest.mark.parametrize("change", [shown_twice, without_overlap, in_another_order])
-def test_results_that_do_not_follow_each_other_are_an_error(tmp_path: Path, replayed: Replayed, change: Any) -> None:
+@pytest.mark.parametrize(("change", "are_kept"), [(shown_twice, False), (without_overlap, False), (in_another_order, True)])
+def test_results_that_do_not_follow_each_other_are_an_error(tmp_path: Path, replayed: Replayed, change: Any, are_kept: bool) -> None:
     item = replayed.analysed[0]
     chunks = change(cut_into_chunks(item.result, [0, 40, 80]))
     write_archive(tmp_path, [(item.recording, chunks)], settings=replayed.settings, model="m/1")
@@ -248,6 +250,7 @@ def test_results_that_do_not_follow_each_other_are_an_error(tmp_path: Path, repl
     with pytest.raises(DataError, match="results cannot be used"):
         merge(tmp_path)
     assert not list((tmp_path / "jsonl").iterdir())
+    assert bool(list((tmp_path / "chunks").iterdir())) == are_kept  # what is wrong in itself would be taken again
 
 
 def test_a_chunk_without_an_analysed_frame_is_no_seam(tmp_path: Path, replayed: Replayed) -> None:
@@ -271,6 +274,22 @@ def test_a_chunk_without_an_analysed_frame_is_no_seam(tmp_path: Path, replayed: 
     merge(tmp_path / "b")
 
     assert tree(tmp_path / "a" / "jsonl") == tree(tmp_path / "b" / "jsonl")
+
+
+def test_a_damaged_done_file_is_made_again(tmp_path: Path, replayed: Replayed) -> None:
+    archive(tmp_path, replayed)
+    (tmp_path / "done" / "000001.json").write_text("{")
+
+    with pytest.raises(DataError, match=r"done/000001.json: is damaged"):
+        merge(tmp_path)
+    assert not (tmp_path / "done" / "000001.json").exists()
+
+
+def test_two_merges_of_one_archive_at_a_time_are_refused(tmp_path: Path, replayed: Replayed) -> None:
+    archive(tmp_path, replayed)
+
+    with locked(LocalStore(tmp_path)), pytest.raises(ConfigError, match="works at this archive"):
+        merge(tmp_path)
 
 
 # -- options -------------------------------------------------------------------------------------
