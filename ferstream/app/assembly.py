@@ -145,16 +145,11 @@ class Engine:
             counters: Counts batches.
             view: Shows the pipeline to people who look at it.
         """
-        tracking, inference = self.settings.tracking, self.settings.inference
         return Components(
             finders=self.models.finders(None if view is None else view.keep_picture),
-            new_tracker=lambda camera: ByteTracker(camera=camera, run=self.mode.new_run_id(), lifespan_s=tracking.lifespan_s),
-            classify=self.models.classification(max_batch=inference.max_batch, observer=counters),
-            new_labeller=lambda camera: SmoothingLabeller(
-                limits=EvidenceLimits(smoothing_s=tracking.smoothing_s),
-                min_confidence=inference.min_confidence,
-                hold_s=tracking.hold_label_s,
-            ),
+            new_tracker=lambda camera: new_tracker(self.settings, camera=camera, run=self.mode.new_run_id()),
+            classify=self.models.classification(max_batch=self.settings.inference.max_batch, observer=counters),
+            new_labeller=lambda camera: new_labeller(self.settings),
             publish=self._publish,
             allow=FaceRateLimit(max_hz=self.mode.max_hz_per_face).allows,
             view=view,
@@ -215,6 +210,27 @@ class WatchedLabeller:
         labelled = self._labeller.label(frame, probabilities)
         self._on_labelled(labelled)
         return labelled
+
+
+def new_tracker(settings: Settings, *, camera: str, run: str) -> ByteTracker:
+    """Make the tracker of one connection of a camera.
+
+    Args:
+        settings: Values for tracking.
+        camera: Name of the camera, the first part of each track id.
+        run: Second part of each track id.
+    """
+    return ByteTracker(camera=camera, run=run, lifespan_s=settings.tracking.lifespan_s)
+
+
+def new_labeller(settings: Settings) -> SmoothingLabeller:
+    """Make the labeller of one connection of a camera."""
+    tracking = settings.tracking
+    return SmoothingLabeller(
+        limits=EvidenceLimits(smoothing_s=tracking.smoothing_s),
+        min_confidence=settings.inference.min_confidence,
+        hold_s=tracking.hold_label_s,
+    )
 
 
 def encoder(

@@ -80,8 +80,10 @@ class DetectedFrame:
         info: Identity and times of the frame.
         faces: The faces by descending score.
         thumbnail: The whole picture in so few pixels that it shows only whether the scene is another one; None if it was not made.
+        cut: Whether the picture shows another scene than the frame before, where that is known already; None: compare the thumbnails.
     """
 
     info: FrameInfo
     faces: tuple[FaceCrop, ...]
     thumbnail: Thumbnail | None = None
+    cut: bool | None = None

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from ferstream.domain.emotion import LABELS, Emotion, Verdict
@@ -81,14 +82,17 @@ class Encoder:
         Raises:
             ValueError: A number in the event is not finite. Its ``seq`` is used up, so that subscribers see the gap.
         """
+        return encoded(self.numbered_fields(event))
+
+    def numbered_fields(self, event: Event) -> Json:
+        """Number an event and return its fields, as they are in its JSON."""
         schema, body = self._bodies[type(event)]
         camera = event.info.camera if isinstance(event, FaceEvent | TrackEvent) else event.camera
         key = (camera, schema)
         seq = self._seqs.get(key, 0)
         self._seqs[key] = seq + 1
         head = {"schema": schema, "node": self._node, "camera": camera, "boot_id": self._boot_id, "seq": seq}
-        payload = to_json(head | self._sources.get(camera, {}) | body(event)).encode()
-        return Message(schema, camera, self._boot_id, seq, payload)
+        return head | self._sources.get(camera, {}) | body(event)
 
     def _face(self, event: FaceEvent) -> Json:
         info = event.info
@@ -107,11 +111,24 @@ class Encoder:
         return state_fields(event) | self._availability
 
 
+def encoded(fields: Json) -> Message:
+    """Return the message with the fields of an event.
+
+    Raises:
+        ValueError: A number is not finite.
+    """
+    return Message(fields["schema"], fields["camera"], fields["boot_id"], fields["seq"], to_json(fields).encode())
+
+
 def iso_utc(at_ns: int) -> str:
     """UTC nanoseconds since the epoch as ISO 8601 with milliseconds, rounded down: ``2026-11-21T20:31:35.125Z``."""
     seconds, rest_ns = divmod(at_ns, 1_000_000_000)
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest_ns // 1_000_000:03d}Z"
+    return f"{_iso_second(seconds)}.{rest_ns // 1_000_000:03d}Z"
+
+
+@lru_cache(maxsize=64)  # the events of one second have it in common
+def _iso_second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def face_fields(event: FaceEvent) -> Json:

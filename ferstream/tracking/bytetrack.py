@@ -97,7 +97,7 @@ class ByteTracker:
         self._recover(keys, boxes)
         faces = tuple(self._tracked(key, face, box, now_ns) for key, face, box in zip(keys, frame.faces, boxes, strict=True))
         self._last = frame.info
-        return TrackedFrame(info=frame.info, faces=faces, ended=ended, cut=self._is_cut(frame.thumbnail))
+        return TrackedFrame(info=frame.info, faces=faces, ended=ended, cut=self._is_cut(frame))
 
     def finish(self) -> TrackedFrame | None:
         """End all tracks; see ``Tracker.finish``."""
@@ -143,8 +143,11 @@ class ByteTracker:
         track = Track(id=f"{self._prefix}{record.number}", state=TrackState.PRESENT, age_ns=now_ns - record.appeared_ns)
         return TrackedFace(track, face, jumped=jumped)
 
-    def _is_cut(self, thumbnail: Thumbnail | None) -> bool:
-        before, self._thumbnail = self._thumbnail, thumbnail
+    def _is_cut(self, frame: DetectedFrame) -> bool:
+        before, thumbnail = self._thumbnail, frame.thumbnail
+        self._thumbnail = thumbnail
+        if frame.cut is not None:
+            return frame.cut
         return before is not None and thumbnail is not None and is_cut(before, thumbnail)
 
     def _end_stale(self, now_ns: int) -> tuple[Track, ...]:
