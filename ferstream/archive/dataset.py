@@ -236,7 +236,7 @@ class _ParquetFile:
     def _make_columns(self) -> None:
         if self._rows:
             pa = pyarrow()
-            read = _schema(pa, self.table, plain=True)
+            read = arrow_schema(self.table, plain=True)
             columns = [pa.array(values, kind) for values, kind in zip(zip(*self._rows, strict=True), read.types, strict=True)]
             self._batches.append(pa.RecordBatch.from_arrays(columns, schema=read))
             self._rows.clear()
@@ -245,11 +245,14 @@ class _ParquetFile:
         if not self._batches and self._writer is not None:
             return
         pa = pyarrow()
-        stored = _schema(pa, self.table, plain=False)
+        stored = arrow_schema(self.table, plain=False)
         with _translated(self.path):
             if self._writer is None:
-                self._writer = _writer(self.path, stored)
-            group = pa.Table.from_batches(self._batches, _schema(pa, self.table, plain=True)).combine_chunks()
+                from pyarrow import parquet
+
+                options = encodings(stored)
+                self._writer = parquet.ParquetWriter(self.path, stored, compression="zstd", compression_level=LEVEL, **options)
+            group = pa.Table.from_batches(self._batches, arrow_schema(self.table, plain=True)).combine_chunks()
             columns = [
                 column if column.type == kind else column.cast(kind) for column, kind in zip(group.columns, stored.types, strict=True)
             ]
@@ -257,25 +260,21 @@ class _ParquetFile:
         self._batches.clear()
 
 
-def _writer(path: Path, schema: Any) -> Any:
-    """Return a writer of a Parquet file with the encodings that were measured."""
-    from pyarrow import parquet
-
-    encodings = dict.fromkeys(_DELTA, "DELTA_BINARY_PACKED") | dict.fromkeys(_SPLIT, "BYTE_STREAM_SPLIT")
-    leaves = [parquet_path(schema, name) for name in schema.names if name not in encodings]
-    return parquet.ParquetWriter(
-        path, schema, compression="zstd", compression_level=LEVEL, use_dictionary=leaves, column_encoding=encodings
-    )
+def encodings(schema: Any) -> dict[str, Any]:
+    """Return how the columns of a table are encoded, as options of ``ParquetWriter``; measured by bench/archive_parquet.py."""
+    others = dict.fromkeys(_DELTA, "DELTA_BINARY_PACKED") | dict.fromkeys(_SPLIT, "BYTE_STREAM_SPLIT")
+    return {"use_dictionary": [_leaf(schema, name) for name in schema.names if name not in others], "column_encoding": others}
 
 
-def parquet_path(schema: Any, name: str) -> str:
+def _leaf(schema: Any, name: str) -> str:
     """Return the name of a column as the Parquet format has it: numbers of a list are one level below."""
     is_list = str(schema.field(name).type).startswith("fixed_size_list")
     return f"{name}.list.element" if is_list else name
 
 
-def _schema(pa: Any, table: TableFormat, *, plain: bool) -> Any:
+def arrow_schema(table: TableFormat, *, plain: bool) -> Any:
     """Return the Arrow schema of a table; ``plain`` has text where the file has dictionaries."""
+    pa = pyarrow()
     return pa.schema([_field(pa, column, plain=plain) for column in table.columns])
 
 
