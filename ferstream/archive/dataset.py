@@ -199,6 +199,11 @@ class PartitionedTable:
             file.close()
         return [FinishedFile(self._name.format(date=_date(day)), file.path) for day, file in self._files.items()]
 
+    def abandon(self) -> None:
+        """Close the files as they are; a second call, and one after ``finish``, does nothing."""
+        for file in self._files.values():
+            file.abandon()
+
 
 @dataclass(slots=True)
 class _ParquetFile:
@@ -227,11 +232,18 @@ class _ParquetFile:
         """Complete the file; a second call does nothing."""
         if self._is_closed:
             return
-        self._is_closed = True
         self._make_columns()
         self._write_group()
         with _translated(self.path):
             self._writer.close()
+        self._is_closed = True
+
+    def abandon(self) -> None:
+        """Close the file as it is."""
+        if not self._is_closed and self._writer is not None:
+            with contextlib.suppress(OSError):  # the disk may be full
+                self._writer.close()
+        self._is_closed = True
 
     def _make_columns(self) -> None:
         if self._rows:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ferstream.app.privacy import refuse_single_faces
-from ferstream.archive.dataset import pyarrow
+from ferstream.archive.chunk_file import FOLDER as CHUNKS
+from ferstream.archive.dataset import FACES, TRACKS, pyarrow
 from ferstream.archive.done_file import FOLDER as DONE
 from ferstream.archive.done_file import done_name
 from ferstream.archive.lock import locked
@@ -18,7 +19,7 @@ from ferstream.archive.merge_workers import merged_by_processes
 from ferstream.archive.minutes import write_summary
 from ferstream.archive.plan import Plan, PlannedRecording
 from ferstream.archive.queries import README, readme
-from ferstream.archive.recording_merge import Merged, MergeJob, model_of, stored_minutes
+from ferstream.archive.recording_merge import MERGED, Merged, MergeJob, model_of, stored_minutes
 from ferstream.archive.store import LocalStore, Store
 from ferstream.archive.unfinished import read_plan
 from ferstream.errors import ConfigError, DataError, OutputError
@@ -28,6 +29,8 @@ from ferstream.settings import Settings
 SUMMARY = "summary.parquet"
 SCRATCH = ".merging"
 """Folder of files that are not complete, in the folder of the archive."""
+FOLDERS = frozenset({FACES.folder, TRACKS.folder, CHUNKS, DONE, MERGED, "plan", SCRATCH})
+"""Folders of an archive."""
 _NAMED = 5
 """Most recordings that one message names."""
 
@@ -134,12 +137,13 @@ def merge_archive(options: MergeOptions, hooks: MergeHooks | None = None) -> Mer
     plan = read_plan(store)
     settings = Settings.model_validate(dict(plan.settings))
     refuse_single_faces(settings, "archive merge")
-    check_analysed(store, plan, options.archive)
+    _check_events_folder(store, options.events)
     hooks.on_plan(plan)
     report = MergeReport(has_tables=has_tables, left_out=len(plan.left_out))
-    if options.events is not None:
-        _make_folder(options.events)
     with locked(store), _scratch(store) as scratch:
+        check_analysed(store, plan, options.archive)
+        if options.events is not None:
+            _make_folder(options.events)
         job = MergeJob(
             store=store,
             plan=plan,
@@ -176,6 +180,21 @@ def _has_tables(options: MergeOptions) -> bool:
             raise
         return False
     return True
+
+
+def _check_events_folder(store: Store, events: Path | None) -> None:
+    """Check that the JSON lines do not go to a folder of the archive that has other files.
+
+    Raises:
+        ConfigError: They do.
+    """
+    if events is None or not isinstance(store, LocalStore):
+        return
+    archive, folder = store.folder.resolve(), events.resolve()
+    if folder.parent == archive and folder.name in FOLDERS:
+        raise ConfigError(
+            f"--events {events}: this folder of the archive has other files; give another one, such as {events.parent / 'jsonl'}"
+        )
 
 
 def check_analysed(store: Store, plan: Plan, archive: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from ferstream.archive.dataset import FACES, TRACKS, FinishedFile, PartitionedTa
 from ferstream.archive.plan import PlannedRecording
 from ferstream.archive.store import PART, Store
 from ferstream.domain.event import Event, FaceEvent, TrackEvent
+from ferstream.errors import OutputError
 from ferstream.events.encode import Encoder, encoded
 from ferstream.events.schemas import FACE, TRACK
 from ferstream.sinks.jsonl import JsonlSink
@@ -98,7 +100,10 @@ class RecordingOutputs:
         return file
 
     def abandon(self) -> None:
-        """Close and remove the file of the JSON lines, unless it has its name; the scratch folder is the caller's."""
+        """Close all files, and remove that of the JSON lines unless it has its name; the scratch folder is the caller's."""
+        for table in self._tables.values():
+            table.abandon()
         if self._sink is not None:
-            self._sink.close()
+            with contextlib.suppress(OutputError):  # the disk may be full, and the first error says so
+                self._sink.close()
             Path(self._sink.path).unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -93,6 +94,7 @@ class _Process:
 
 def _merge_all(job: MergeJob, connection: Connection) -> None:
     """Merge recordings until the parent ends; the program of a process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of a terminal; the parent ends this one
     numbers: list[int] = []
     is_given = threading.Semaphore(0)
 

@@ -6,7 +6,7 @@ the pipeline, so the events are those of ``replay``. No model is loaded: what th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,26 +61,54 @@ def recorded_frames(results: Iterable[ChunkResult], recording: PlannedRecording)
     Raises:
         InconsistentError: The results are not those of consecutive chunks.
     """
-    cuts: dict[int, bool] | None = None
-    last = -1
+    before = _Shared(-1, 0, None)
     for result in results:
-        first = result.frames.cut[:1].tolist()
-        index = result.frames.index
-        own = len(index) - result.overlap
-        if own < 0 or (own and int(index[0]) <= last):
-            raise InconsistentError(f"{recording.source}: the results of its chunks overlap at frame {last}")
-        if own:
-            last = int(index[own - 1])
-            if cuts is not None and int(index[0]) not in cuts:
-                raise InconsistentError(f"{recording.source}: frame {int(index[0])} does not follow the results before it")
-            first = first if cuts is None else [cuts[int(index[0])]]
-            cuts = _shared_cuts(result, own)
-        yield from _frames(result, own, recording, first_cut=bool(first and first[0]))
+        own = len(result.frames.index) - result.overlap
+        fault = before.fault(result) if own > 0 else "a result has fewer frames than it shares with the next" if own < 0 else ""
+        if fault:
+            raise InconsistentError(f"{recording.source}: {fault}")
+        if own > 0:
+            yield from _frames(result, own, recording, first_cut=before.cut_of_first(result))
+            before = _Shared.after(result, own)
 
 
-def _shared_cuts(result: ChunkResult, own: int) -> dict[int, bool]:
-    """Return the cuts of the frames that belong to the next chunk, which does not know what was before its first one."""
-    return dict(zip(result.frames.index[own:].tolist(), result.frames.cut[own:].tolist(), strict=True))
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What the results before say about the next one.
+
+    Attributes:
+        index: Number of the last frame.
+        media_time_ns: Media time of the last frame.
+        cuts: By number of a frame of the next result: whether it shows another scene. The next result does not know what was before
+            its first frame. None before the first result.
+    """
+
+    index: int
+    media_time_ns: int
+    cuts: Mapping[int, bool] | None
+
+    @classmethod
+    def after(cls, result: ChunkResult, own: int) -> _Shared:
+        """Return what a result with ``own`` frames of its own says about the next one."""
+        frames = result.frames
+        cuts = dict(zip(frames.index[own:].tolist(), frames.cut[own:].tolist(), strict=True))
+        return cls(int(frames.index[own - 1]), int(frames.media_time_ns[own - 1]), cuts)
+
+    def fault(self, result: ChunkResult) -> str:
+        """Return why a result cannot be the next one; empty if it can."""
+        index, times = result.frames.index, result.frames.media_time_ns
+        first = int(index[0])
+        if first <= self.index or bool((np.diff(index) <= 0).any()):
+            return f"frames before frame {max(first, self.index)} come again"
+        if int(times[0]) < self.media_time_ns or bool((np.diff(times) < 0).any()):
+            return f"media time goes back after frame {self.index}"
+        if self.cuts is not None and first not in self.cuts:
+            return f"frame {first} does not follow frame {self.index}"
+        return ""
+
+    def cut_of_first(self, result: ChunkResult) -> bool:
+        """Return whether the first frame of the next result shows another scene."""
+        return bool(result.frames.cut[0]) if self.cuts is None else self.cuts[int(result.frames.index[0])]
 
 
 def _frames(result: ChunkResult, own: int, recording: PlannedRecording, *, first_cut: bool) -> Iterator[RecordedFrame]:

@@ -27,17 +27,37 @@ class Query:
     polars: str
 
 
+VIEWS = Query(
+    "Names for the files:",
+    """
+CREATE VIEW faces AS
+FROM read_parquet('events/*/*/*.parquet', hive_partitioning = true, hive_types = {'camera': VARCHAR, 'date': DATE});
+CREATE VIEW tracks AS
+FROM read_parquet('tracks/*/*/*.parquet', hive_partitioning = true, hive_types = {'camera': VARCHAR, 'date': DATE});
+CREATE VIEW minutes AS FROM 'summary.parquet';
+SET TimeZone = 'UTC';
+""",
+    """
+import polars as pl
+
+folders = {"camera": pl.String, "date": pl.Date}
+faces = pl.scan_parquet("events/*/*/*.parquet", hive_schema=folders)
+tracks = pl.scan_parquet("tracks/*/*/*.parquet", hive_schema=folders)
+minutes = pl.scan_parquet("summary.parquet")
+""",
+)
+"""What comes before each query. The types are given, or a camera named ``0012`` would be the number 12."""
+
 QUERIES: tuple[Query, ...] = (
     Query(
         "How often is each label seen, by camera?",
         """
 SELECT camera, smoothed_label, count(*) AS faces
-FROM read_parquet('events/*/*/*.parquet', hive_partitioning = true)
+FROM faces
 WHERE track_state <> 'left'
-GROUP BY ALL ORDER BY ALL
+GROUP BY ALL ORDER BY ALL;
 """,
         """
-faces = pl.scan_parquet("events/*/*/*.parquet", hive_partitioning=True)
 (
     faces.filter(pl.col("track_state") != "left")
     .group_by("camera", pl.col("smoothed_label").cast(pl.String))
@@ -48,26 +68,25 @@ faces = pl.scan_parquet("events/*/*/*.parquet", hive_partitioning=True)
 """,
     ),
     Query(
-        "How long did each face stay, and what did it show most?",
+        "How long did each face stay, and what did it show?",
         """
 SELECT camera, track_id, captured_at AS left_at, dwell_s, share_happy, share_neutral, share_unknown
-FROM read_parquet('tracks/*/*/*.parquet', hive_partitioning = true)
+FROM tracks
 WHERE change = 'left'
 ORDER BY dwell_s DESC, camera, track_id
-LIMIT 20
+LIMIT 20;
 """,
         """
-tracks = pl.scan_parquet("tracks/*/*/*.parquet", hive_partitioning=True)
 (
     tracks.filter(pl.col("change") == "left")
     .select(
         "camera",
         pl.col("track_id").cast(pl.String),
-        left_at="captured_at",
-        dwell_s="dwell_s",
-        share_happy="share_happy",
-        share_neutral="share_neutral",
-        share_unknown="share_unknown",
+        pl.col("captured_at").alias("left_at"),
+        "dwell_s",
+        "share_happy",
+        "share_neutral",
+        "share_unknown",
     )
     .sort("dwell_s", "camera", "track_id", descending=[True, False, False])
     .head(20)
@@ -79,13 +98,12 @@ tracks = pl.scan_parquet("tracks/*/*/*.parquet", hive_partitioning=True)
         "How many faces are in view in each hour, on average?",
         """
 SELECT camera, date_trunc('hour', minute) AS hour, sum(faces) / sum(frames) AS mean_faces
-FROM 'summary.parquet'
-GROUP BY ALL ORDER BY ALL
+FROM minutes
+GROUP BY ALL ORDER BY ALL;
 """,
         """
-summary = pl.scan_parquet("summary.parquet")
 (
-    summary.group_by(pl.col("camera").cast(pl.String), hour=pl.col("minute").dt.truncate("1h"))
+    minutes.group_by(pl.col("camera").cast(pl.String), hour=pl.col("minute").dt.truncate("1h"))
     .agg(mean_faces=pl.col("faces").sum() / pl.col("frames").sum())
     .sort("camera", "hour")
     .collect()
@@ -93,15 +111,14 @@ summary = pl.scan_parquet("summary.parquet")
 """,
     ),
     Query(
-        "How sure was the model that clear faces were happy? Probabilities are lists in the order of the labels.",
+        "How sure was the model that clear faces were happy? Probabilities are in the order of the labels; SQL counts from 1.",
         """
 SELECT camera, avg(probabilities[4]) AS happy, max(box[3]) AS widest_px
-FROM read_parquet('events/*/*/*.parquet', hive_partitioning = true)
+FROM faces
 WHERE abstained IS NULL AND score > 0.8
-GROUP BY ALL ORDER BY ALL
+GROUP BY ALL ORDER BY ALL;
 """,
         """
-faces = pl.scan_parquet("events/*/*/*.parquet", hive_partitioning=True)
 (
     faces.filter(pl.col("abstained").is_null() & (pl.col("score") > 0.8))
     .group_by("camera")
@@ -115,12 +132,11 @@ faces = pl.scan_parquet("events/*/*/*.parquet", hive_partitioning=True)
         "From which label to which do faces change?",
         """
 SELECT previous_label, smoothed_label, count(*) AS changes
-FROM read_parquet('tracks/*/*/*.parquet', hive_partitioning = true)
+FROM tracks
 WHERE change = 'changed'
-GROUP BY ALL ORDER BY changes DESC, previous_label, smoothed_label
+GROUP BY ALL ORDER BY changes DESC, previous_label, smoothed_label;
 """,
         """
-tracks = pl.scan_parquet("tracks/*/*/*.parquet", hive_partitioning=True)
 (
     tracks.filter(pl.col("change") == "changed")
     .group_by(pl.col("previous_label", "smoothed_label").cast(pl.String))
@@ -161,7 +177,7 @@ The values are those of the JSON lines of `ferstream replay --events`, rounded a
 def queries_text() -> str:
     """Return all queries as Markdown."""
     return "\n\n".join(
-        f"{query.question}\n\n```sql\n{query.duckdb.strip()}\n```\n\n```python\n{query.polars.strip()}\n```" for query in QUERIES
+        f"{query.question}\n\n```sql\n{query.duckdb.strip()}\n```\n\n```python\n{query.polars.strip()}\n```" for query in (VIEWS, *QUERIES)
     )
 
 

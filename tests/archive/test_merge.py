@@ -292,6 +292,17 @@ def test_two_merges_of_one_archive_at_a_time_are_refused(tmp_path: Path, replaye
         merge(tmp_path)
 
 
+def test_results_in_which_time_goes_back_are_an_error(tmp_path: Path, replayed: Replayed) -> None:
+    item = replayed.analysed[0]
+    times = item.result.frames.media_time_ns.copy()
+    times[50] = 0
+    result = replace(item.result, frames=replace(item.result.frames, media_time_ns=times))
+    write_archive(tmp_path, [(item.recording, [result])], settings=replayed.settings, model="m/1")
+
+    with pytest.raises(DataError, match="media time goes back"):
+        merge(tmp_path)
+
+
 # -- options -------------------------------------------------------------------------------------
 
 
@@ -301,6 +312,14 @@ def test_events_of_single_faces_are_refused_where_the_settings_forbid_them(tmp_p
 
     with pytest.raises(ConfigError, match="aggregate_only"):
         merge(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["events", "tracks", "chunks", "plan"])
+def test_json_lines_do_not_go_among_the_other_files_of_an_archive(tmp_path: Path, replayed: Replayed, name: str) -> None:
+    archive(tmp_path, replayed)
+
+    with pytest.raises(ConfigError, match=r"has other files; give another one, such as .*jsonl"):
+        merge(tmp_path, events=tmp_path / "chunks" / ".." / name)
 
 
 @pytest.mark.parametrize("options", [{"tables": True}, {"tables": None, "events": None}])

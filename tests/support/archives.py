@@ -76,8 +76,10 @@ def _analyse(number: int, path: Path, camera: str, models: Models, settings: Set
 
 def planned(number: int, camera: str, **values: Any) -> PlannedRecording:
     """A recording of a plan."""
-    values = {"source": f"{camera}.mp4", "utc_origin_ns": 0, "frames": 0} | values
-    return PlannedRecording(number=number, camera=camera, path=f"/{camera}.mp4", size=1, head="", duration_s=0.0, chunks=1, **values)
+    usual: dict[str, Any] = {"source": f"{camera}.mp4", "utc_origin_ns": 0, "frames": 0}
+    return PlannedRecording(
+        number=number, camera=camera, path=f"/{camera}.mp4", size=1, head="", duration_s=0.0, chunks=1, **(usual | values)
+    )
 
 
 def _result(number: int, detected: Sequence[DetectedFrame], cuts: Sequence[bool], rows: Sequence[npt.NDArray[np.float32]]) -> ChunkResult:
