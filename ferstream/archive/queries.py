@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ferstream.archive.dataset import FACES, TRACKS, TableFormat
+from ferstream.archive.dataset import FACES, TRACKS, ListColumn, TableFormat
 from ferstream.archive.minutes import SUMMARY_COLUMNS
 from ferstream.archive.plan import Plan
+from ferstream.sinks.table.columns import Column
 
 README = "README.md"
 
@@ -190,5 +191,9 @@ def columns_text() -> str:
 
 
 def _columns(table: TableFormat) -> str:
-    lines = "\n".join(f"| `{column.name}` | {column.meaning} | {column.unit} |" for column in table.columns)
-    return f"| column | meaning | unit |\n|---|---|---|\n{lines}"
+    lines = "\n".join(f"| `{column.name}` | {_type(column)} | {column.unit} | {column.meaning} |" for column in table.columns)
+    return f"| column | type | unit | meaning |\n|---|---|---|---|\n{lines}"
+
+
+def _type(column: Column | ListColumn) -> str:
+    return f"list of {column.length} float32" if isinstance(column, ListColumn) else column.kind.value
