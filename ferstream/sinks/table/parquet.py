@@ -26,7 +26,7 @@ def pyarrow() -> Any:
         import pyarrow as pa
     except ImportError:
         raise ConfigError(
-            "Parquet files need pyarrow, which is not installed: pip install 'ferstream[archive]', or write a .csv file"
+            "Parquet files need pyarrow, which is not installed: pip install 'ferstream[parquet]', or write a .csv file"
         ) from None
     return pa
 
