@@ -108,8 +108,35 @@ class VideoInput:
 
     def pts_ns(self, decoded: av.VideoFrame) -> int | None:
         """Return the presentation timestamp of a picture in nanoseconds of the stream's time; None without one."""
-        pts = decoded.pts
-        return None if pts is None else pts * self._tick_ns // self._ticks
+        return None if decoded.pts is None else self.time_ns(decoded.pts)
+
+    def time_ns(self, pts: int) -> int:
+        """Return a timestamp of the stream in nanoseconds of the stream's time."""
+        return pts * self._tick_ns // self._ticks
+
+    def seek(self, pts: int) -> None:
+        """Go to the last key frame that is not later than a timestamp; before the first call of ``frames``.
+
+        Raises:
+            av.FFmpegError: The container cannot be read from there.
+        """
+        with self._lock:
+            if not self._closing.is_set():
+                self._container.seek(pts, stream=self._stream, backward=True)
+
+    def packets(self) -> Iterator[av.Packet[VideoStream] | None]:
+        """Yield all packets of the video without decoding any, and None for each read error; instead of ``frames``."""
+        packets = self._packets(strict=False)
+        while True:
+            with self._lock:
+                if self._closing.is_set():
+                    return
+                try:
+                    packet = next(packets)
+                except StopIteration:
+                    self._indexed = len(self._stream.index_entries)
+                    return
+            yield packet
 
     def missing_at_end(self, data: FileBytes | None = None) -> int:
         """Return how many pictures are missing at the end of a recording that was read to its end.
