@@ -51,6 +51,16 @@ class Framer:
         self.utc_origin_ns: int | None = None
         """UTC of media time 0 in nanoseconds; None to take the UTC of each frame from the clock."""
 
+    def go_on_behind(self, index: int, media_time_ns: int) -> None:
+        """Go on as if a picture had come, before the first one.
+
+        Args:
+            index: Number of that picture.
+            media_time_ns: Its media time in nanoseconds.
+        """
+        self._index = index
+        self._sampler.take(media_time_ns)
+
     def frame(self, media_time_ns: int, size: tuple[int, int], convert: Convert, source: Geometry = AS_STORED) -> Frame | None:
         """Count a decoded picture and make its frame.
 

@@ -63,6 +63,8 @@ class VideoInput:
         self._stream.codec_context.thread_type = decoding.thread_type
         base = self._stream.time_base or Fraction(1, av.time_base)
         self._tick_ns, self._ticks = base.numerator * 1_000_000_000, base.denominator
+        self.time_base: tuple[int, int] = (base.numerator, base.denominator)
+        """Seconds of a tick of the stream's time, as numerator and denominator."""
         self._lock = threading.Lock()
         self._closing = threading.Event()
         rates = (self._stream.average_rate, self._stream.guessed_rate, self._stream.base_rate)
@@ -72,7 +74,8 @@ class VideoInput:
         self._arrivals = Arrivals(tick_ns=self._tick_ns, ticks=self._ticks, by_dts=self._promise.numbered)
         self._choice = describe_choice(container, self._stream)
         self._frames = self._stream.frames
-        self._codec = self._stream.codec_context.name
+        self.codec_name: str = self._stream.codec_context.name
+        """Name of the decoder."""
         self._aspects = PixelAspects(self._stream.sample_aspect_ratio, self._stream.codec_context.sample_aspect_ratio)
         self.metadata: dict[str, str] = dict(container.metadata)
         """Tags of the container."""
@@ -108,8 +111,35 @@ class VideoInput:
 
     def pts_ns(self, decoded: av.VideoFrame) -> int | None:
         """Return the presentation timestamp of a picture in nanoseconds of the stream's time; None without one."""
-        pts = decoded.pts
-        return None if pts is None else pts * self._tick_ns // self._ticks
+        return None if decoded.pts is None else self.time_ns(decoded.pts)
+
+    def time_ns(self, pts: int) -> int:
+        """Return a timestamp of the stream in nanoseconds of the stream's time."""
+        return pts * self._tick_ns // self._ticks
+
+    def seek(self, pts: int) -> None:
+        """Go to the last key frame that is not later than a timestamp; before the first call of ``frames``.
+
+        Raises:
+            av.FFmpegError: The container cannot be read from there.
+        """
+        with self._lock:
+            if not self._closing.is_set():
+                self._container.seek(pts, stream=self._stream, backward=True)
+
+    def packets(self) -> Iterator[av.Packet[VideoStream] | None]:
+        """Yield all packets of the video without decoding any, and None for each read error; instead of ``frames``."""
+        packets = self._packets(strict=False)
+        while True:
+            with self._lock:
+                if self._closing.is_set():
+                    return
+                try:
+                    packet = next(packets)
+                except StopIteration:
+                    self._indexed = len(self._stream.index_entries)
+                    return
+            yield packet
 
     def missing_at_end(self, data: FileBytes | None = None) -> int:
         """Return how many pictures are missing at the end of a recording that was read to its end.
@@ -134,7 +164,7 @@ class VideoInput:
         width, height = geometry.size((first.width, first.height))
         rate = float(self._rate or 0)
         frames = self._frames or (round(self._duration_s * rate) if self._duration_s and rate else None)
-        codec = f"{self._codec} ({first.format.name})"
+        codec = f"{self.codec_name} ({first.format.name})"
         return SourceInfo(
             width=width,
             height=height,

@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("ferstream.cli.run:run", "Run the daemon: all cameras of the settings, until SIGTERM."),
     "demo": ("ferstream.cli.demo:demo", "Run the whole pipeline on a built-in clip, with an embedded broker."),
     "replay": ("ferstream.cli.replay:replay", "Analyse recordings with the same pipeline, as fast as possible."),
+    "archive": ("ferstream.cli.archive:app", "Analyse thousands of hours of recordings, on many processes or machines."),
     "check": ("ferstream.cli.check:check", "Check settings, cameras, broker and models, with advice for each failure."),
     "bench": ("ferstream.cli.bench:bench", "Measure the speed of the pipeline and of its bare kernels."),
     "reload": ("ferstream.cli.reload:reload", "Make a running daemon read its settings again."),

@@ -141,6 +141,11 @@ class OpenVinoClassifier(BundleClassifier):
             row[:] = request.wait()
 
 
+def cpu_precision() -> str:
+    """Return the type of numbers in which OpenVINO computes on this CPU: ``f32``, or ``bf16`` where that is faster."""
+    return str(openvino.Core().get_property("CPU", "INFERENCE_PRECISION_HINT").type_name)
+
+
 def _properties(device: str, streams: int, precision: str) -> dict[str, Any]:
     properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
     if device == "CPU":
