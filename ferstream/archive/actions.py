@@ -38,15 +38,15 @@ class Limits:
         restart_s: Seconds until a worker is started again that ended before it was ready; doubled each time, at most 5.
         straggler: A task that takes longer than so many times what is expected is given to another worker too, if nothing else is left.
         straggler_s: Seconds that such a task takes at least.
-        hang: A chunk that takes longer than so many times what is expected has failed; its worker is stopped. Not for whole recordings,
-            whose length is an estimate.
+        hang: A chunk that takes longer than so many times what is expected has failed; its worker is stopped. Four times as long for
+            each further attempt. Not for whole recordings, whose length is an estimate.
         hang_s: Seconds that such a chunk takes at least.
         open_recordings: Most recordings that are worked at; None for twice the number of workers and 8.
     """
 
     crashes: int = 3
     failures: int = 3
-    deaths: int = 20
+    deaths: int = 60
     starts: int = 6
     retry_s: float = 2.0
     restart_s: float = 0.25

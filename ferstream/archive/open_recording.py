@@ -69,6 +69,10 @@ class OpenRecording:
         """Number of pictures whose results are there."""
         return sum(self.frames[chunk] for chunk in self.results)
 
+    def failures(self, chunk: int) -> int:
+        """Return how many attempts at a chunk have failed."""
+        return self.attempts[chunk].failures if chunk in self.attempts else 0
+
     def check(self) -> CheckSeams:
         """Return the check of its results, which has been asked for from now on."""
         self.is_checked = True

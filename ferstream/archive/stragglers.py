@@ -61,10 +61,14 @@ class Pace:
         ]
 
     def hanging(self, recordings: Iterable[OpenRecording]) -> list[Late]:
-        """Return the chunks that run, each with the time at which it counts as failed."""
+        """Return the chunks that run, each with the time at which it counts as failed.
+
+        Each further attempt may take four times as long: large pictures take much longer than those from which the rate was measured.
+        """
         return [
-            (recording, chunk, max(workers.values()) + max(self._limits.hang_s, self._limits.hang * expected))
+            (recording, chunk, max(workers.values()) + max(self._limits.hang_s, self._limits.hang * expected) * 4.0**failures)
             for recording in recordings
             for chunk, workers in recording.running.items()
             if chunk != WHOLE and (expected := self.expected_s(recording.frames[chunk])) is not None
+            for failures in (recording.failures(chunk),)
         ]

@@ -87,10 +87,15 @@ def run_and_show(store: Store, *, workers: Workers, mixed: bool, quiet: bool) ->
     from ferstream.archive.driver import run_archive
     from ferstream.archive.report import summary
     from ferstream.cli.archive_progress import RunDisplay
+    from ferstream.errors import OutputError, WorkerError
 
     stop = threading.Event()
     with stopping(stop), RunDisplay(quiet=quiet) as display:
-        report = run_archive(store, workers=workers, hooks=display.hooks, mixed=mixed, stop=stop)
+        try:
+            report = run_archive(store, workers=workers, hooks=display.hooks, mixed=mixed, stop=stop)
+        except (OutputError, WorkerError):
+            display.say("what is analysed is kept; when this is repaired, the same command goes on:")
+            raise
     if not quiet:
         for line in summary(report):
             display.say(line)

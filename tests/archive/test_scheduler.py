@@ -119,7 +119,7 @@ def test_a_chunk_whose_worker_was_killed_is_given_again() -> None:
     assert result.notices == ["0.mp4, chunk 1: worker 1 was killed by SIGKILL"]
 
 
-@pytest.mark.parametrize(("kind", "attempts"), [("crashed", 3), ("failed", 3), ("died", 20), ("gone", 1)])
+@pytest.mark.parametrize(("kind", "attempts"), [("crashed", 3), ("failed", 3), ("died", 60), ("gone", 1)])
 def test_a_recording_fails_alone(kind: str, attempts: int) -> None:
     result = Simulation([divided(0, 3), divided(1, 2), divided(2, 3)], workers=2, script=always(1, Fate(kind))).run()
     assert set(result.closed) == {0, 2}
@@ -179,6 +179,13 @@ def test_the_only_worker_is_stopped_where_it_hangs() -> None:
     result = Simulation([divided(0, 3)], workers=1, script=script, limits=Limits(hang_s=300.0)).run()
     assert result.submitted[Task(0, 1)] == 2
     assert list(result.closed[0]) == [0, 1, 2]
+
+
+def test_a_chunk_that_takes_long_is_given_more_time_at_the_next_attempt() -> None:
+    script = fates({(0, 1, attempt): Fate(slower=60.0) for attempt in range(5)})
+    result = Simulation([divided(0, 3)], workers=1, script=script, limits=Limits(hang_s=300.0)).run()
+    assert result.submitted[Task(0, 1)] == 2
+    assert not result.failed
 
 
 def test_a_whole_recording_may_take_as_long_as_it_takes() -> None:
