@@ -156,10 +156,11 @@ class MergeJob:
     ) -> Mapping[str, Any]:
         """Write the outputs of a recording; return what is noted about it."""
         old = set(before.get("files", ()))
+        kept = before if before.get("made_of") == made_of else {}  # outputs that are not asked for now, and still true
         with self._outputs(recording) as outputs:
             minutes = self._publish(recording, results, outputs)
             tables = outputs.finish_tables()
-            new = {file.name for file in tables}
+            new = {file.name for file in tables} if self.has_tables else set(kept.get("files", ()))
             if not new <= old:  # known before they are there, so that a later merge with other dates removes them
                 self._write_note(recording.number, {"files": sorted(old | new)})
             for file in tables:
@@ -171,8 +172,8 @@ class MergeJob:
             "frames": sum(minute.frames for minute in minutes),
             "faces": sum(minute.faces for minute in minutes),
             "files": sorted(new),
-            "has_tables": self.has_tables,
-            "events": self._stored(events),
+            "has_tables": self.has_tables or kept.get("has_tables", False),
+            "events": kept.get("events") if events is None else self._stored(events),
             "minutes": [minute.stored() for minute in minutes],
         }
         self._write_note(recording.number, note)
@@ -201,8 +202,8 @@ class MergeJob:
     def _write_note(self, number: int, note: Mapping[str, Any]) -> None:
         self.store.write(merged_name(number), json.dumps({"format": FORMAT} | dict(note), separators=(",", ":")).encode())
 
-    def _stored(self, events: EventsFile | None) -> dict[str, Any] | None:
-        return None if events is None or self.events is None else {"folder": str(self.events.absolute())} | asdict(events)
+    def _stored(self, events: EventsFile) -> dict[str, Any]:
+        return {"folder": str(self.events and self.events.absolute())} | asdict(events)
 
     @contextlib.contextmanager
     def _outputs(self, recording: PlannedRecording) -> Iterator[RecordingOutputs]:

@@ -133,6 +133,19 @@ def test_another_folder_of_events_is_filled_too(tmp_path: Path, replayed: Replay
     assert tree(tmp_path / "a") == tree(tmp_path / "b")
 
 
+def test_a_merge_keeps_outputs_that_it_is_not_asked_for(tmp_path: Path, replayed: Replayed) -> None:
+    archive(tmp_path, replayed)
+    merge(tmp_path, tables=True, events=None)
+    tables = {name: data for name, data in tree(tmp_path).items() if name.endswith(".parquet")}
+
+    merge(tmp_path, tables=False)
+    assert {name: data for name, data in tree(tmp_path).items() if name.endswith(".parquet")} == tables
+    report, _ = merge(tmp_path, tables=True)
+
+    assert report.reused == len(replayed.analysed)
+    assert joined(tmp_path / "jsonl", replayed) == replayed.events.read_bytes()
+
+
 def test_other_results_are_merged_again(tmp_path: Path, replayed: Replayed) -> None:
     archive(tmp_path, replayed, [0, 50])
     merge(tmp_path)
