@@ -125,3 +125,26 @@ def test_a_second_signal_ends_the_run_at_once(tmp_path: Path) -> None:
         while process.poll() is None:  # two of the same signal that wait are one
             process.send_signal(signal.SIGTERM)
         assert process.returncode == ExitCode.INTERRUPTED
+
+
+LIMIT = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+"""
+
+
+def test_a_disk_that_is_full_for_the_driver_is_exit_code_8_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    """The largest size of a file stands for a full disk: results are smaller, the list of 200 results is larger."""
+    planned(LocalStore(tmp_path), [200])
+    command = [sys.executable, "-c", PROGRAM + LIMIT + SHOW, str(tmp_path)]
+    limited = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert limited.returncode == ExitCode.OUTPUT
+    assert limited.stderr.splitlines() == [
+        "what is analysed is kept; when this is repaired, the same command goes on:",
+        f"cannot write {tmp_path}/done/000000.json: File too large",
+    ]
+    assert not list(tmp_path.rglob("*.part"))
+    with started(tmp_path) as second:
+        assert second.stdout is not None
+        assert second.stdout.read() == "done 1\n"
