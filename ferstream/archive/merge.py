@@ -21,6 +21,7 @@ from ferstream.archive.plan import Plan, PlannedRecording
 from ferstream.archive.queries import README, readme
 from ferstream.archive.recording_merge import MERGED, Merged, MergeJob, model_of, stored_minutes
 from ferstream.archive.store import LocalStore, Store
+from ferstream.archive.stores import open_store
 from ferstream.archive.unfinished import read_plan
 from ferstream.errors import ConfigError, DataError, OutputError
 from ferstream.runtime.program import command
@@ -40,7 +41,7 @@ class MergeOptions:
     """The options of ``ferstream archive merge``; see its ``--help``.
 
     Attributes:
-        archive: The folder of the archive.
+        archive: The folder of the archive, or its URL.
         events: Folder of the JSON lines; None for none.
         tables: Whether Parquet files are written; None writes them unless there are JSON lines and pyarrow is not installed.
         workers: Processes that merge recordings.
@@ -133,7 +134,7 @@ def merge_archive(options: MergeOptions, hooks: MergeHooks | None = None) -> Mer
     """
     hooks = hooks or MergeHooks()
     has_tables = _has_tables(options)
-    store: Store = LocalStore(Path(options.archive))
+    store = open_store(options.archive)
     plan = read_plan(store)
     settings = Settings.model_validate(dict(plan.settings))
     refuse_single_faces(settings, "archive merge")
