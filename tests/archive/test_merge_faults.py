@@ -24,6 +24,14 @@ def test_a_folder_without_a_plan_is_named(tmp_path: Path) -> None:
         merge(tmp_path)
 
 
+def test_settings_of_another_version_are_an_error(tmp_path: Path, replayed: Replayed) -> None:
+    plan = archive(tmp_path, replayed)
+    (tmp_path / "plan.json").write_bytes(encode_plan(replace(plan, settings={"tracking": {"lifespan_years": 3}})))
+
+    with pytest.raises(ConfigError, match="plan.json: its settings are not those of this version"):
+        merge(tmp_path)
+
+
 def test_recordings_that_are_not_analysed_are_named(tmp_path: Path, replayed: Replayed) -> None:
     archive(tmp_path, replayed)
     (tmp_path / "done" / "000001.json").unlink()
