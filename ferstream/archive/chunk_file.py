@@ -124,7 +124,7 @@ def content_digest(result: ChunkResult) -> str:
     digest = hashlib.sha256(json.dumps(_meta(result), sort_keys=True).encode())
     for name, array in sorted(_arrays(result).items()):
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 
 

@@ -17,12 +17,13 @@ from ferstream.archive.done_file import done_name
 from ferstream.archive.lock import locked
 from ferstream.archive.merge_workers import merged_by_processes
 from ferstream.archive.minutes import write_summary
-from ferstream.archive.plan import Plan, PlannedRecording
+from ferstream.archive.plan import PLAN, Plan, PlannedRecording
 from ferstream.archive.queries import README, readme
 from ferstream.archive.recording_merge import MERGED, Merged, MergeJob, model_of, stored_minutes
 from ferstream.archive.store import LocalStore, Store
+from ferstream.archive.stores import open_store
 from ferstream.archive.unfinished import read_plan
-from ferstream.errors import ConfigError, DataError, OutputError
+from ferstream.errors import ConfigError, DataError, OutputError, first_line
 from ferstream.runtime.program import command
 from ferstream.settings import Settings
 
@@ -40,7 +41,7 @@ class MergeOptions:
     """The options of ``ferstream archive merge``; see its ``--help``.
 
     Attributes:
-        archive: The folder of the archive.
+        archive: The folder of the archive, or its URL.
         events: Folder of the JSON lines; None for none.
         tables: Whether Parquet files are written; None writes them unless there are JSON lines and pyarrow is not installed.
         workers: Processes that merge recordings.
@@ -133,9 +134,9 @@ def merge_archive(options: MergeOptions, hooks: MergeHooks | None = None) -> Mer
     """
     hooks = hooks or MergeHooks()
     has_tables = _has_tables(options)
-    store: Store = LocalStore(Path(options.archive))
+    store = open_store(options.archive)
     plan = read_plan(store)
-    settings = Settings.model_validate(dict(plan.settings))
+    settings = _settings(plan)
     refuse_single_faces(settings, "archive merge")
     _check_events_folder(store, options.events)
     hooks.on_plan(plan)
@@ -180,6 +181,18 @@ def _has_tables(options: MergeOptions) -> bool:
             raise
         return False
     return True
+
+
+def _settings(plan: Plan) -> Settings:
+    """Return the settings of a plan.
+
+    Raises:
+        ConfigError: They are not those of this version.
+    """
+    try:
+        return Settings.model_validate(dict(plan.settings))
+    except ValueError as exc:
+        raise ConfigError(f"{PLAN}: its settings are not those of this version of ferstream ({first_line(exc)})") from exc
 
 
 def _check_events_folder(store: Store, events: Path | None) -> None:

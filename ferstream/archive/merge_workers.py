@@ -12,7 +12,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
@@ -52,8 +51,7 @@ class _Process:
     def __init__(self, job: MergeJob) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, self._theirs = context.Pipe()
-        quiet = replace(job, on_frames=_ignore)  # a function of this process
-        self._process: BaseProcess = context.Process(target=_merge_all, args=(quiet, self._theirs), daemon=True)
+        self._process: BaseProcess = context.Process(target=_merge_all, args=(job, self._theirs), daemon=True)
 
     def __enter__(self) -> _Process:
         self._process.start()
@@ -115,7 +113,3 @@ def _merge_all(job: MergeJob, connection: Connection) -> None:
         except Exception as exc:  # noqa: BLE001 (the end of the process: the parent raises it)
             answer = exc if isinstance(exc, FerstreamError) else FerstreamError(f"merging failed: {type(exc).__name__}: {exc}")
         connection.send(answer)
-
-
-def _ignore(frames: int) -> None:
-    """Report nothing: the parent counts whole recordings."""

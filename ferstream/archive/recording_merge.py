@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from ferstream.archive.merging import BLOCK_FRAMES, InconsistentError, Recording
 from ferstream.archive.minutes import Minute, MinuteCounter
 from ferstream.archive.plan import WHOLE, Plan, PlannedRecording
 from ferstream.archive.store import LocalStore, Store
+from ferstream.archive.stores import open_store
 from ferstream.errors import DataError
 from ferstream.events.encode import Encoder, ModelRef
 from ferstream.runtime.clock import SystemClock
@@ -85,6 +86,11 @@ class MergeJob:
     events: Path | None = None
     has_tables: bool = True
     on_frames: Callable[[int], None] = field(default=lambda frames: None)
+
+    def __reduce__(self) -> tuple[Callable[..., MergeJob], tuple[str, dict[str, Any]]]:
+        """Return how another process makes an equal job; it reports no frames."""
+        values = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in {"store", "on_frames"}}
+        return _job_of_process, (self.store.where, values)
 
     def merge(self, number: int) -> Merged:
         """Merge one recording, which is analysed; do nothing if that was done before.
@@ -240,6 +246,10 @@ class MergeJob:
     def _remove(self, names: Sequence[str] | set[str]) -> None:
         for name in names:
             self.store.remove(name)
+
+
+def _job_of_process(where: str, values: dict[str, Any]) -> MergeJob:
+    return MergeJob(store=open_store(where), **values)
 
 
 def model_of(plan: Plan) -> ModelRef:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def merge(
-    archive: str = typer.Argument(metavar="DIR", help="The archive: a folder that archive plan made."),
+    archive: str = typer.Argument(metavar="DIR", help="The archive: the folder, or the URL, that archive plan made."),
     events: Path | None = typer.Option(None, "--events", metavar="FOLDER", help="Write the JSON lines of replay, FOLDER/CAMERA.jsonl."),
     tables: bool | None = typer.Option(
         None, "--tables/--no-tables", help="Write Parquet files and the summary, in the archive.", show_default="if pyarrow is installed"
