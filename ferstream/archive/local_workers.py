@@ -1,143 +1,134 @@
-"""Workers as processes of this machine. One thread uses ``LocalWorkers``; a thread for each process reads its answers."""
+"""Workers that are processes of this machine; see ``Workers``. The thread of the driver calls it.
+
+A worker that cannot start, for example because its model is missing, is reported as ``Died`` by a crash with the reason: the scheduler
+starts it a few times more, and then uses it no more.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import queue
-import signal
-import subprocess
+import os
+import secrets
+import selectors
 import sys
 import tempfile
-import threading
-from typing import IO, Any
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
 
-from ferstream.app.factories import cores as all_cores
+from ferstream.archive.local_process import LocalProcess
 from ferstream.archive.tasks import Died, Finished, Ready, Report, Task
-from ferstream.archive.worker_process import decode_outcome
-from ferstream.runtime.printable import printable
-from ferstream.runtime.redaction import redact
+from ferstream.archive.worker_messages import Loaded, NotStarted, Setup, encode
 
-CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE})
-"""Signals by which a program ends itself; any other one came from outside."""
-_STDERR_BYTES = 4096
-_END_S = 10.0
+COMMAND = (sys.executable, "-P", "-m", "ferstream.archive.worker_process")
 
 
 class LocalWorkers:
-    """Processes of this machine, which share its cores; see ``Workers``."""
+    """Processes of this machine, which share its cores."""
 
-    def __init__(self, where: str, count: int) -> None:
+    def __init__(self, where: str, count: int, *, cores: int | None = None, command: Sequence[str] = COMMAND) -> None:
         """Nothing is started yet.
 
         Args:
-            where: The archive.
-            count: Number of processes.
+            where: The archive. It is written to the pipe of each worker, because it may contain a secret.
+            count: Number of workers.
+            cores: Cores that they share; None for all that this process may use.
+            command: The program of a worker; tests give their own.
         """
-        self._where, self._count = where, count
-        self._processes: dict[int, _Process] = {}
-        self._reports: queue.SimpleQueue[tuple[_Process, Report]] = queue.SimpleQueue()
+        self._where, self._count, self._command = where, count, tuple(command)
+        self._cores = max(1, (cores or len(os.sched_getaffinity(0))) // max(1, count))
+        self._selector: selectors.BaseSelector | None = None
+        self._processes: dict[int, LocalProcess] = {}
+        self._reports: list[Report] = []
 
-    def __enter__(self) -> LocalWorkers:
+    def __enter__(self) -> Self:
+        self._selector = selectors.DefaultSelector()
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for process in self._processes.values():
-            process.ask_to_end()
+            process.kill()
         for worker in list(self._processes):
             self.stop(worker)
+        if self._selector is not None:
+            self._selector.close()
+            self._selector = None
 
     @property
     def count(self) -> int:
         """Number of workers."""
         return self._count
 
+    @property
+    def pids(self) -> dict[int, int]:
+        """Process ids of the workers that run, by their numbers."""
+        return {worker: process.pid for worker, process in self._processes.items()}
+
     def start(self, worker: int) -> None:
-        """Start a process; see ``Workers``."""
-        share = max(1, all_cores() // self._count)
-        self._processes[worker] = _Process(worker, self._where, share, self._reports)
+        """Start a worker; see ``Workers``."""
+        self.stop(worker)
+        scratch = Path(tempfile.gettempdir()) / f"ferstream-archive-{os.getpid()}-{secrets.token_hex(8)}"
+        try:
+            process = LocalProcess(self._command, scratch)
+        except OSError as exc:
+            self._reports.append(Died(worker, f"cannot be started: {exc.strerror}", is_crash=False))
+            return
+        self._processes[worker] = process
+        for stream in process.streams:
+            self._selecting.register(stream, selectors.EVENT_READ, worker)
+        process.send(encode(Setup(where=self._where, cores=self._cores, scratch=str(scratch))))
 
     def submit(self, worker: int, task: Task) -> None:
-        """Give a task to a worker that is ready. If the process has ended, ``wait`` says so."""
-        self._processes[worker].submit(task)
+        """Give a task to a worker that is ready; one that is gone meanwhile is reported by ``wait``."""
+        process = self._processes.get(worker)
+        if process is not None:
+            process.task = task
+            process.send(encode(task))
 
     def stop(self, worker: int) -> None:
-        """End a process at once; see ``Workers``."""
+        """End a worker at once; see ``Workers``."""
+        self._reports = [report for report in self._reports if report.worker != worker]
         process = self._processes.pop(worker, None)
         if process is not None:
-            process.end()
+            for stream in process.streams:
+                self._selecting.unregister(stream)
+            process.close()
 
     def wait(self, timeout_s: float) -> list[Report]:
         """Return what has happened; see ``Workers``."""
-        found: list[Report] = []
-        with contextlib.suppress(queue.Empty):
-            self._take(self._reports.get(timeout=timeout_s), found)
-            while True:
-                self._take(self._reports.get_nowait(), found)
-        return found
+        deadline = time.monotonic() + timeout_s
+        while not self._reports:
+            left = deadline - time.monotonic()
+            for key, _ in self._selecting.select(max(0.0, left)):
+                self._read(key.data)
+            if left <= 0:
+                break
+        reports, self._reports = self._reports, []
+        return reports
 
-    def _take(self, item: tuple[_Process, Report], found: list[Report]) -> None:
-        process, report = item
-        if self._processes.get(report.worker) is not process:
-            return  # it was stopped
-        if isinstance(report, Died):
-            self.stop(report.worker)
-        found.append(report)
+    @property
+    def _selecting(self) -> selectors.BaseSelector:
+        if self._selector is None:
+            raise RuntimeError("the workers are used outside of their context")
+        return self._selector
 
-
-class _Process:
-    """One process, with a thread that reads what it says."""
-
-    def __init__(self, worker: int, where: str, cores: int, reports: queue.SimpleQueue[tuple[_Process, Report]]) -> None:
-        self._worker, self._reports = worker, reports
-        self._task: Task | None = None
-        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by the thread)
-        command = [sys.executable, "-m", "ferstream.archive.worker_process", where, str(cores)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors)
-        self._thread = threading.Thread(target=self._read, name=f"worker-{worker}", daemon=True)
-        self._thread.start()
-
-    def submit(self, task: Task) -> None:
-        self._task = task
-        assert self._process.stdin is not None
-        with contextlib.suppress(OSError):  # it has ended, and the thread will say so
-            self._process.stdin.write(json.dumps([task.recording, task.chunk]).encode() + b"\n")
-            self._process.stdin.flush()
-
-    def ask_to_end(self) -> None:
-        """Close its input, at which it ends after it has removed its scratch files."""
-        assert self._process.stdin is not None
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()
-
-    def end(self) -> None:
-        self.ask_to_end()
-        try:
-            self._process.wait(_END_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-        self._thread.join()
-
-    def _read(self) -> None:
-        """Report what the process says, and in the end how it ended."""
-        assert self._process.stdout is not None
-        with self._process.stdout as answers, self._errors:
-            for line in answers:
-                with contextlib.suppress(ValueError):  # half a line of a process that was killed
-                    self._reports.put((self, self._report(json.loads(line))))
-            code = self._process.wait()
-            self._reports.put((self, Died(self._worker, self._how(code), is_crash=code > 0 or -code in CRASHES)))
-
-    def _report(self, message: dict[str, Any]) -> Report:
-        if "machine" in message:
-            return Ready(self._worker, message["machine"], message["host"])
-        assert self._task is not None
-        return Finished(self._worker, self._task, decode_outcome(message))
-
-    def _how(self, code: int) -> str:
-        if code < 0:
-            return f"killed by {signal.Signals(-code).name}"
-        self._errors.seek(0, 2)
-        self._errors.seek(max(0, self._errors.tell() - _STDERR_BYTES))
-        lines = [line for line in self._errors.read().decode(errors="replace").splitlines() if line.strip()]
-        return printable(redact(lines[-1].strip())) if lines else f"ended with exit code {code}"
+    def _read(self, worker: int) -> None:
+        """Take what a worker has written."""
+        process = self._processes.get(worker)
+        if process is None:
+            return  # it ended, and was found out by its other stream
+        for answer in process.answers():
+            if isinstance(answer, Loaded):
+                self._reports.append(Ready(worker, answer.machine, answer.host))
+            elif isinstance(answer, NotStarted):
+                process.reason = answer.reason
+            elif process.task is not None:
+                self._reports.append(Finished(worker, process.task, answer))
+                process.task = None
+        if process.has_ended:
+            end = process.end()
+            reports = self._reports
+            self._reports = []
+            self.stop(worker)
+            self._reports = [*reports, Died(worker, end.reason, end.is_crash)]

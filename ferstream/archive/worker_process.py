@@ -1,94 +1,99 @@
-"""A local worker: ``python -m ferstream.archive.worker_process ARCHIVE CORES``.
+"""A local worker of an archive: ``python -m ferstream.archive.worker_process``, which ``LocalWorkers`` starts.
 
-Each line on its standard input is a task, each line on its standard output what came of it, as JSON; what libraries print goes to the
-standard error. The process ends at once when its standard input ends, also in the middle of a chunk: the driver is gone, or wants no more.
+Tasks come on stdin and reports go to stdout; see ``worker_messages``. The process ends at once when its stdin ends, also in the middle of a
+chunk, because its driver has ended then. Ctrl-C of the terminal does not end it: its driver decides.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import queue
+import shutil
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable
-from typing import IO, Any, NoReturn
+from pathlib import Path
+from typing import BinaryIO, NoReturn
 
-from ferstream.archive.stores import open_store
-from ferstream.archive.tasks import Differs, Done, Failed, Outcome, Task
-from ferstream.archive.unfinished import read_plan
+from ferstream.archive.tasks import Task
+from ferstream.archive.worker_messages import Answer, Loaded, NotStarted, Setup, decode_setup, decode_task, encode
 from ferstream.errors import FerstreamError, first_line
 
-KINDS: dict[str, type[Done | Differs | Failed]] = {"done": Done, "differs": Differs, "failed": Failed}
-"""Kinds of outcomes by their names in messages."""
 
-
-def encode_outcome(outcome: Outcome) -> dict[str, Any]:
-    """Return an outcome as JSON."""
-    name = next(name for name, kind in KINDS.items() if type(outcome) is kind)
-    return {name: {field: getattr(outcome, field) for field in outcome.__dataclass_fields__}}
-
-
-def decode_outcome(message: dict[str, Any]) -> Outcome:
-    """Return the outcome in a message.
-
-    Raises:
-        ValueError: It is none.
-    """
-    for name, kind in KINDS.items():
-        if name in message:
-            return kind(**message[name])
-    raise ValueError("the message has no outcome")
-
-
-def main(where: str, cores: int) -> None:
-    """Analyse chunks until the standard input ends.
-
-    Args:
-        where: The archive.
-        cores: Cores that this process may use.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of a terminal; the driver decides what ends
-    answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
-    os.dup2(2, 1)
+def main() -> int:
+    """Analyse what the driver sends; return the exit code of a worker that does not start."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    source, answers = _own_streams()
+    line = source.readline()
+    if not line:
+        return 0
+    setup = decode_setup(line)
+    tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
+    threading.Thread(target=_read_tasks, args=(source, setup, tasks), name="driver", daemon=True).start()
     try:
-        _work(where, cores, answers)
+        _work(setup, tasks, answers)
     except FerstreamError as exc:
-        sys.exit(first_line(exc))  # the driver shows the last line of the standard error
+        from ferstream.runtime.redaction import redact
+
+        _send(answers, NotStarted(redact(first_line(exc))))
+        return int(exc.exit_code)
+    except BrokenPipeError:  # the driver has ended
+        _end(setup)
 
 
-def _work(where: str, cores: int, answers: IO[str]) -> None:
+def _own_streams() -> tuple[BinaryIO, int]:
+    """Return stdin and the descriptor of stdout; libraries that print write to stderr from now on, and read nothing."""
+    source, answers = os.fdopen(os.dup(0), "rb"), os.dup(1)
+    os.dup2(2, 1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return source, answers
+
+
+def _work(setup: Setup, tasks: queue.SimpleQueue[Task], answers: int) -> NoReturn:
+    """Load the models, then do one task after the other, until the process is ended."""
+    from ferstream.runtime.memory import tune_allocator
+
+    tune_allocator()
     from ferstream.archive.analyzer import Analyzer
     from ferstream.archive.machine import machine
+    from ferstream.archive.stores import is_remote, open_store
+    from ferstream.archive.unfinished import read_plan
+    from ferstream.logs import configure_logging
 
-    store = open_store(where)
-    with Analyzer(store, read_plan(store), cores=cores) as analyzer:
-        tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
-        reader = threading.Thread(target=_read_tasks, args=(sys.stdin, tasks.put, analyzer.forget_source), name="tasks", daemon=True)
-        reader.start()
-        _send(answers, {"machine": machine(), "host": socket.gethostname()})
-        while True:
-            _send(answers, encode_outcome(analyzer.analyze(tasks.get())))
-
-
-def _read_tasks(lines: Iterable[str], put: Callable[[Task], None], before_end: Callable[[], None]) -> NoReturn:
-    """Pass on the tasks; end the process when there are no more lines."""
-    for line in lines:
-        recording, chunk = json.loads(line)
-        put(Task(recording, chunk))
-    before_end()
-    os._exit(0)  # the other threads are in the middle of a chunk that nobody wants
+    configure_logging(level="warning", format="console")
+    store = open_store(setup.where)
+    plan = read_plan(store)
+    if any(is_remote(recording.path) for recording in plan.recordings):
+        Path(setup.scratch).mkdir(mode=0o700)
+    analyzer = Analyzer(store, plan, cores=setup.cores, scratch=Path(setup.scratch))
+    _send(answers, Loaded(machine(), socket.gethostname()))
+    while True:
+        _send(answers, analyzer.analyze(tasks.get()))
 
 
-def _send(answers: IO[str], message: dict[str, Any]) -> None:
+def _read_tasks(source: BinaryIO, setup: Setup, tasks: queue.SimpleQueue[Task]) -> None:
+    """Take tasks from the driver; end the process when the driver has ended, whatever it does."""
     try:
-        answers.write(json.dumps(message) + "\n")
-        answers.flush()
-    except BrokenPipeError:
-        os._exit(0)
+        for line in source:
+            tasks.put(decode_task(line))
+    finally:
+        _end(setup)
+
+
+def _send(answers: int, answer: Answer) -> None:
+    data = encode(answer)
+    while data:
+        data = data[os.write(answers, data) :]
+
+
+def _end(setup: Setup) -> NoReturn:
+    """End the process at once; what was fetched is removed."""
+    shutil.rmtree(setup.scratch, ignore_errors=True)
+    os._exit(0)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    sys.exit(main())
