@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from ferstream.archive.plan import WHOLE, Plan
 from ferstream.archive.seams import seam_fault
 from ferstream.archive.store import LocalStore
 from ferstream.archive.tasks import Done, Task
-from tests.support.archive_clips import GROUP, faces_clip, plan_clips, read, undivided
+from tests.support.archive_clips import GROUP, faces_clip, pipeline_threads, plan_clips, read, undivided
 
 CHUNKS = 5
 MASKED = """
@@ -67,12 +67,6 @@ def results(archive: Archive) -> list[ChunkResult]:
     return [archive.result(number) for number in range(CHUNKS)]
 
 
-def pipeline_threads() -> list[str]:
-    """Names of the threads of pipelines and cameras that run."""
-    names = ("capture", "watch", "detection", "tracking", "inference", "publishing")
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith(names)]
-
-
 def own(result: ChunkResult) -> tuple[FrameTable, FaceTable]:
     """The frames and faces of a result without those of the next chunk."""
     frames = len(result.frames.index) - result.overlap
@@ -93,7 +87,7 @@ def events_of_archive(store: LocalStore, plan: Plan, tasks: list[Task], tmp_path
     with Analyzer(store, plan, cores=1) as analyzer:
         outcomes = [analyzer.analyze(task) for task in tasks]
     results = [read(store, outcome) for outcome in outcomes]
-    assert [seam_fault(before, after) for before, after in zip(results, results[1:], strict=False)] == [""] * (len(results) - 1)
+    assert [seam_fault(before, after) for before, after in pairwise(results)] == [""] * (len(results) - 1)
     done = [outcome for outcome in outcomes if isinstance(outcome, Done)]
     write_done(
         store,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import threading
 from collections.abc import Iterator
@@ -19,8 +18,7 @@ from ferstream.archive.store import LocalStore
 from ferstream.archive.tasks import Differs, Done, Failed, Outcome, Task
 from ferstream.errors import ConfigError
 from ferstream.inference.batch_classifier import BatchClassifier
-from tests.archive.test_analyzer import pipeline_threads
-from tests.support.archive_clips import GROUP, faces_clip, plan_clips, read, results_in
+from tests.support.archive_clips import GROUP, faces_clip, pipeline_threads, plan_clips, read, results_in
 
 
 @pytest.fixture
@@ -171,7 +169,7 @@ def test_settings_of_another_version_are_an_error(planned: tuple[LocalStore, Pla
 
 def descriptors() -> int:
     """Number of open files."""
-    return len(os.listdir("/proc/self/fd"))
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def resident_mb() -> float:

@@ -6,42 +6,17 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ferstream.archive.local_workers import LocalWorkers
 from ferstream.archive.plan import WHOLE
-from ferstream.archive.tasks import Died, Differs, Done, Failed, Finished, Ready, Report, Task
-from tests.support.archive_worker import DONE, scripted
+from ferstream.archive.tasks import Died, Differs, Done, Failed, Finished, Task
+from tests.support.archive_worker import DONE, is_running, ready, reports, scripted, wait_until
 from tests.support.runners import PATIENCE_S
 
 SECRET = "s3://key:hidden-secret@bucket/archive"
-
-
-def reports(workers: LocalWorkers, count: int = 1) -> list[Report]:
-    """Wait for so many reports."""
-    found: list[Report] = []
-    deadline = time.monotonic() + PATIENCE_S
-    while len(found) < count and time.monotonic() < deadline:
-        found += workers.wait(0.5)
-    assert len(found) == count, found
-    return found
-
-
-def ready(workers: LocalWorkers, worker: int = 0) -> Ready:
-    """Start a worker and wait until it is ready."""
-    workers.start(worker)
-    (report,) = reports(workers)
-    assert isinstance(report, Ready), report
-    return report
-
-
-def is_running(pid: int) -> bool:
-    """Whether there is a process; one that has ended and was not waited for counts too."""
-    return Path(f"/proc/{pid}").exists()
 
 
 def test_a_worker_is_ready_and_does_its_tasks() -> None:
@@ -287,11 +262,3 @@ with LocalWorkers("/archive", 2, command=scripted()) as workers:
 
     assert len(pids) == 2, driver.stderr
     wait_until(lambda: not any(is_running(pid) for pid in pids))
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for a state of other processes."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.01)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -83,3 +84,9 @@ def read(store: LocalStore, outcome: Outcome) -> ChunkResult:
 def results_in(folder: Path) -> Sequence[Path]:
     """All files of results of an archive, also those that are being written."""
     return sorted((folder / "chunks").iterdir()) if (folder / "chunks").is_dir() else []
+
+
+def pipeline_threads() -> list[str]:
+    """Names of the threads of pipelines and cameras that run."""
+    names = ("capture", "watch", "detection", "tracking", "inference", "publishing")
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith(names)]

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ferstream.archive.local_workers import LocalWorkers
+from ferstream.archive.tasks import Ready, Report
+from tests.support.runners import PATIENCE_S
 
 _START = """
 import json, os, signal, subprocess, sys, time
@@ -31,3 +38,39 @@ def scripted(work: str = "", *, start: str | None = None) -> tuple[str, ...]:
 
 
 DONE = '    say("done", file=f"chunks/{task[\'chunk\']}.npz", frames=10, faces=2, lost=0, seconds=0.5)'
+
+
+def reports(workers: LocalWorkers, count: int = 1) -> list[Report]:
+    """Wait for so many reports."""
+    found: list[Report] = []
+    deadline = time.monotonic() + 5 * PATIENCE_S
+    while len(found) < count and time.monotonic() < deadline:
+        found += workers.wait(0.5)
+    assert len(found) == count, found
+    return found
+
+
+def ready(workers: LocalWorkers, worker: int = 0) -> Ready:
+    """Start a worker and wait until it is ready."""
+    workers.start(worker)
+    (report,) = reports(workers)
+    assert isinstance(report, Ready), report
+    return report
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is a process; one that has ended and was not waited for counts too."""
+    return Path(f"/proc/{pid}").exists()
+
+
+def has_open(pid: int, name: str) -> bool:
+    """Whether a process has a file open."""
+    return any(str(path.readlink()).endswith(name) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink())
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for a state of other processes."""
+    deadline = time.monotonic() + 5 * PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.01)
