@@ -185,7 +185,7 @@ def test_an_archive_that_a_node_does_not_see_is_named(cluster: RayCluster, tmp_p
 
 def test_no_cluster_at_the_address_is_an_error(tmp_path: Path) -> None:
     pytest.importorskip("ray")
-    with pytest.raises(ConfigError, match="no cluster can be used there"), RayWorkers(str(tmp_path), address=f"127.0.0.1:{free_port()}"):
+    with pytest.raises(ConfigError, match="cannot join a Ray cluster there"), RayWorkers(str(tmp_path), address=f"127.0.0.1:{free_port()}"):
         pass
 
 
