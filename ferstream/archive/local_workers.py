@@ -27,14 +27,15 @@ _END_S = 10.0
 class LocalWorkers:
     """Processes of this machine, which share its cores; see ``Workers``."""
 
-    def __init__(self, where: str, count: int) -> None:
+    def __init__(self, where: str, count: int, *, cores: int | None = None) -> None:
         """Nothing is started yet.
 
         Args:
             where: The archive.
             count: Number of processes.
+            cores: Cores that each of them may use; None for an equal share of all.
         """
-        self._where, self._count = where, count
+        self._where, self._count, self._cores = where, count, cores or max(1, all_cores() // count)
         self._processes: dict[int, _Process] = {}
         self._reports: queue.SimpleQueue[tuple[_Process, Report]] = queue.SimpleQueue()
 
@@ -54,8 +55,7 @@ class LocalWorkers:
 
     def start(self, worker: int) -> None:
         """Start a process; see ``Workers``."""
-        share = max(1, all_cores() // self._count)
-        self._processes[worker] = _Process(worker, self._where, share, self._reports)
+        self._processes[worker] = _Process(worker, self._where, self._cores, self._reports)
 
     def submit(self, worker: int, task: Task) -> None:
         """Give a task to a worker that is ready. If the process has ended, ``wait`` says so."""

@@ -1,4 +1,4 @@
-"""Workers on a Ray cluster: one actor each, which analyses chunks as a local worker does.
+"""Workers on a Ray cluster: one actor each, around a local worker process.
 
 Ray places the actors and says when one is gone. What is done again, and where, is decided by the scheduler: Ray itself repeats nothing.
 The main thread uses ``RayWorkers``; Ray is imported when the number of workers is asked for.
@@ -12,12 +12,12 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 from ferstream import __version__
+from ferstream.archive.local_workers import LocalWorkers
 from ferstream.archive.ray_cluster import check_nodes, connect, disconnect, nodes
 from ferstream.archive.stores import is_remote, open_store
 from ferstream.archive.tasks import Died, Failed, Finished, Outcome, Ready, Report, Task
@@ -27,6 +27,7 @@ from ferstream.runtime.redaction import redact
 
 CORES_OF_A_WORKER = 2
 """Cores that one worker keeps busy; fewer where a node has no more, or more workers are asked for."""
+_WAIT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +76,11 @@ class Opened:
 
 
 class ArchiveActor:
-    """One worker of a cluster: loads the models once, and analyses one chunk after the other."""
+    """One worker of a cluster, a local worker process, which loads the models once and analyses one chunk after the other.
+
+    It is a process of its own, because Ray does not say how an actor ended: a recording that crashes it (SIGSEGV) would look like a
+    kill from outside, and be tried again and again. When the actor is killed, the process ends at once with its standard input.
+    """
 
     def __init__(self, where: str, cores: int) -> None:
         """Nothing is loaded yet.
@@ -84,38 +89,42 @@ class ArchiveActor:
             where: The archive.
             cores: Cores that it may use.
         """
-        self._where, self._cores = where, cores
-        self._stack = ExitStack()
-        self._analyzer: Any = None
+        os.environ.pop("OMP_NUM_THREADS", None)  # Ray sets it; replay and local workers run without
+        self._where = where
+        self._process = LocalWorkers(where, 1, cores=cores)
 
-    def open(self) -> Opened:
+    def open(self) -> Opened | Died:
         """Load the models.
 
         Raises:
             ConfigError: The archive cannot be seen from this node.
-            FerstreamError: The models cannot be loaded.
         """
-        os.environ.pop("OMP_NUM_THREADS", None)  # Ray sets it; replay and local workers run without
-        host = socket.gethostname()
-        store = open_store(self._where)
         try:
-            plan = read_plan(store)
+            read_plan(open_store(self._where))
         except FerstreamError as exc:
             is_url = is_remote(self._where)
             advice = (
                 "check the credentials and network of this node" if is_url else "put it where all nodes see it, or into an object store"
             )
-            raise ConfigError(f"{host} does not see the archive {self._where} ({first_line(exc)}); {advice}") from exc
-        from ferstream.archive.analyzer import Analyzer
-        from ferstream.archive.machine import machine
+            raise ConfigError(f"{socket.gethostname()} does not see the archive {self._where} ({first_line(exc)}); {advice}") from exc
+        self._process.start(0)
+        report = self._next()
+        return Opened(__version__, dict(report.machine), report.host) if isinstance(report, Ready) else _as_died(report)
 
-        self._analyzer = self._stack.enter_context(Analyzer(store, plan, cores=self._cores))
-        return Opened(__version__, machine(), host)
-
-    def analyze(self, task: Task) -> Outcome:
+    def analyze(self, task: Task) -> Outcome | Died:
         """Analyse one chunk; see ``Analyzer.analyze``."""
-        outcome: Outcome = self._analyzer.analyze(task)
-        return outcome
+        self._process.submit(0, task)
+        report = self._next()
+        return report.outcome if isinstance(report, Finished) else _as_died(report)
+
+    def _next(self) -> Report:
+        while not (reports := self._process.wait(_WAIT_S)):
+            pass
+        return reports[0]
+
+
+def _as_died(report: Report) -> Died:
+    return report if isinstance(report, Died) else Died(report.worker, "its process answers another question", is_crash=True)
 
 
 class RayWorkers:
@@ -207,6 +216,8 @@ class RayWorkers:
             if task is not None:
                 return Finished(worker, task, Failed(_message(exc)))
             return self._died(worker, _message(exc), is_crash=True)
+        if isinstance(value, Died):
+            return self._died(worker, value.reason, is_crash=value.is_crash)
         if task is not None:
             return Finished(worker, task, value)
         if value.version != __version__:
