@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +15,15 @@ import pytest
 
 from ferstream import __version__
 from ferstream.archive import ray_workers
+from ferstream.archive.driver import run_archive
 from ferstream.archive.plan import Plan, encode_plan
-from ferstream.archive.ray_workers import Opened, RayWorkers
+from ferstream.archive.ray_cluster import CHECKS
+from ferstream.archive.ray_workers import ArchiveActor, Opened, RayTimings, RayWorkers
 from ferstream.archive.store import LocalStore
 from ferstream.archive.tasks import Died, Done, Failed, Finished, Outcome, Ready, Report, Task
 from ferstream.errors import ConfigError
 from tests.support.api_client import PATIENCE_S
+from tests.support.fake_workers import invented_result, is_last, planned, store_result
 from tests.support.ports import free_port
 from tests.support.ray_cluster import RayCluster, ray_cluster
 
@@ -45,6 +50,17 @@ class ScriptedActor:
         if task.chunk == self.DIES:
             os.kill(os.getpid(), signal.SIGSEGV)
         return Done(f"chunk-{task.chunk}", 1, 2, 0, 0.5)
+
+
+class InventingActor(ScriptedActor):
+    """Writes invented results, and is killed once."""
+
+    def analyze(self, task: Task) -> Outcome:
+        store, killed = LocalStore(Path(self._where)), Path(self._where) / "killed"
+        if task.chunk == 1 and not killed.exists():
+            killed.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return store_result(store, invented_result(task, is_last=is_last(store, task)))
 
 
 class OtherVersion(ScriptedActor):
@@ -84,6 +100,19 @@ def _started(workers: RayWorkers, count: int) -> list[Ready]:
     ready = [report for report in _reports(workers, count) if isinstance(report, Ready)]
     assert sorted(report.worker for report in ready) == list(range(count))
     return ready
+
+
+def test_a_run_on_two_nodes(cluster: RayCluster, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The number of workers is asked for before they are entered; one dies. Ray prints nothing, and leaves our handler of SIGTERM."""
+    store, handler = LocalStore(tmp_path), signal.getsignal(signal.SIGTERM)
+    planned(store, [3, 0, 2])
+    workers = RayWorkers(str(tmp_path), address=cluster.address, actor=InventingActor)
+    report = run_archive(store, workers=workers, mixed=True, seam_fault=lambda before, after: "")
+    assert signal.getsignal(signal.SIGTERM) is handler
+    assert (report.analysed, report.failed) == (3, [])
+    assert report.counts.deaths == 1
+    assert list(store.names(CHECKS)) == []
+    assert "".join(capfd.readouterr()) == ""
 
 
 def test_each_worker_is_a_process_and_does_one_task_after_the_other(cluster: RayCluster, tmp_path: Path) -> None:
@@ -159,6 +188,42 @@ def test_all_processes_end_with_the_run(cluster: RayCluster, tmp_path: Path) -> 
         _wait_for_end(pid)
 
 
+def test_an_idle_worker_that_was_killed_is_reported_at_its_next_task(cluster: RayCluster, tmp_path: Path) -> None:
+    with RayWorkers(str(tmp_path), address=cluster.address, count=1, actor=ScriptedActor) as workers:
+        (ready,) = _started(workers, 1)
+        os.kill(int(ready.host.rpartition("/")[2]), signal.SIGKILL)
+        workers.submit(0, Task(0, 0))
+        assert _reports(workers, 1) == [Died(0, "its process was killed or crashed", is_crash=False)]
+
+
+def test_a_worker_that_does_not_start_in_time_is_reported(cluster: RayCluster, tmp_path: Path) -> None:
+    timings = RayTimings(start_s=0.0)
+    with RayWorkers(str(tmp_path), address=cluster.address, count=1, actor=ScriptedActor, timings=timings) as workers:
+        workers.start(0)
+        text = "no node of the Ray cluster started it within 0 s; are 2 of its CPUs free?"
+        assert workers.wait(0.0) == [Died(0, text, is_crash=False)]
+        assert workers.wait(0.0) == []
+
+
+def test_a_folder_that_nodes_do_not_share_is_an_error(cluster: RayCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative folder is another one on each node."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"does not see the archive shared .*use a folder that all machines share"):
+        _ = RayWorkers("shared", address=cluster.address).count
+    assert list(LocalStore(tmp_path / "shared").names(CHECKS)) == []
+
+
+def test_a_crash_of_the_process_of_an_actor_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The actor is a plain class, which needs no cluster."""
+    planned(LocalStore(tmp_path), [1])
+    program = "import json, os; print(json.dumps({'machine': {}, 'host': 'here'}), flush=True); input(); os.abort()"
+    start = subprocess.Popen
+    monkeypatch.setattr("subprocess.Popen", lambda command, **options: start([sys.executable, "-c", program], **options))
+    actor = ArchiveActor(str(tmp_path), 1)
+    assert actor.open() == Opened(__version__, {}, "here")
+    assert actor.analyze(Task(0, 0)) == Died(0, "killed by SIGABRT", is_crash=True)
+
+
 def test_another_version_is_refused(cluster: RayCluster, tmp_path: Path) -> None:
     with RayWorkers(str(tmp_path), address=cluster.address, count=1, actor=OtherVersion) as workers:
         workers.start(0)
@@ -173,7 +238,7 @@ def test_models_that_cannot_be_loaded_are_named(cluster: RayCluster, tmp_path: P
     assert died == Died(0, "the model is missing", is_crash=True)
 
 
-def test_an_archive_that_a_node_does_not_see_is_named(cluster: RayCluster, tmp_path: Path) -> None:
+def test_an_archive_that_a_node_does_not_see_any_more_is_named(cluster: RayCluster, tmp_path: Path) -> None:
     with RayWorkers(str(tmp_path / "nowhere"), address=cluster.address, count=1) as workers:
         workers.start(0)
         (died,) = _reports(workers, 1)
@@ -185,7 +250,7 @@ def test_an_archive_that_a_node_does_not_see_is_named(cluster: RayCluster, tmp_p
 
 def test_no_cluster_at_the_address_is_an_error(tmp_path: Path) -> None:
     pytest.importorskip("ray")
-    with pytest.raises(ConfigError, match="no cluster can be used there"), RayWorkers(str(tmp_path), address=f"127.0.0.1:{free_port()}"):
+    with pytest.raises(ConfigError, match="cannot join a Ray cluster there"), RayWorkers(str(tmp_path), address=f"127.0.0.1:{free_port()}"):
         pass
 
 

@@ -19,7 +19,8 @@ import pytest
 from tests.support.api_client import PATIENCE_S
 from tests.support.ports import free_port
 
-_COMMON = ("--num-gpus=0", "--object-store-memory=80000000", "--disable-usage-stats", "--block")
+_ANY_FREE_PORT = ("--min-worker-port=0", "--max-worker-port=0")  # the usual range may have that of the head
+_COMMON = ("--num-gpus=0", "--object-store-memory=80000000", "--disable-usage-stats", "--block", *_ANY_FREE_PORT)
 
 
 class RayCluster:
