@@ -18,7 +18,7 @@ from ferstream.capture.timing import Sampler
 
 CONTAINERS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "flv"})
 """Demuxers that give the same pictures after a seek; measured. MPEG-TS loses all of them, AVI some."""
-CODECS = frozenset({"h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mjpeg", "mpeg2video", "flv1"})
+CODECS = frozenset({"h264", "hevc", "vp9", "av1", "mpeg4", "mjpeg", "mpeg2video", "flv", "libdav1d", "flv1"})
 """Codecs whose pictures are the same when decoding begins at a key frame; measured."""
 _SHORTEST_TAIL = 4
 """The last chunk has at least one part in so many of the wanted length."""

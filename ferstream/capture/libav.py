@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from fractions import Fraction
 
 import av
@@ -20,6 +21,7 @@ from av.video.stream import VideoStream
 
 from ferstream.capture.completeness import Arrivals, missing_pictures, promise_of
 from ferstream.capture.container_end import ContainerEnd, find_end
+from ferstream.capture.decoder_errors import DecoderErrors
 from ferstream.capture.file_bytes import FileBytes
 from ferstream.capture.formats import longest_gap_ns
 from ferstream.capture.geometry import AS_STORED, Geometry
@@ -48,16 +50,23 @@ class VideoInput:
         decoding: Threads of the decoder, and the largest picture.
         name: Name of the source for messages.
         on_closed: Called after the container was closed.
+        errors: Counts what the decoder logs.
 
     Raises:
         SourceFormatError: The container has no video that can be decoded, or too large pictures; it is closed then.
     """
 
     def __init__(
-        self, *, container: InputContainer, decoding: Decoding, name: str = "video", on_closed: Callable[[], None] | None = None
+        self,
+        *,
+        container: InputContainer,
+        decoding: Decoding,
+        name: str = "video",
+        on_closed: Callable[[], None] | None = None,
+        errors: DecoderErrors | None = None,
     ) -> None:
         self._container, self._stream, self._on_closed = container, choose_video(container, name), on_closed
-        self._name, self._max_pixels = name, decoding.max_pixels
+        self._name, self._max_pixels, self._errors = name, decoding.max_pixels, errors
         self._limit_pictures()
         self._stream.codec_context.thread_count = decoding.threads
         self._stream.codec_context.thread_type = decoding.thread_type
@@ -258,7 +267,8 @@ class VideoInput:
         started = time.perf_counter()
         width_before = self._stream.codec_context.width
         try:
-            pictures = packet.decode()
+            with nullcontext() if self._errors is None else self._errors.watching(packet):
+                pictures = packet.decode()
         except av.FFmpegError:
             self._check_size(width_before)
             return None

@@ -17,6 +17,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from ferstream.capture.decoder_errors import DecoderErrors
 from ferstream.capture.display_name import display_name
 from ferstream.capture.framing import Framer
 from ferstream.capture.libav import VideoInput
@@ -92,6 +93,7 @@ class SpanSource:
         self._expected = (*span.pts.tolist(), *span.overlap.tolist())
         self._position = 0
         self._stop = threading.Event()
+        self._errors: DecoderErrors | None = None
         self._video: VideoInput | None = None
         self._first: av.VideoFrame | None = None
         self._rest: Iterator[av.VideoFrame] = iter(())
@@ -123,7 +125,10 @@ class SpanSource:
             SpanError: The part does not begin as it should.
         """
         file = RecordingFile(self._path, name=self._name, max_pixels=self._decoding.max_pixels)
-        video = self._video = VideoInput(container=file.open_container(), decoding=self._decoding, name=self._name, on_closed=file.release)
+        self._errors = DecoderErrors(self._expected[0])
+        video = self._video = VideoInput(
+            container=file.open_container(), decoding=self._decoding, name=self._name, on_closed=file.release, errors=self._errors
+        )
         self._seek(video)
         self._rest = video.frames(on_decoded=self._framer.record_decode_time, on_damaged=self._on_damaged, strict=False)
         self._first = next(self._from_first(self._rest), None)
@@ -161,6 +166,8 @@ class SpanSource:
     def close(self) -> None:
         """Release everything; any thread, more than once."""
         self._stop.set()
+        if self._errors is not None:
+            self._errors.close()
         if self._video is not None:
             self._video.close()
 
@@ -178,6 +185,8 @@ class SpanSource:
 
     def _checked_pts(self, decoded: av.VideoFrame) -> int:
         """Return the timestamp of the next picture, which is the expected one."""
+        if self._errors is not None and self._errors.last:
+            raise self._error(f"the decoder reports: {self._errors.last}")
         if decoded.pts is None:
             raise self._error("the picture has no timestamp")
         if self._position >= len(self._expected):
