@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from pathlib import PurePosixPath
 
 from ferstream.archive.store import Store
 from ferstream.errors import DataError
@@ -42,12 +41,6 @@ def done_name(recording: int) -> str:
     return f"{FOLDER}/{recording:06d}.json"
 
 
-def parse_done_name(name: str) -> int | None:
-    """Return the number of the recording of a file; None for another name."""
-    path = PurePosixPath(name)
-    return int(path.stem) if path.suffix == ".json" and path.stem.isdigit() else None
-
-
 def write_done(store: Store, recording: int, done: DoneRecording) -> None:
     """Write that a recording is analysed.
 
@@ -66,16 +59,33 @@ def write_failed(store: Store, recording: int, reason: str) -> None:
     store.write(done_name(recording), json.dumps({"failed": reason}).encode())
 
 
-def read_done(store: Store, name: str) -> DoneRecording | None:
+def decode_done(data: bytes, name: str) -> DoneRecording | None:
     """Return what came of a recording; None if it failed.
+
+    Args:
+        data: Content of the file.
+        name: Its name.
 
     Raises:
         DataError: The file is damaged.
     """
     try:
-        stored = json.loads(store.read(name))
+        stored = json.loads(data)
         if "failed" in stored:
             return None
         return DoneRecording(**{"size": 0} | stored | {"files": tuple(stored["files"])})
-    except (FileNotFoundError, ValueError, KeyError, TypeError) as exc:
+    except (ValueError, KeyError, TypeError) as exc:
         raise DataError(f"{name}: is damaged") from exc
+
+
+def read_done(store: Store, name: str) -> DoneRecording | None:
+    """Return what came of a recording; None if it failed.
+
+    Raises:
+        DataError: The file is damaged or does not exist.
+        OutputError: It cannot be read.
+    """
+    try:
+        return decode_done(store.read(name), name)
+    except FileNotFoundError as exc:
+        raise DataError(f"{name}: does not exist") from exc

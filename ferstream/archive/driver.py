@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import assert_never
 
+from ferstream.archive import seams
 from ferstream.archive.actions import Action, CheckSeams, Limits, Notice, RecordingFailed, StartWorker, StopWorker, Submit
 from ferstream.archive.done_file import DoneRecording, write_done, write_failed
 from ferstream.archive.lock import locked
+from ferstream.archive.machine import difference
 from ferstream.archive.plan import WHOLE, Plan
 from ferstream.archive.report import RunReport
 from ferstream.archive.result_check import SeamFault, check_results
@@ -60,27 +62,10 @@ def run_archive(
     """
     plan = read_plan(store)
     with locked(store):
-        run = _Run(store, plan, hooks or RunHooks(), seam_fault or _usual_seam_fault(), mixed=mixed)
+        run = _Run(store, plan, hooks or RunHooks(), seam_fault or seams.seam_fault, mixed=mixed)
         with run.reporting():
             run.run(workers, stop or threading.Event(), limits)
         return run.state.report
-
-
-def _usual_seam_fault() -> SeamFault:
-    from ferstream.archive.seams import seam_fault
-
-    return seam_fault
-
-
-def machine_fault(planned: Mapping[str, str], found: Mapping[str, str]) -> str:
-    """Return what of a machine may make other digits than that which made the plan; empty if nothing does.
-
-    Args:
-        planned: The machine of the plan.
-        found: The machine of a worker.
-    """
-    different = [key for key in sorted(planned.keys() | found.keys()) if planned.get(key) != found.get(key)]
-    return "; ".join(f"{key} is {found.get(key, 'missing')}, in the plan {planned.get(key, 'missing')}" for key in different)
 
 
 class _Run:
@@ -126,7 +111,7 @@ class _Run:
 
     def _on_report(self, scheduler: Scheduler, report: Report) -> None:
         if isinstance(report, Ready):
-            fault = machine_fault(self._plan.machine, report.machine)
+            fault = difference(self._plan.machine, report.machine)
             if fault and not self._mixed:
                 scheduler.refuse(report.worker, f"{report.host} is not as the machine of the plan: {fault}")
                 return

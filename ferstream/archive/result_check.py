@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ferstream.archive.chunk_file import ChunkResult, decode_result
+from ferstream.archive.read_ahead import contents
 from ferstream.archive.store import Store
 from ferstream.errors import DataError
 
@@ -35,7 +36,7 @@ class Checked:
 
 
 def check_results(store: Store, files: Mapping[int, str], seam_fault: SeamFault) -> Checked:
-    """Check the results of a recording; two of them are in memory at a time.
+    """Check the results of a recording; a few of them are in memory at a time.
 
     Args:
         store: Where they are.
@@ -47,8 +48,8 @@ def check_results(store: Store, files: Mapping[int, str], seam_fault: SeamFault)
     """
     checked = Checked(damaged=[])
     before: ChunkResult | None = None
-    for chunk, file in files.items():
-        result = _read(store, file, checked)
+    for chunk, (file, data) in zip(files, contents(store, files.values()), strict=True):
+        result = None if data is None else _decoded(data, file, checked)
         if result is None:
             checked.damaged.append(chunk)
         elif before is not None and not checked.fault:
@@ -57,12 +58,11 @@ def check_results(store: Store, files: Mapping[int, str], seam_fault: SeamFault)
     return checked
 
 
-def _read(store: Store, file: str, checked: Checked) -> ChunkResult | None:
-    """Read a result and add its numbers; None if it is damaged or gone."""
+def _decoded(data: bytes, file: str, checked: Checked) -> ChunkResult | None:
+    """Decode a result and add its numbers; None if it is damaged."""
     try:
-        data = store.read(file)
         result = decode_result(data, file)
-    except (FileNotFoundError, DataError):
+    except DataError:
         return None
     own = len(result.frames.index) - result.overlap
     checked.frames += result.decoded

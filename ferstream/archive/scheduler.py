@@ -25,7 +25,7 @@ from ferstream.archive.open_recordings import OpenRecordings
 from ferstream.archive.stragglers import Pace
 from ferstream.archive.tasks import Died, Differs, Done, Failed, Finished, Outcome, Ready, Report, Task
 from ferstream.archive.worker_states import WorkerStates
-from ferstream.errors import ConfigError, DataError, WorkerError
+from ferstream.errors import ConfigError, DataError, OutputError, WorkerError
 
 
 class Scheduler:
@@ -177,7 +177,7 @@ class Scheduler:
     def _raise_if_nothing_can_succeed(self, report: Finished) -> None:
         if isinstance(report.outcome, Failed) and report.outcome.stops_all:
             host = self.workers.hosts.get(report.worker, "its machine")
-            raise WorkerError(f"{report.outcome.reason} (worker {report.worker} on {host})")
+            raise OutputError(f"{report.outcome.reason} (worker {report.worker} on {host})")
 
     def _on_result(self, recording: OpenRecording, task: Task, outcome: Done, worker: int, seconds: float) -> None:
         recording.add_result(task.chunk, outcome.file, self.workers.hosts[worker])

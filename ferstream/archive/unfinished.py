@@ -8,8 +8,9 @@ from ferstream.archive.actions import RecordingWork
 from ferstream.archive.chunk_file import FOLDER as CHUNKS
 from ferstream.archive.chunk_file import parse_name
 from ferstream.archive.done_file import FOLDER as DONE
-from ferstream.archive.done_file import DoneRecording, parse_done_name, read_done
+from ferstream.archive.done_file import DoneRecording, decode_done, done_name
 from ferstream.archive.plan import PLAN, WHOLE, Plan, PlannedRecording, chunks_name, decode_chunks, decode_plan
+from ferstream.archive.read_ahead import contents
 from ferstream.archive.store import Store
 from ferstream.errors import ConfigError, DataError
 
@@ -86,17 +87,12 @@ class Unfinished:
             raise ConfigError(f"{name}: is missing; plan the archive again") from None
 
     def _read_done(self, on_done: Callable[[PlannedRecording, DoneRecording], None]) -> None:
-        for name in self._store.names(DONE):
-            number = parse_done_name(name)
-            if number is None or number >= len(self._plan.recordings):
-                continue
-            try:
-                done = read_done(self._store, name)
-            except DataError:
-                continue  # it is made again from the results
+        known = {done_name(recording.number): recording for recording in self._plan.recordings}
+        for name, data in contents(self._store, (name for name in self._store.names(DONE) if name in known)):
+            done = None if data is None else _decoded(data, name)
             if done is not None:
-                self.finished.add(number)
-                on_done(self._plan.recordings[number], done)
+                self.finished.add(known[name].number)
+                on_done(known[name], done)
 
     def _note_result(self, name: str) -> None:
         parsed = parse_name(name)
@@ -112,3 +108,11 @@ class Unfinished:
                 "compute the same; remove both, and run with equal machines, or give --mixed"
             )
         results[parsed[1]] = min(name, other)
+
+
+def _decoded(data: bytes, name: str) -> DoneRecording | None:
+    """Return what came of a recording; None if it failed, or if the file is damaged: it is made again from the results."""
+    try:
+        return decode_done(data, name)
+    except DataError:
+        return None

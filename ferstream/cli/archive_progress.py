@@ -69,7 +69,8 @@ def _bar() -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-    return Progress(BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[text]}"), console=Console(stderr=True))
+    columns = (BarColumn(bar_width=None), TaskProgressColumn(), TextColumn("{task.fields[text]}"))
+    return Progress(*columns, console=Console(stderr=True), expand=True)
 
 
 def progress_line(progress: RunProgress) -> str:

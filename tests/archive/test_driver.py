@@ -18,7 +18,7 @@ from ferstream.archive.report import RunReport, summary
 from ferstream.archive.run_hooks import RunHooks, RunProgress
 from ferstream.archive.store import LocalStore
 from ferstream.archive.tasks import Died, Differs, Failed, Report, Task
-from ferstream.errors import ConfigError, DataError, ExitCode, FramesLostError, OutputError, WorkerError
+from ferstream.errors import ConfigError, DataError, ExitCode, FramesLostError, OutputError
 from tests.support.fake_workers import FRAMES, MACHINE, FakeWorkers, invented_result, planned, store_result
 
 QUICK = Limits(retry_s=0.0, restart_s=0.0)
@@ -243,7 +243,7 @@ def test_lost_frames_are_exit_code_75(archive: Archive) -> None:
 
 def test_a_full_disk_ends_the_run_and_it_goes_on(archive: Archive) -> None:
     archive.plan(5)
-    with pytest.raises(WorkerError, match="no space left"):
+    with pytest.raises(OutputError, match="no space left"):
         archive.answered(lambda task, attempt: Failed("no space left on device", stops_all=True) if task.chunk == 3 else None)
     assert archive.report()["error"].startswith("no space left on device")
     assert archive.run().analysed == 1

@@ -14,7 +14,7 @@ from ferstream.archive.actions import CheckSeams, Limits, RecordingWork, StartWo
 from ferstream.archive.plan import WHOLE
 from ferstream.archive.scheduler import Scheduler
 from ferstream.archive.tasks import Done, Failed, Finished, Ready, Task
-from ferstream.errors import ConfigError, DataError, WorkerError
+from ferstream.errors import ConfigError, DataError, OutputError, WorkerError
 from tests.support.simulated_workers import Fate, Result, Script, Simulation
 
 CHUNK = 1000
@@ -229,7 +229,7 @@ def test_a_failure_that_concerns_all_ends_the_run() -> None:
     scheduler.actions(0.0)
     scheduler.handle(Ready(0, {}, "anna"), 0.0)
     scheduler.actions(0.0)
-    with pytest.raises(WorkerError, match=r"the disk is full \(worker 0 on anna\)"):
+    with pytest.raises(OutputError, match=r"the disk is full \(worker 0 on anna\)"):
         scheduler.handle(Finished(0, Task(0, 0), Failed("the disk is full", stops_all=True)), 1.0)
 
 
