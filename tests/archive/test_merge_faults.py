@@ -28,7 +28,7 @@ def test_settings_of_another_version_are_an_error(tmp_path: Path, replayed: Repl
     plan = archive(tmp_path, replayed)
     (tmp_path / "plan.json").write_bytes(encode_plan(replace(plan, settings={"tracking": {"lifespan_years": 3}})))
 
-    with pytest.raises(ConfigError, match="plan.json: its settings are not those of this version"):
+    with pytest.raises(ConfigError, match=r"plan\.json: its settings are not those of this version"):
         merge(tmp_path)
 
 
