@@ -118,7 +118,7 @@ def failing(calls: int, error: Exception) -> object:
     number = 0
     classify = BatchClassifier.__call__
 
-    def call(self: BatchClassifier, crops: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def call(self: BatchClassifier, crops: np.ndarray) -> np.ndarray:
         nonlocal number
         number += 1
         if number == calls:

@@ -34,7 +34,7 @@ def face(x: float, crop: bool = True, abstained: Abstained | None = None) -> Fac
     return FaceCrop(Face(Box(x, 2.5, 30.25, 40.125), 0.875, points), CROP if crop else None, abstained)
 
 
-def record(recorder: Recorder, index: int, faces: Sequence[FaceCrop] = (), thumbnail: np.ndarray | None = None) -> None:  # type: ignore[type-arg]
+def record(recorder: Recorder, index: int, faces: Sequence[FaceCrop] = (), thumbnail: np.ndarray | None = None) -> None:
     """Pass a frame through the recorder, as the stages do."""
     tracked = recorder.update(DetectedFrame(info(index), tuple(faces), thumbnail))
     labelled = recorder.label(tracked, [None if item.face.crop is None else ROW for item in tracked.faces])
