@@ -17,11 +17,12 @@ from ferstream.app.replay import NO_FILE
 from ferstream.archive.chunk_file import FOLDER as CHUNKS
 from ferstream.archive.done_file import FOLDER as DONE
 from ferstream.archive.examine import Cutting, examine, fingerprint
-from ferstream.archive.found_sources import FoundSources, find_sources, local_file
+from ferstream.archive.found_sources import FoundSources, find_sources
 from ferstream.archive.identity import Identity, difference, identity_of
 from ferstream.archive.lock import locked
 from ferstream.archive.machine import machine
 from ferstream.archive.plan import PLAN, LeftOut, Plan, PlannedRecording, chunks_name, decode_plan, encode_chunks, encode_plan
+from ferstream.archive.sources import local_copy
 from ferstream.archive.store import LocalStore, Store
 from ferstream.errors import ConfigError, OutputError, SourceError
 from ferstream.runtime.printable import printable
@@ -167,7 +168,7 @@ class _Planner:
 
     def _recording(self, number: int, path: str) -> PlannedRecording:
         """Plan one recording; its camera is named when all are known."""
-        with local_file(path) as file:
+        with local_copy(path) as file:
             size_and_head = fingerprint(file)
             known = self._known(number, path, size_and_head.size, size_and_head.head)
             if known is not None and self._has_chunks(number):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from ferstream.archive.cutting import PacketList, cut, media_times
 from ferstream.archive.plan import Chunk
+from ferstream.capture.timing import Sampler
 
 SECOND_NS = 1_000_000_000
 GAP_NS = 600 * SECOND_NS
@@ -102,8 +105,6 @@ def test_no_chunk_is_shorter_than_the_compared_pictures() -> None:
 
 @pytest.mark.parametrize("fps", [0.1, 0.5, 5.0])
 def test_each_chunk_and_each_overlap_has_a_picture_that_is_analysed(fps: float) -> None:
-    from ferstream.capture.timing import Sampler
-
     chunks = cut_every(40, list(range(0, 1000, 10)), 1000, chunk=400, fps=fps)
     assert len(chunks) > 1
     sampler = Sampler(fps=fps)
@@ -112,7 +113,7 @@ def test_each_chunk_and_each_overlap_has_a_picture_that_is_analysed(fps: float) 
         assert analysed & set(chunk.pts.tolist())
         if len(chunk.overlap):
             assert analysed & set(chunk.overlap.tolist())
-    for before, after in zip(chunks, chunks[1:], strict=False):
+    for before, after in pairwise(chunks):
         assert set(before.overlap.tolist()) <= set(after.pts.tolist())
 
 
