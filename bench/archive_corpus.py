@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import shutil
 import sys
@@ -26,6 +27,7 @@ import av
 from av.video.stream import VideoStream
 
 ROOT = Path(__file__).resolve().parents[1]
+os.environ.setdefault("SVT_LOG", "0")  # the encoder of AV1 talks
 sys.path.insert(0, str(ROOT))
 
 UNEVEN_MS = (40, 33, 50, 27, 41, 39, 120, 40, 17, 73)
