@@ -101,8 +101,8 @@ CORPUS = (
     Recording(name="gate/corridor.gif", minutes=2, clips=("face-demographics-walking.gif",), codec="", size=(480, 270)),
     Recording(name="gate/damaged.mp4", minutes=5, options=PLAIN, damaged=True),
 )
-PIECES = {".ts": ".mp4", ".avi": ".mkv"}
-"""Container of the piece, where that of the recording does not have all timestamps."""
+PIECES = {".ts": ".mp4", ".avi": ".mkv", ".mkv": ".mp4", ".flv": ".mp4"}
+"""Container of the piece, where that of the recording does not store all timestamps exactly."""
 CORRUPT = "gate/broken.mp4"
 """A file that is no video, among the sources."""
 
