@@ -149,3 +149,12 @@ def digest(path: Path) -> str:
 def size_of(folder: Path) -> int:
     """Return the bytes of the files in and below a folder."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def put_into(page: Path, name: str, lines: Sequence[str]) -> None:
+    """Replace what stands between the comments ``NAME: begin`` and ``NAME: end`` of a page."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    after = rest.partition(end)[2]
+    assert after, f"{page}: has no place for {name}"
+    page.write_text("\n".join([before + begin, "", *lines, "", end]) + after, encoding="utf-8")

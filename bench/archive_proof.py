@@ -8,8 +8,8 @@ archive: with each number of local workers, on a Ray cluster of two nodes of thi
 a disk that is full. After each run it compares all events with those of ``replay``, looks whether numbers of events are missing or doubled,
 whether the bad file is named, and whether processes are left. All pictures are decoded; ``--fps`` says how many are analysed.
 
-The full disk is a tmpfs that is too small and grows later; it needs root. ``--json`` writes what was seen after each run; ``--table FILE``
-prints such a file for docs/archive.md. Exit status 1 if anything differs.
+The full disk is a tmpfs that is too small and grows later; it needs root. ``--json`` writes what was seen after each run; ``--table FILE
+--page docs/archive.md`` puts it into the documentation. Exit status 1 if anything differs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from archive_commands import ROOT, Command, Ended, differences, digest, lost_frames, run, size_of
+from archive_commands import ROOT, Command, Ended, differences, digest, lost_frames, put_into, run, size_of
 from archive_corpus import CORRUPT, make_corpus
 
 sys.path.insert(0, str(ROOT))
@@ -264,10 +264,15 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("/tmp/ferstream-archive-proof"), help="corpus and replay are kept there")
     parser.add_argument("--seed", type=int, default=12)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--table", type=Path, help="print what such a file of --json says, and do nothing else")
+    parser.add_argument("--table", type=Path, metavar="JSON", help="print what such a file of --json says, and run nothing")
+    parser.add_argument("--page", type=Path, help="with --table: a page of the documentation, where it is put instead")
     options = parser.parse_args()
     if options.table is not None:
-        print("\n".join(table(json.loads(options.table.read_text()))))
+        lines = table(json.loads(options.table.read_text()))
+        if options.page is None:
+            print("\n".join(lines))
+        else:
+            put_into(options.page, "archive_proof", lines)
         return
     options.folder.mkdir(parents=True, exist_ok=True)
     proof = Proof(options)

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from archive_commands import ROOT, Command, Ended, plan_of, run, size_of
+from archive_commands import ROOT, Command, Ended, plan_of, put_into, run, size_of
 from archive_corpus import CORRUPT, make_corpus
 
 RECORDINGS = (
@@ -194,10 +194,15 @@ def main() -> None:
     parser.add_argument("--clips", type=Path, default=ROOT.parent / "shared/videos")
     parser.add_argument("--folder", type=Path, default=Path("/tmp/ferstream-archive-speed"))
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--table", type=Path, help="print what such a file of --json says, and do nothing else")
+    parser.add_argument("--table", type=Path, metavar="JSON", help="print what such a file of --json says, and run nothing")
+    parser.add_argument("--page", type=Path, help="with --table: a page of the documentation, where it is put instead")
     options = parser.parse_args()
     if options.table is not None:
-        print("\n".join(table(json.loads(options.table.read_text()))))
+        lines = table(json.loads(options.table.read_text()))
+        if options.page is None:
+            print("\n".join(lines))
+        else:
+            put_into(options.page, "archive_speed", lines)
         return
     options.folder.mkdir(parents=True, exist_ok=True)
     turns = Turns(options.folder, fps=options.fps, chunk_s=options.chunk_s)
