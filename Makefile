@@ -103,6 +103,12 @@ fuzz: $(STAMP) ## Damage FILES recordings of every kind and read them, one proce
 	mkdir -p bench/results
 	nice -n 19 $(BIN)/python bench/damaged_files.py --files $(FILES) --json bench/results/damaged_files.json
 
+.PHONY: archive-proof
+archive-proof: $(STAMP) ## Two hours of recordings as an archive: the events of replay, with workers and drivers killed, on Ray, on a full disk (root).
+	mkdir -p bench/results
+	$(BIN)/python bench/archive_proof.py --clips $(CLIPS) --ray --kills 50 --driver-kills 10 --full-disk --json bench/results/archive_proof.json
+	$(BIN)/python bench/archive_speed.py --clips $(CLIPS) --json bench/results/archive_speed.json
+
 sbom: $(STAMP) ## List every dependency with version and hash, CycloneDX.
 	$$(command -v uv || echo .tools/bin/uv) export --locked --all-extras --no-dev --format cyclonedx1.5 --output-file sbom.cdx.json
 
