@@ -17,6 +17,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import cycle
@@ -168,7 +169,7 @@ def _encode(recording: Recording, piece: Path, clips: Path | None) -> None:
     options = {} if is_gif else recording.options
     base = Fraction(1, 1000) if not recording.fps else Fraction(1, recording.fps)
     times = _times(recording)
-    with av.open(str(piece), "w", options={"fflags": "+bitexact"}) as container:
+    with ordinary_priority(), av.open(str(piece), "w", options={"fflags": "+bitexact"}) as container:
         stream: Any = container.add_stream(codec, rate=recording.fps or 25, options=dict(options))
         stream.width, stream.height = recording.size
         stream.pix_fmt = "rgb8" if is_gif else "yuv420p"
@@ -179,6 +180,16 @@ def _encode(recording: Recording, piece: Path, clips: Path | None) -> None:
             frame.pts, frame.time_base, frame.pict_type = pts, base, 0
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+
+
+@contextmanager
+def ordinary_priority() -> Iterator[None]:
+    """Give the process its scheduling policy back: SVT-AV1 makes one of root a real-time process, and its children would be such too."""
+    policy, param = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, param)
 
 
 def _times(recording: Recording) -> list[int]:
