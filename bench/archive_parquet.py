@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from ferstream.archive.dataset import FACES, LEVEL, ROWS_PER_GROUP, arrow_schema, encodings
+from ferstream.archive.merging.dataset import FACES, LEVEL, ROWS_PER_GROUP, arrow_schema, encodings
 
 REPETITIONS = 80
 FLOATS = ("box", "score", "landmarks", "confidence", "smoothed_confidence", "probabilities")

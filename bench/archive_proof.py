@@ -116,7 +116,12 @@ class Proof:
             return dict(stored["row"])
         words = ["replay", str(self._corpus), "--events", str(self._replayed), *self._fps]
         ended = run(words, self._folder / "replay.log")
-        row = {"seconds": round(ended.seconds, 1), "cpu_s": round(ended.cpu_s, 1), "code": ended.code, "lost": lost_frames(ended.text)}
+        row: dict[str, Any] = {
+            "seconds": round(ended.seconds, 1),
+            "cpu_s": round(ended.cpu_s, 1),
+            "code": ended.code,
+            "lost": lost_frames(ended.text),
+        }
         with self._replayed.open("rb") as file:
             row |= {"events": sum(1 for _ in file), "bytes": self._replayed.stat().st_size, "digest": digest(self._replayed)}
         about.write_text(json.dumps({"key": key, "row": row}))

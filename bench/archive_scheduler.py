@@ -21,7 +21,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for tests.support
 
-from ferstream.archive.actions import RecordingWork
+from ferstream.archive.scheduling.actions import RecordingWork
 from ferstream.archive.tasks import Task
 from tests.support.simulated_workers import Fate, Script, Simulation
 

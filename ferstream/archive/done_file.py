@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from ferstream.archive.store import Store
+from ferstream.archive.storage.store import Store
 from ferstream.errors import DataError
 
 FOLDER = "done"

@@ -70,9 +70,9 @@ def all_steps(  # noqa: PLR0913, PLR0917 (the options of the command)
 
     Exit status: 0 all was analysed, 3 recordings failed or were left out, 75 frames were lost or it was stopped.
     """
-    from ferstream.archive.merge import MergeOptions
-    from ferstream.archive.planner import PlanOptions
-    from ferstream.archive.stores import open_store
+    from ferstream.archive.merging.merge import MergeOptions
+    from ferstream.archive.planning.planner import PlanOptions
+    from ferstream.archive.storage.stores import open_store
     from ferstream.cli.archive_merge import merge_and_report
     from ferstream.cli.archive_plan import plan_and_show, start_ns
     from ferstream.cli.archive_run import make_workers, run_and_show

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from ferstream.archive.merge import MergeHooks, MergeOptions, MergeReport
+    from ferstream.archive.merging.merge import MergeHooks, MergeOptions, MergeReport
+    from ferstream.archive.merging.recording_merge import Merged
     from ferstream.archive.plan import Plan, PlannedRecording
-    from ferstream.archive.recording_merge import Merged
 
 
 def merge(
@@ -36,7 +36,7 @@ def merge(
     Exit status: 0 all is merged, 2 not all recordings are analysed yet, 3 a recording could not be analysed, 6 results are damaged and
     must be made again, 75 frames were lost.
     """
-    from ferstream.archive.merge import MergeOptions
+    from ferstream.archive.merging.merge import MergeOptions
     from ferstream.logs import configure_logging
 
     configure_logging(level="warning", format="console")
@@ -53,7 +53,7 @@ def merge_and_report(options: MergeOptions, *, quiet: bool) -> None:
     Raises:
         typer.Exit: A recording could not be analysed, or frames were lost.
     """
-    from ferstream.archive.merge import merge_archive
+    from ferstream.archive.merging.merge import merge_archive
     from ferstream.errors import ExitCode
 
     with MergeProgress(quiet=quiet) as progress:
@@ -83,7 +83,7 @@ class MergeProgress:
     @property
     def hooks(self) -> MergeHooks:
         """What the merge calls."""
-        from ferstream.archive.merge import MergeHooks
+        from ferstream.archive.merging.merge import MergeHooks
 
         return MergeHooks(on_plan=self._on_plan, on_frames=self._on_frames, on_merged=self._on_merged)
 

@@ -13,7 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from ferstream.archive.plan import Plan, PlannedRecording
-    from ferstream.archive.planner import PlanHooks, Planned, PlanOptions
+    from ferstream.archive.planning.planner import PlanHooks, Planned, PlanOptions
 
 CHUNK_S = 60.0
 """Length of a chunk in seconds, where nothing else is asked for."""
@@ -42,7 +42,7 @@ def plan(  # noqa: PLR0913, PLR0917 (the options of the command)
 
     The same command on a folder that has this plan keeps what is analysed. Exit status: 0 all is planned, 3 files were left out.
     """
-    from ferstream.archive.planner import PlanOptions
+    from ferstream.archive.planning.planner import PlanOptions
     from ferstream.errors import ExitCode
     from ferstream.logs import configure_logging
 
@@ -72,8 +72,8 @@ def plan_and_show(out: str, options: PlanOptions, *, quiet: bool) -> Planned:
     Raises:
         FerstreamError: It cannot be planned.
     """
-    from ferstream.archive.planner import make_plan
-    from ferstream.archive.stores import open_store
+    from ferstream.archive.planning.planner import make_plan
+    from ferstream.archive.storage.stores import open_store
 
     with PlanProgress(quiet=quiet) as progress:
         planned = make_plan(open_store(out), options, progress.hooks)
@@ -100,7 +100,7 @@ class PlanProgress:
     @property
     def hooks(self) -> PlanHooks:
         """What planning calls."""
-        from ferstream.archive.planner import PlanHooks
+        from ferstream.archive.planning.planner import PlanHooks
 
         return PlanHooks(on_found=self._on_found, on_recording=self._on_recording)
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
-from ferstream.archive.run_hooks import RunHooks, RunProgress
+from ferstream.archive.running.run_hooks import RunHooks, RunProgress
 
 LINE_S = 30.0
 """Seconds between two lines where there is no terminal."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from ferstream.archive.estimate import Estimate
-    from ferstream.archive.store import Store
+    from ferstream.archive.running.estimate import Estimate
+    from ferstream.archive.storage.store import Store
     from ferstream.archive.tasks import Workers
     from ferstream.errors import ExitCode
 
@@ -33,7 +33,7 @@ def run(
 
     Exit status: 0 all was analysed, 3 recordings failed or were left out, 75 frames were lost or the run was stopped.
     """
-    from ferstream.archive.stores import open_store
+    from ferstream.archive.storage.stores import open_store
     from ferstream.logs import configure_logging
 
     configure_logging(level="warning", format="console")
@@ -61,10 +61,10 @@ def make_workers(store: Store, *, workers: int | None, ray: str | None) -> Worke
         ray: Address of a Ray cluster; None for processes of this machine.
     """
     if ray is None:
-        from ferstream.archive.local_workers import LocalWorkers
+        from ferstream.archive.workers.local_workers import LocalWorkers
 
         return LocalWorkers(store.where, workers or default_workers())
-    from ferstream.archive.ray_workers import RayWorkers
+    from ferstream.archive.workers.ray_workers import RayWorkers
 
     return RayWorkers(store.where, address=ray, count=workers)
 
@@ -84,8 +84,8 @@ def run_and_show(store: Store, *, workers: Workers, mixed: bool, quiet: bool) ->
     import threading
 
     from ferstream.app.signals import stopping
-    from ferstream.archive.driver import run_archive
-    from ferstream.archive.report import summary
+    from ferstream.archive.running.driver import run_archive
+    from ferstream.archive.running.report import summary
     from ferstream.cli.archive_progress import RunDisplay
     from ferstream.errors import OutputError, WorkerError
 
@@ -103,9 +103,9 @@ def run_and_show(store: Store, *, workers: Workers, mixed: bool, quiet: bool) ->
 
 
 def _estimate(store: Store, *, mixed: bool) -> Estimate:
-    from ferstream.archive.analyzer import Analyzer
-    from ferstream.archive.estimate import estimate
-    from ferstream.archive.unfinished import read_plan
+    from ferstream.archive.plan_file import read_plan
+    from ferstream.archive.running.estimate import estimate
+    from ferstream.archive.workers.analyzer import Analyzer
 
     def make(scratch: Store, plan: Any) -> AbstractContextManager[Any]:
         return Analyzer(scratch, plan)

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from ferstream.app.replay import ReplayOptions, replay_all
-from ferstream.archive.driver import run_archive
-from ferstream.archive.local_workers import LocalWorkers
-from ferstream.archive.merge import MergeOptions, merge_archive
-from ferstream.archive.planner import PlanOptions, make_plan
-from ferstream.archive.report import RunReport
-from ferstream.archive.store import LocalStore
+from ferstream.archive.merging.merge import MergeOptions, merge_archive
+from ferstream.archive.planning.planner import PlanOptions, make_plan
+from ferstream.archive.running.driver import run_archive
+from ferstream.archive.running.report import RunReport
+from ferstream.archive.storage.store import LocalStore
+from ferstream.archive.workers.local_workers import LocalWorkers
 from tests.support.archive_clips import faces_clip
 
 

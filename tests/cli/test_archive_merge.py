@@ -106,7 +106,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_of_the_output(tmp_path: Path) 
 def test_a_bar_is_shown_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
     from rich.console import Console
 
-    from ferstream.archive.merge import MergeOptions
+    from ferstream.archive.merging.merge import MergeOptions
     from ferstream.cli import archive_merge
 
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ferstream.archive.plan import LeftOut, Plan, PlannedRecording, decode_plan
-from ferstream.archive.planner import Planned
+from ferstream.archive.planning.planner import Planned
 from ferstream.cli import app
 from ferstream.cli.archive_plan import left_out_lines, summary
 from tests.support.clips import write_clip

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ferstream.archive.estimate import Estimate, Measured, Remaining
-from ferstream.archive.report import Earlier, HostWork
-from ferstream.archive.run_hooks import RunProgress
-from ferstream.archive.store import LocalStore
+from ferstream.archive.running.estimate import Estimate, Measured, Remaining
+from ferstream.archive.running.report import Earlier, HostWork
+from ferstream.archive.running.run_hooks import RunProgress
+from ferstream.archive.storage.store import LocalStore
 from ferstream.archive.tasks import Failed
 from ferstream.cli.archive_progress import RunDisplay, duration, progress_line
 from ferstream.cli.archive_run import estimate_lines, run_and_show

@@ -16,8 +16,8 @@ from av.video.stream import VideoStream
 
 from ferstream.archive.chunk_file import ChunkResult, decode_result
 from ferstream.archive.plan import PLAN, Plan, encode_chunks, encode_plan, whole_chunk
-from ferstream.archive.planner import PlanOptions, make_plan
-from ferstream.archive.store import LocalStore
+from ferstream.archive.planning.planner import PlanOptions, make_plan
+from ferstream.archive.storage.store import LocalStore
 from ferstream.archive.tasks import Done, Outcome
 from ferstream.capture.demo_clip import DemoClip, installed_portraits
 

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ferstream.archive.local_workers import LocalWorkers
 from ferstream.archive.tasks import Ready, Report
+from ferstream.archive.workers.local_workers import LocalWorkers
 from tests.support.runners import PATIENCE_S
 
 _START = """

@@ -16,7 +16,7 @@ from ferstream.app.factories import detection_plan, inference_plan
 from ferstream.app.recording_names import camera_names
 from ferstream.archive.chunk_file import ABSTAINED, ChunkResult, FaceTable, FrameTable, encode_result, result_name
 from ferstream.archive.plan import PLAN, WHOLE, Plan, PlannedRecording, encode_plan
-from ferstream.archive.store import LocalStore
+from ferstream.archive.storage.store import LocalStore
 from ferstream.capture.options import FrameOptions
 from ferstream.capture.recording import FileSource
 from ferstream.domain.face import DetectedFrame

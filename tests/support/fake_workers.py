@@ -11,7 +11,7 @@ import numpy as np
 
 from ferstream.archive.chunk_file import ChunkResult, FaceTable, FrameTable, encode_result, result_name
 from ferstream.archive.plan import PLAN, WHOLE, Chunk, Plan, PlannedRecording, chunks_name, decode_chunks, encode_chunks, encode_plan
-from ferstream.archive.store import Store
+from ferstream.archive.storage.store import Store
 from ferstream.archive.tasks import Died, Differs, Done, Failed, Finished, Ready, Report, Task
 
 FRAMES = 5

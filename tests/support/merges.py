@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ferstream.archive.merge import MergeHooks, MergeOptions, MergeReport, merge_archive
+from ferstream.archive.merging.merge import MergeHooks, MergeOptions, MergeReport, merge_archive
+from ferstream.archive.merging.recording_merge import Merged
 from ferstream.archive.plan import Plan
-from ferstream.archive.recording_merge import Merged
 from tests.archive.conftest import Replayed
 from tests.support.archives import cut_into_chunks, write_archive
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from ferstream.archive.actions import CheckSeams, Limits, Notice, RecordingFailed, RecordingWork, StartWorker, StopWorker, Submit
 from ferstream.archive.plan import WHOLE
-from ferstream.archive.scheduler import Scheduler
+from ferstream.archive.scheduling.actions import CheckSeams, Limits, Notice, RecordingFailed, RecordingWork, StartWorker, StopWorker, Submit
+from ferstream.archive.scheduling.scheduler import Scheduler
 from ferstream.archive.tasks import Died, Differs, Done, Failed, Finished, Ready, Report, Task
 
 T = TypeVar("T")

@@ -1,0 +1,1 @@
+"""Results become events, tables and a summary, in order."""

@@ -1,0 +1,115 @@
+"""Processes that merge recordings side by side. Each takes the number of a recording from its pipe and sends back the result.
+
+A process ends at once when its parent does, also in the middle of a recording: two merges never write the same file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+
+from ferstream.archive.merging.recording_merge import Merged, MergeJob
+from ferstream.errors import FerstreamError
+
+
+def merged_by_processes(job: MergeJob, workers: int) -> Iterator[Merged]:
+    """Merge all recordings of a plan; yield the results in the order in which they come.
+
+    Args:
+        job: What to do.
+        workers: Number of processes.
+
+    Raises:
+        FerstreamError: The first error of a process, or the end of one; the others are ended.
+    """
+    numbers = iter(range(len(job.plan.recordings)))
+    with ExitStack() as stack:
+        busy = {stack.enter_context(_Process(job)): number for _, number in zip(range(workers), numbers, strict=False)}
+        for process, number in busy.items():
+            process.start(number)
+        while busy:
+            for connection in wait([process.connection for process in busy]):
+                process = next(process for process in busy if process.connection is connection)
+                merged = process.result(job.plan.recordings[busy.pop(process)].source)
+                number_or_none = next(numbers, None)
+                if number_or_none is not None:
+                    busy[process] = number_or_none
+                    process.start(number_or_none)
+                yield merged
+
+
+class _Process:
+    """One process and the pipe to it; a context that ends it."""
+
+    def __init__(self, job: MergeJob) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, self._theirs = context.Pipe()
+        self._process: BaseProcess = context.Process(target=_merge_all, args=(job, self._theirs), daemon=True)
+
+    def __enter__(self) -> _Process:
+        self._process.start()
+        self._theirs.close()  # else the end of the process would not be seen
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.connection.close()
+        self._process.terminate()
+        self._process.join()
+
+    def start(self, number: int) -> None:
+        """Have it merge a recording; if it has ended, ``result`` finds that out."""
+        with contextlib.suppress(OSError):
+            self.connection.send(number)
+
+    def result(self, source: str) -> Merged:
+        """Return the result of the recording it had.
+
+        Args:
+            source: Name of the recording, for messages.
+
+        Raises:
+            FerstreamError: It failed, or the process ended.
+        """
+        try:
+            answer = self.connection.recv()
+        except (EOFError, OSError):
+            self._process.join()
+            raise FerstreamError(
+                f"the process that merged {source} ended (exit code {self._process.exitcode}); the same command goes on"
+            ) from None
+        if isinstance(answer, Exception):
+            raise answer
+        assert isinstance(answer, Merged)
+        return answer
+
+
+def _merge_all(job: MergeJob, connection: Connection) -> None:
+    """Merge recordings until the parent ends; the program of a process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of a terminal; the parent ends this one
+    numbers: list[int] = []
+    is_given = threading.Semaphore(0)
+
+    def receive() -> None:
+        try:
+            while True:
+                numbers.append(connection.recv())
+                is_given.release()
+        except (EOFError, OSError):
+            os._exit(1)
+
+    threading.Thread(target=receive, name="merge-parent", daemon=True).start()
+    while True:
+        is_given.acquire()
+        answer: Merged | Exception
+        try:
+            answer = job.merge(numbers.pop())
+        except Exception as exc:  # noqa: BLE001 (the end of the process: the parent raises it)
+            answer = exc if isinstance(exc, FerstreamError) else FerstreamError(f"merging failed: {type(exc).__name__}: {exc}")
+        connection.send(answer)

@@ -1,0 +1,1 @@
+"""Which recordings an archive has, and where they are cut."""
