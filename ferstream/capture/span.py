@@ -93,7 +93,7 @@ class SpanSource:
         self._expected = (*span.pts.tolist(), *span.overlap.tolist())
         self._position = 0
         self._stop = threading.Event()
-        self._errors: DecoderErrors | None = None
+        self._errors = DecoderErrors(self._expected[0])
         self._video: VideoInput | None = None
         self._first: av.VideoFrame | None = None
         self._rest: Iterator[av.VideoFrame] = iter(())
@@ -125,7 +125,6 @@ class SpanSource:
             SpanError: The part does not begin as it should.
         """
         file = RecordingFile(self._path, name=self._name, max_pixels=self._decoding.max_pixels)
-        self._errors = DecoderErrors(self._expected[0])
         video = self._video = VideoInput(
             container=file.open_container(), decoding=self._decoding, name=self._name, on_closed=file.release, errors=self._errors
         )
@@ -166,8 +165,6 @@ class SpanSource:
     def close(self) -> None:
         """Release everything; any thread, more than once."""
         self._stop.set()
-        if self._errors is not None:
-            self._errors.close()
         if self._video is not None:
             self._video.close()
 
@@ -185,7 +182,7 @@ class SpanSource:
 
     def _checked_pts(self, decoded: av.VideoFrame) -> int:
         """Return the timestamp of the next picture, which is the expected one."""
-        if self._errors is not None and self._errors.last:
+        if self._errors.last:
             raise self._error(f"the decoder reports: {self._errors.last}")
         if decoded.pts is None:
             raise self._error("the picture has no timestamp")

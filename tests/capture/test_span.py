@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import av
+import av.logging
 import numpy as np
 import pytest
 
@@ -147,3 +148,12 @@ def test_closing_ends_the_frames(long_clip: Path, part: Part) -> None:
     assert next(frames).info.index == 10
     source.close()
     assert list(frames) == []
+
+
+def test_the_log_of_libav_is_left_as_it_was(long_clip: Path, part: Part) -> None:
+    before = av.logging.get_level(), av.logging.get_skip_repeated()
+    source = part(long_clip, cut(long_clip)[1])
+    source.open()
+    next(source.frames())
+    assert (av.logging.get_level(), av.logging.get_skip_repeated()) == before
+    source.close()

@@ -145,7 +145,7 @@ class _Planner:
             try:
                 recordings.append(self._recording(len(recordings), path))
             except SourceError as exc:
-                left_out.append(LeftOut(path, str(exc).removeprefix(f"{path}: ")))
+                left_out.append(LeftOut(path, str(exc).partition(": ")[2] or str(exc)))  # the message names the local copy
                 continue
             self._hooks.on_recording(recordings[-1])
         if not recordings:
@@ -170,6 +170,7 @@ class _Planner:
         """Plan one recording; its camera is named when all are known."""
         with local_copy(path) as file:
             size_and_head = fingerprint(file)
+            self._check_left_out(path, file)
             known = self._known(number, path, size_and_head.size, size_and_head.head)
             if known is not None and self._has_chunks(number):
                 return known
@@ -193,6 +194,17 @@ class _Planner:
             raise ConfigError(f"{self._store.where}: {path} is cut in another way than in its plan; {ADVICE}")
         self._store.write(chunks_name(number), encode_chunks(examined.chunks))
         return recording
+
+    def _check_left_out(self, path: str, file: Path) -> None:
+        """Check that a file that an earlier process left out still cannot be read.
+
+        Raises:
+            SourceError: It cannot.
+            ConfigError: It can.
+        """
+        if self._before is not None and any(left.path == path for left in self._before.left_out):
+            examine(file, self._cutting)
+            raise ConfigError(f"{self._store.where}: {path} could not be read when it was planned, and can be now; {ADVICE}")
 
     def _known(self, number: int, path: str, size: int, head: str) -> PlannedRecording | None:
         """Return a recording as an earlier process planned it; None if there is no plan yet."""

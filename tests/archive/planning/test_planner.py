@@ -244,3 +244,10 @@ def test_a_machine_says_what_decides_about_digits() -> None:
     assert machine_difference(found, dict(found)) == ""
     assert machine_difference(found, found | {"precision": "f16"}) == f"precision is f16, in the plan {found['precision']}"
     assert "numpy is missing" in machine_difference(found, {key: value for key, value in found.items() if key != "numpy"})
+
+
+def test_a_file_that_could_not_be_read_and_now_can_is_an_error(store: LocalStore, clips: Path) -> None:
+    plan(store, clips)
+    write_clip(clips / "bad.mp4", frames=2)
+    with pytest.raises(ConfigError, match=r"bad\.mp4 could not be read when it was planned, and can be now"):
+        plan(store, clips)
