@@ -149,7 +149,12 @@ def _basis(found: Estimate) -> str:
 def _size_lines(found: Estimate) -> list[str]:
     lines = []
     if found.result_bytes is not None:
-        lines.append(f"results: {found.result_bytes / 1e9:,.3f} GB until they are merged")
+        lines.append(f"results: {_size(found.result_bytes)} until they are merged")
     if found.dataset_bytes is not None:
-        lines.append(f"merged: about {found.dataset_bytes / 1e9:,.3f} GB of Parquet")
+        lines.append(f"merged: about {_size(found.dataset_bytes)} of Parquet")
     return lines
+
+
+def _size(count: float) -> str:
+    """Return a number of bytes for people."""
+    return f"{count / 1e9:,.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

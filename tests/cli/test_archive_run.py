@@ -28,8 +28,8 @@ def test_what_is_left_and_what_it_costs() -> None:
         "rate: 100.0 frames/s of one worker (measured here with 250 frames of a.mp4)",
         "cost: 0.50 core hours",
         "time: 4 min with 4 workers",
-        "results: 0.011 GB until they are merged",
-        "merged: about 0.011 GB of Parquet",
+        "results: 11.0 MB until they are merged",
+        "merged: about 10.8 MB of Parquet",
     ]
 
 
