@@ -91,7 +91,7 @@ class ArchiveActor:
         """
         os.environ.pop("OMP_NUM_THREADS", None)  # Ray sets it; replay and local workers run without
         self._where = where
-        self._process = LocalWorkers(where, 1, cores=cores)
+        self._process = LocalWorkers(where, 1, cores=cores).__enter__()  # left by the end of this process, which ends the other too
 
     def open(self) -> Opened | Died:
         """Load the models.
