@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Sequence
 
 from ferstream.app.assembly import replay_mode
@@ -77,6 +78,7 @@ class ChunkPipeline:
                 pass
         finally:
             hanging = pipeline.stop(timeout_s=self._settings.runtime.shutdown_timeout_s)
+            gc.collect()  # stages and callbacks refer to each other, and the last pictures would stay: 100 MB after some chunks
             if hanging or any(runner.abandoned for runner in runners):
                 raise ShutdownError(f"these threads do not end: {', '.join(hanging) or 'the one that reads the recording'}")
         _raise_first(runners[0].failure, fatal)

@@ -6,6 +6,7 @@ chunk, because its driver has ended then. Ctrl-C of the terminal does not end it
 
 from __future__ import annotations
 
+import gc
 import os
 import queue
 import shutil
@@ -69,6 +70,7 @@ def _work(setup: Setup, tasks: queue.SimpleQueue[Task], answers: int) -> NoRetur
     if any(is_remote(recording.path) for recording in plan.recordings):
         Path(setup.scratch).mkdir(mode=0o700)
     analyzer = Analyzer(store, plan, cores=setup.cores, scratch=Path(setup.scratch))
+    gc.freeze()  # what is loaded stays; the collection after each chunk need not look at it
     _send(answers, Loaded(machine(), socket.gethostname()))
     while True:
         _send(answers, analyzer.analyze(tasks.get()))
