@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -91,7 +92,8 @@ class ArchiveActor:
         """
         os.environ.pop("OMP_NUM_THREADS", None)  # Ray sets it; replay and local workers run without
         self._where = where
-        self._process = LocalWorkers(where, 1, cores=cores)
+        self._stack = ExitStack()
+        self._process = self._stack.enter_context(LocalWorkers(where, 1, cores=cores))
 
     def open(self) -> Opened | Died:
         """Load the models.
