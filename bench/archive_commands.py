@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,11 +79,15 @@ class Command:
         return [pid for pid in marked(self._mark) if pid != self.process.pid]
 
     def _left(self) -> int:
-        """Return how many of its processes are there after it; they have five seconds to end."""
-        until = time.monotonic() + 5
-        while (left := len(self.children())) and time.monotonic() < until:
-            time.sleep(0.05)
-        return left
+        return len(still_there(self._mark, lambda pid: pid != self.process.pid))
+
+
+def still_there(mark: str, is_meant: Callable[[int], bool]) -> list[int]:
+    """Return the processes with a mark that have not ended after five seconds."""
+    until = time.monotonic() + 5
+    while (left := [pid for pid in marked(mark) if is_meant(pid)]) and time.monotonic() < until:
+        time.sleep(0.05)
+    return left
 
 
 def marked(mark: str) -> list[int]:

@@ -19,6 +19,7 @@ import contextlib
 import json
 import os
 import random
+import secrets
 import shutil
 import signal
 import subprocess
@@ -26,10 +27,11 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from archive_commands import ROOT, Command, Ended, differences, digest, lost_frames, put_into, run, size_of
+from archive_commands import MARK, ROOT, Command, Ended, differences, digest, lost_frames, put_into, run, size_of, still_there
 from archive_corpus import CORRUPT, make_corpus
 
 sys.path.insert(0, str(ROOT))
@@ -66,8 +68,11 @@ class Proof:
         """Analyse on a Ray cluster of two nodes."""
         from tests.support.ray_cluster import ray_cluster
 
-        with self._archive() as folder, ray_cluster(2, 2, environment={"PYTHONPATH": str(ROOT)}) as cluster:
-            self._add("Ray, two nodes", folder, [self._run(folder, f"--ray={cluster.address}")])
+        mark = secrets.token_hex(8)
+        with self._archive() as folder, ray_cluster(2, 2, environment={"PYTHONPATH": str(ROOT), MARK: mark}) as cluster:
+            ended = self._run(folder, f"--ray={cluster.address}")
+            left = len(still_there(mark, is_worker))
+            self._add("Ray, two nodes", folder, [replace(ended, left=ended.left + left)])
 
     def killed_workers(self, kills: int, count: int = 2) -> None:
         """Kill workers at random while they run; begin another archive if one is finished too early."""
