@@ -168,12 +168,12 @@ def costs(found: dict[str, Any], hours: float = 1000.0) -> list[str]:
     share = hours * 3600 / found["media_s"]
     cpu_h = {name: share * value / 3600 for name, value in found["cpu_s"].items()}
     rows = [
-        f"| {machines} x {cores} cores | {cpu_h['run'] / machines / cores:,.1f} h |"
+        f"| {machines} x {cores} cores | {length(cpu_h['run'] / machines / cores)} |"
         for machines, cores in ((1, 2), (1, 16), (10, 16), (100, 16))
     ]
     about = (
         f"Computed for {hours:,.0f} hours ({share * found['frames'] / 1e6:,.0f} million pictures, {share * found['faces'] / 1e6:,.0f} million faces):"
-        f" {cpu_h['run']:,.0f} core hours to analyse, {cpu_h['plan']:,.1f} to plan, {cpu_h['merge']:,.1f} to merge."
+        f" {cpu_h['run']:,.0f} core hours to analyse, {cpu_h['plan']:,.1f} to plan, {cpu_h['merge']:,.1f} to merge. Below: no machine ever waits; start and the longest chunk at the end come on top."
     )
     return [
         "",
@@ -183,6 +183,11 @@ def costs(found: dict[str, Any], hours: float = 1000.0) -> list[str]:
         "|---|---|",
         *rows,
     ]
+
+
+def length(hours: float) -> str:
+    """Return a time for people."""
+    return f"{hours:,.1f} h" if hours >= 2 else f"{hours * 60:,.0f} min"
 
 
 def main() -> None:
