@@ -158,7 +158,7 @@ class Simulation:
     def _start(self, worker: int) -> None:
         ending = self._script.start(worker, self._starts[worker])
         self._starts[worker] += 1
-        report = Died(worker, ending, is_crash=False) if ending else Ready(worker, {}, self._script.host(worker))
+        report = Died(worker, ending, is_crash=not ending.startswith("killed")) if ending else Ready(worker, {}, self._script.host(worker))
         self._plan(worker, self._script.load_s, report)
 
     def _submit(self, worker: int, task: Task) -> None:

@@ -33,7 +33,8 @@ class Limits:
         crashes: Crashes of workers at one task, after which its recording fails.
         failures: Failed attempts at one task, after which its recording fails.
         deaths: Workers that ended at one task from outside (killed, machine lost), after which its recording fails.
-        starts: Ends of one worker before it was ready, one after the other, after which it is not started again.
+        starts: Crashes of one worker before it was ready, one after the other, after which it is not started again.
+        killed_starts: The same for ends from outside (killed, machine lost).
         retry_s: Seconds until the second attempt after a failure; four times as long before each further one.
         restart_s: Seconds until a worker is started again that ended before it was ready; doubled each time, at most 5.
         straggler: A task that takes longer than so many times what is expected is given to another worker too, if nothing else is left.
@@ -48,6 +49,7 @@ class Limits:
     failures: int = 3
     deaths: int = 60
     starts: int = 6
+    killed_starts: int = 60
     retry_s: float = 2.0
     restart_s: float = 0.25
     straggler: float = 2.0

@@ -232,7 +232,7 @@ class Scheduler:
             self._repeat(recording, task, f"worker {report.worker} {report.reason}")
 
     def _on_failed_start(self, report: Died, now: float) -> None:
-        if self.workers.start_failed(report.worker, report.reason, now):
+        if self.workers.start_failed(report.worker, report.reason, now, is_crash=report.is_crash):
             return
         self._out.append(Notice(f"worker {report.worker} does not start and is not used any more: {report.reason}"))
         if len(self.workers.unused) == self.workers.count:

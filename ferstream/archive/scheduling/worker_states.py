@@ -24,7 +24,7 @@ class WorkerStates:
         self._idle: set[int] = set()
         self._busy: dict[int, Task] = {}
         self._unused: dict[int, str] = {}  # worker -> why
-        self._failed_starts: dict[int, int] = {}
+        self._failed_starts: dict[tuple[int, bool], int] = {}  # by worker, and whether it crashed
         self.last: dict[int, int] = {}
         """The recording that a worker had last."""
         self.hosts: dict[int, str] = {}
@@ -93,7 +93,8 @@ class WorkerStates:
         if worker in self._starting:
             self._starting.remove(worker)
             self._idle.add(worker)
-            self._failed_starts.pop(worker, None)
+            for is_crash in (False, True):
+                self._failed_starts.pop((worker, is_crash), None)
             self.hosts[worker] = host
 
     def assign(self, worker: int, task: Task) -> None:
@@ -113,20 +114,22 @@ class WorkerStates:
         self._busy.pop(worker, None)
         self._off[worker] = 0.0
 
-    def start_failed(self, worker: int, reason: str, now: float) -> bool:
+    def start_failed(self, worker: int, reason: str, now: float, *, is_crash: bool) -> bool:
         """Note that a worker is gone before it was ready; return False if it is not started again.
 
         Args:
             worker: Its number.
             reason: How it ended.
             now: The time.
+            is_crash: Whether it ended by itself, and not from outside.
         """
         self._starting.discard(worker)
-        count = self._failed_starts[worker] = self._failed_starts.get(worker, 0) + 1
-        if count >= self._limits.starts:
+        key = worker, is_crash
+        count = self._failed_starts[key] = self._failed_starts.get(key, 0) + 1
+        if count >= (self._limits.starts if is_crash else self._limits.killed_starts):
             self._unused[worker] = reason
             return False
-        self._off[worker] = now + min(LONGEST_RESTART_S, self._limits.restart_s * 2 ** (count - 1))
+        self._off[worker] = now + min(LONGEST_RESTART_S, self._limits.restart_s * 2 ** min(count - 1, 10))
         return True
 
     def is_starting(self, worker: int) -> bool:

@@ -245,9 +245,15 @@ def test_if_no_worker_gets_ready_the_run_ends_with_the_reason() -> None:
         Simulation([divided(0, 20)], workers=3, script=Script(start=lambda worker, count: "exit code 1: no such model")).run()
 
 
-def test_a_worker_that_was_killed_some_times_before_it_was_ready_is_used() -> None:
-    result = Simulation([divided(0, 2)], workers=1, script=Script(start=lambda worker, count: "killed" if count < 5 else "")).run()
+@pytest.mark.parametrize(("ending", "times"), [("crashed", 5), ("killed by SIGKILL", 50)])
+def test_a_worker_that_ended_some_times_before_it_was_ready_is_used(ending: str, times: int) -> None:
+    result = Simulation([divided(0, 2)], workers=1, script=Script(start=lambda worker, count: ending if count < times else "")).run()
     assert len(result.closed[0]) == 2
+
+
+def test_a_worker_that_is_killed_whenever_it_starts_is_left_out_in_the_end() -> None:
+    with pytest.raises(WorkerError, match="no worker starts: killed by SIGKILL"):
+        Simulation([divided(0, 2)], workers=1, script=Script(start=lambda worker, count: "killed by SIGKILL")).run()
 
 
 def test_a_refused_worker_gets_nothing_and_the_last_one_ends_the_run() -> None:
