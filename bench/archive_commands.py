@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -56,7 +57,16 @@ class Command:
             self.process = subprocess.Popen([sys.executable, "-m", "ferstream", *words], stdout=out, stderr=out, env=environment)
 
     def wait(self, timeout_s: float | None = None) -> Ended | None:
-        """Wait for its end; None if it has not ended after so many seconds."""
+        """Wait for its end; None if it has not ended after so many seconds. All of its processes are killed if the wait is interrupted."""
+        try:
+            return self._wait(timeout_s)
+        except BaseException:
+            for pid in marked(self._mark):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            raise
+
+    def _wait(self, timeout_s: float | None) -> Ended | None:
         until = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             pid, status, usage = os.wait4(self.process.pid, 0 if until is None else os.WNOHANG)
@@ -162,3 +172,8 @@ def put_into(page: Path, name: str, lines: Sequence[str]) -> None:
     after = rest.partition(end)[2]
     assert after, f"{page}: has no place for {name}"
     page.write_text("\n".join([before + begin, "", *lines, "", end]) + after, encoding="utf-8")
+
+
+def end_in_order() -> None:
+    """Let SIGTERM end this program as Ctrl-C does, so that clusters, mounts and processes are cleared away."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from archive_commands import ROOT, Command, Ended, plan_of, put_into, run, size_of
+from archive_commands import ROOT, Command, Ended, end_in_order, plan_of, put_into, run, size_of
 from archive_corpus import CORRUPT, make_corpus
 
 RECORDINGS = (
@@ -209,6 +209,7 @@ def main() -> None:
         else:
             put_into(options.page, "archive_speed", lines)
         return
+    end_in_order()
     options.folder.mkdir(parents=True, exist_ok=True)
     turns = Turns(options.folder, fps=options.fps, chunk_s=options.chunk_s)
     turns.prepare(options.clips)
