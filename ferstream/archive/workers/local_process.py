@@ -23,6 +23,8 @@ _TAIL_BYTES = 4096
 _LONGEST_LINE = 1 << 20
 _LONGEST_REASON = 300
 _PIECE_BYTES = 1 << 16
+_ALLOCATION = {"MALLOC_ARENA_MAX": "2"}
+"""Each chunk has threads of its own. With an arena of memory for each, a worker settled at 298 MB; with two in all at 264 MB, as fast."""
 _END_S = 5.0
 """Seconds that a process may take to end after it has closed its stdout."""
 
@@ -58,8 +60,8 @@ class LocalProcess:
         Raises:
             OSError: It cannot be started.
         """
-        pipe = subprocess.PIPE
-        self._popen = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, process_group=0)
+        pipe, environment = subprocess.PIPE, _ALLOCATION | os.environ
+        self._popen = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, process_group=0)
         self._scratch = scratch
         self._line, self._tail = b"", b""
         self._is_garbled = False
