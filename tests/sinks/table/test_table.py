@@ -243,7 +243,7 @@ def test_a_name_with_another_ending_is_an_error(tmp_path: Path) -> None:
 
 def test_parquet_without_its_package_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(ConfigError, match=r"pip install 'ferstream\[archive\]', or write a .csv file"):
+    with pytest.raises(ConfigError, match=r"pip install 'ferstream\[parquet\]', or write a .csv file"):
         TableSink(path=tmp_path / "out.parquet")
     TableSink(path=tmp_path / "out.csv")
 
