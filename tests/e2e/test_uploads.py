@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.api_client import ApiClient, message_schema
+from tests.support.api_client import PATIENCE_S, ApiClient, message_schema
 from tests.support.clips import portrait_clip, write_clip
 from tests.support.daemon import RunningDaemon, ferstream
 from tests.support.openapi import check
@@ -67,7 +67,7 @@ def start_long_recording(client: ApiClient, clip: bytes) -> str:
     """Upload a recording; return its id when frames are analysed."""
     status, made = client.ask("POST", RECORDINGS, f"{RECORDINGS}?name=Holiday%20in%20Rome.mp4", clip, "video/mp4")
     assert status == 201
-    wait_until(lambda: client.ask("GET", ONE, f"{RECORDINGS}/{made['id']}")[1]["frames"] > 0, every_s=0.2)
+    wait_until(lambda: client.ask("GET", ONE, f"{RECORDINGS}/{made['id']}")[1]["frames"] > 0, every_s=0.2, patience_s=PATIENCE_S)
     return str(made["id"])
 
 

@@ -43,9 +43,9 @@ class Task(Generic[T]):
         return self._value[0]
 
 
-def wait_until(is_so: Callable[[], bool], *, every_s: float = _TICK_S) -> None:
+def wait_until(is_so: Callable[[], bool], *, every_s: float = _TICK_S, patience_s: float = PATIENCE_S) -> None:
     """Wait for a condition that sets no event, such as that another thread waits on a channel; look every ``every_s`` seconds."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + patience_s
     pause = threading.Event()
     while not is_so():
         assert time.monotonic() < deadline, "the condition did not come true"

@@ -176,7 +176,7 @@ def test_an_archive_that_is_missing_is_said(tmp_path: Path) -> None:
 def test_what_libraries_print_is_no_answer(planned: tuple[LocalStore, Plan]) -> None:
     program = (
         "import os, sys\n"
-        "from ferstream.archive import analyzer, worker_process\n"
+        "from ferstream.archive.workers import analyzer, worker_process\n"
         "analyze = analyzer.Analyzer.analyze\n"
         "def noisy(self, task):\n"
         "    print('noise', flush=True); os.write(1, b'more noise\\n'); assert os.read(0, 1) == b''\n"
