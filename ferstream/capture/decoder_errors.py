@@ -13,6 +13,8 @@ from av.video.stream import VideoStream
 
 _HARMLESS = "mmco: unref short failure"
 """A picture that is not needed any more is not there: so with each H.264 whose key frames are no IDR pictures, after a seek."""
+_UNDECODED = "Skipping invalid undecodable NALU"
+"""A warning of the HEVC decoder: the picture it gives has what its memory held before."""
 
 
 class DecoderErrors:
@@ -32,7 +34,7 @@ class DecoderErrors:
     def watching(self, packet: av.Packet[VideoStream]) -> Iterator[None]:
         """Read what is logged while a packet is decoded."""
         level, skip_repeated = av.logging.get_level(), av.logging.get_skip_repeated()
-        av.logging.set_level(av.logging.ERROR)
+        av.logging.set_level(av.logging.WARNING)
         av.logging.set_skip_repeated(False)  # or an error that an earlier decoder logged too would not come
         try:
             with av.logging.Capture() as logged:
@@ -41,4 +43,8 @@ class DecoderErrors:
             av.logging.set_skip_repeated(skip_repeated)
             av.logging.set_level(level)
         if packet.pts is None or packet.pts >= self._first_pts:
-            self.last = next((text.strip() for _, _, text in logged if text.strip() != _HARMLESS), self.last)
+            self.last = next((text.strip() for severity, _, text in logged if _is_error(severity, text.strip())), self.last)
+
+
+def _is_error(severity: int, text: str) -> bool:
+    return text != _HARMLESS if severity <= av.logging.ERROR else text.startswith(_UNDECODED)

@@ -136,6 +136,15 @@ class VideoInput:
             if not self._closing.is_set():
                 self._container.seek(pts, stream=self._stream, backward=True)
 
+    def index_reaches(self, pts: int) -> bool:
+        """Return whether libav knows where the pictures up to a timestamp are, without reading what is before them.
+
+        Indexes of Matroska are read by the first seek, so call ``seek`` before, to a timestamp near the beginning.
+        """
+        with self._lock:
+            entries = () if self._closing.is_set() else self._stream.index_entries
+            return len(entries) > 0 and entries[len(entries) - 1].timestamp >= pts
+
     def packets(self) -> Iterator[av.Packet[VideoStream] | None]:
         """Yield all packets of the video without decoding any, and None for each read error; instead of ``frames``."""
         packets = self._packets(strict=False)

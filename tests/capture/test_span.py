@@ -136,6 +136,23 @@ def test_a_damaged_picture_is_an_error(long_clip: Path, part: Part, tmp_path: Pa
     assert len(frames_of(part(damaged, cut(long_clip)[3]))) == 13
 
 
+def test_an_hevc_picture_that_the_decoder_leaves_undecoded_is_an_error(part: Part, tmp_path: Path) -> None:
+    options = {"x265-params": "keyint=10:min-keyint=10:scenecut=0:bframes=0:open-gop=0:log-level=none"}
+    clip = write_clip(tmp_path / "a.mkv", codec="libx265", frames=30, options=options)
+    span, data, damaged = cut(clip)[1], clip.read_bytes(), tmp_path / "damaged.mkv"
+    with av.open(str(clip)) as container:
+        content = next(bytes(packet) for packet in container.demux(video=0) if packet.pts == int(span.pts[4]))
+    start, messages = data.index(content), list[str]()
+    for place in range(start + 10, start + len(content)):  # behind the header of the slice, which libav checks
+        for bit in range(8):
+            damaged.write_bytes(data[:place] + bytes([data[place] ^ 1 << bit]) + data[place + 1 :])
+            try:
+                frames_of(part(damaged, span))
+            except SpanError as exc:
+                messages.append(str(exc))
+    assert any("picture 14 is not as planned: the decoder reports: Skipping invalid undecodable" in message for message in messages)
+
+
 def test_a_missing_file_is_an_ordinary_error(tmp_path: Path, part: Part, long_clip: Path) -> None:
     with pytest.raises(SourceError, match="no such file"):
         part(tmp_path / "missing.mp4", cut(long_clip)[0]).open()

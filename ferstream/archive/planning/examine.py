@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import av
 
 from ferstream.archive.plan import Chunk, Timestamps, whole_chunk
 from ferstream.archive.planning.cutting import CODECS, CONTAINERS, PacketList, cut, media_times
@@ -28,10 +30,14 @@ class Cutting:
     Attributes:
         chunk_s: Wanted length of a chunk in seconds.
         fps: Frames to analyse per second of media time; 0 for all.
+        bytes_without_index: Without an index, libav reads a recording from its beginning up to each chunk. A chunk then has a second for
+            each so many bytes of the file, if that is longer: all chunks together read half of it for each second of video, however
+            long the recording is.
     """
 
     chunk_s: float = 60.0
     fps: float = 0.0
+    bytes_without_index: int = 5_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +128,9 @@ def _divided(path: Path, cutting: Cutting, undivided: Examined, first_pts: int) 
     if fault:
         return _undivided(undivided, fault)
     chunks = cut(pts, packets.starts, times, chunk_ns=round(cutting.chunk_s * _NS), fps=cutting.fps)
+    shortest_s = path.stat().st_size / cutting.bytes_without_index
+    if shortest_s > cutting.chunk_s and not _has_index(path, chunks):
+        chunks = cut(pts, packets.starts, times, chunk_ns=round(shortest_s * _NS), fps=cutting.fps)
     known = _undivided(undivided, "" if len(chunks) > 1 else _why_one(packets.starts), len(pts), (times[-1] + step_ns) / _NS)
     if len(chunks) == 1:
         return known
@@ -134,6 +143,18 @@ def _divided(path: Path, cutting: Cutting, undivided: Examined, first_pts: int) 
         origin_pts=first_pts,
         time_base=time_base,
     )
+
+
+def _has_index(path: Path, chunks: Sequence[Chunk]) -> bool:
+    """Return whether chunks can be found without reading what is before them; those that are hardly more than one always can."""
+    if len(chunks) < 3:
+        return True
+    with _opened(path) as (_, video):
+        try:
+            video.seek(int(chunks[1].pts[0]))
+        except av.FFmpegError:
+            return False
+        return video.index_reaches(int(chunks[-2].pts[0]))
 
 
 def _packets(file: RecordingFile, video: VideoInput) -> PacketList:

@@ -58,6 +58,22 @@ def remux(source: Path, target: Path, *, shift: int = 0, skip: int = 0, drop: ra
     return target
 
 
+def long_copy(source: Path, target: Path, muxing: dict[str, str]) -> Path:
+    """Copy a recording of a second, without reordered pictures, 60 times into one of a minute and some 7 MB: each packet is filled up."""
+    filler = bytes([12]) + bytes([255]) * 4500
+    with av.open(str(source)) as read, av.open(str(target), "w", options=muxing) as written:
+        stream = read.streams.video[0]
+        copy = written.add_stream_from_template(stream)
+        packets = [packet for packet in read.demux(stream) if packet.size]
+        for number in range(60 * len(packets)):
+            packet = packets[number % len(packets)]
+            filled = av.Packet(bytes(packet) + len(filler).to_bytes(4, "big") + filler)
+            filled.time_base, filled.pts, filled.dts = Fraction(1, len(packets)), number, number
+            filled.is_keyframe, filled.stream = packet.is_keyframe, copy
+            written.mux(filled)
+    return target
+
+
 @dataclass(frozen=True)
 class Read:
     """What the chunks of a recording gave, and what the whole gave."""
@@ -147,6 +163,23 @@ def divided_kinds() -> dict[str, Callable[[Path], Path]]:
 @pytest.mark.parametrize("fps", [0.0, 5.0])
 def test_chunks_give_the_frames_of_the_whole(kind: str, fps: float, tmp_path: Path) -> None:
     check_equal(read(divided_kinds()[kind](tmp_path), fps=fps))
+
+
+@pytest.mark.parametrize(("ending", "with_index", "without"), [("mkv", {}, {"live": "1"}), ("flv", {"flvflags": "add_keyframe_index"}, {})])
+def test_chunks_of_a_large_recording_without_an_index_are_longer(
+    ending: str, with_index: dict[str, str], without: dict[str, str], tmp_path: Path
+) -> None:
+    second = write_clip(tmp_path / "second.mp4", frames=25, options=x264("bframes=0"))
+    indexed, plain = (long_copy(second, tmp_path / f"{number}.{ending}", muxing) for number, muxing in enumerate((with_index, without)))
+    assert plain.stat().st_size > 6_000_000  # more than libav reads when it opens a file
+
+    def chunks(path: Path, bytes_without_index: int) -> int:
+        return len(examine(path, Cutting(chunk_s=2.0, bytes_without_index=bytes_without_index)).chunks)
+
+    tenth = plain.stat().st_size // 10
+    assert chunks(indexed, tenth) == chunks(plain, 100_000_000) > 20
+    assert chunks(plain, tenth) == 6
+    check_equal(read(plain, chunk_s=10.0))
 
 
 def test_chunks_shorter_than_the_overlap(tmp_path: Path) -> None:
