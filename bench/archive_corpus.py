@@ -17,7 +17,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import cycle
@@ -30,6 +29,8 @@ from av.video.stream import VideoStream
 ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("SVT_LOG", "0")  # the encoder of AV1 talks
 sys.path.insert(0, str(ROOT))
+
+from tests.support.clips import ordinary_priority  # noqa: E402 (behind sys.path)
 
 UNEVEN_MS = (40, 33, 50, 27, 41, 39, 120, 40, 17, 73)
 """Times between pictures of recordings of uneven rate, in turns."""
@@ -180,16 +181,6 @@ def _encode(recording: Recording, piece: Path, clips: Path | None) -> None:
             frame.pts, frame.time_base, frame.pict_type = pts, base, 0
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-
-
-@contextmanager
-def ordinary_priority() -> Iterator[None]:
-    """Give the process its scheduling policy back: SVT-AV1 makes one of root a real-time process, and its children would be such too."""
-    policy, param = os.sched_getscheduler(0), os.sched_getparam(0)
-    try:
-        yield
-    finally:
-        os.sched_setscheduler(0, policy, param)
 
 
 def _times(recording: Recording) -> list[int]:

@@ -18,14 +18,13 @@ from ferstream.archive.merging.merge_workers import merged_by_processes
 from ferstream.archive.merging.minutes import write_summary
 from ferstream.archive.merging.queries import README, readme
 from ferstream.archive.merging.recording_merge import MERGED, Merged, MergeJob, model_of, stored_minutes
-from ferstream.archive.plan import PLAN, Plan, PlannedRecording
-from ferstream.archive.plan_file import read_plan
+from ferstream.archive.plan import Plan, PlannedRecording
+from ferstream.archive.plan_file import read_plan, settings_of
 from ferstream.archive.storage.lock import locked
 from ferstream.archive.storage.store import LocalStore, Store
 from ferstream.archive.storage.stores import open_store
-from ferstream.errors import ConfigError, DataError, OutputError, first_line
+from ferstream.errors import ConfigError, DataError, OutputError
 from ferstream.runtime.program import command
-from ferstream.settings import Settings
 
 SUMMARY = "summary.parquet"
 SCRATCH = ".merging"
@@ -136,7 +135,7 @@ def merge_archive(options: MergeOptions, hooks: MergeHooks | None = None) -> Mer
     has_tables = _has_tables(options)
     store = open_store(options.archive)
     plan = read_plan(store)
-    settings = _settings(plan)
+    settings = settings_of(plan)
     refuse_single_faces(settings, "archive merge")
     _check_events_folder(store, options.events)
     hooks.on_plan(plan)
@@ -181,18 +180,6 @@ def _has_tables(options: MergeOptions) -> bool:
             raise
         return False
     return True
-
-
-def _settings(plan: Plan) -> Settings:
-    """Return the settings of a plan.
-
-    Raises:
-        ConfigError: They are not those of this version.
-    """
-    try:
-        return Settings.model_validate(dict(plan.settings))
-    except ValueError as exc:
-        raise ConfigError(f"{PLAN}: its settings are not those of this version of ferstream ({first_line(exc)})") from exc
 
 
 def _check_events_folder(store: Store, events: Path | None) -> None:

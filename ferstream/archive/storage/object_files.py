@@ -78,7 +78,7 @@ def translated(url: str, what: str) -> Iterator[None]:
         raise OutputError(f"cannot {what} {shown_url(url)}: there is no such bucket; make it, or correct the name") from exc
     except OutputError:
         raise
-    except Exception as exc:  # each package has errors of its own
+    except Exception as exc:  # each package has errors of its own; re-raised
         raise OutputError(f"cannot {what} {shown_url(url)}: {_reason(exc)}") from exc
 
 

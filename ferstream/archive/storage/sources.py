@@ -32,7 +32,7 @@ def find_objects(url: str, *, leave_out: Sequence[str] = ()) -> list[str]:
         URLs in the order of their names. Of a folder, those with an ending of recordings, no name that begins with a dot.
 
     Raises:
-        SourceError: There is none.
+        SourceError: No recording was found.
         OutputError: The store cannot be read.
         ConfigError: See ``open_url``.
     """

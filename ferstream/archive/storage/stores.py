@@ -21,7 +21,7 @@ def open_store(where: str) -> Store:
         where: A folder, or a URL such as ``s3://bucket/folder``.
 
     Raises:
-        ConfigError: The package for this kind of URL is not installed, or there is none.
+        ConfigError: The package for this kind of URL is not installed, or no package knows it.
     """
     if not is_remote(where):
         return LocalStore(Path(where.removeprefix("file://")).expanduser())

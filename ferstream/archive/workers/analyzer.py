@@ -13,6 +13,7 @@ from ferstream.app.pictures import picture_options
 from ferstream.app.privacy import camera_of_recording, masks_of_recording
 from ferstream.archive.chunk_file import ChunkResult, encode_result, result_name
 from ferstream.archive.plan import WHOLE, Chunk, Plan, PlannedRecording, chunks_name, decode_chunks
+from ferstream.archive.plan_file import settings_of
 from ferstream.archive.planning.examine import fingerprint
 from ferstream.archive.storage.sources import SourceCache
 from ferstream.archive.storage.store import Store
@@ -188,18 +189,6 @@ class Analyzer:
         before = (other for other in self._chunks[1] if other.first_frame + other.frames == chunk.first_frame)
         # A piece that is measured for an estimate has no chunk before it.
         return chunk, next((int(other.pts[-1]) for other in before), int(chunk.pts[0]) - 1)
-
-
-def settings_of(plan: Plan) -> Settings:
-    """Return the settings of a plan.
-
-    Raises:
-        ConfigError: They are not those of this version.
-    """
-    try:
-        return Settings.model_validate(dict(plan.settings))
-    except ValueError as exc:
-        raise ConfigError(f"plan.json: its settings are not those of this version of ferstream ({first_line(exc)})") from exc
 
 
 def _detection(settings: Settings, cores: int | None) -> DetectionPlan:

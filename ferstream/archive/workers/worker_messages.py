@@ -77,7 +77,7 @@ def decode_answer(line: bytes) -> Answer:
     """Return a message of a worker.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is no message of a worker.
     """
     try:
         ((kind, content),) = json.loads(line).items()
