@@ -15,6 +15,8 @@ from ferstream.archive.scheduling.scheduler import Scheduler
 from ferstream.archive.tasks import Died, Differs, Done, Failed, Finished, Ready, Report, Task
 
 T = TypeVar("T")
+MOST_STEPS = 1_000_000
+"""Times at which something happens in the longest simulation: none of them may go on for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +109,14 @@ class Simulation:
         Raises:
             AssertionError: Nothing happens any more, or the scheduler does what it must not.
         """
-        while True:
+        for _ in range(MOST_STEPS):
             while self._act():
                 pass
             if self._timed(lambda: self.scheduler.is_finished):
                 self.result.seconds = self.now
                 return self.result
             self._go_on()
+        raise AssertionError(f"no end at {self.now}: {self.scheduler.open_recordings} recordings are open")
 
     def _go_on(self) -> None:
         """Go to the next time at which something happens."""

@@ -64,11 +64,15 @@ class Pace:
         """Return the chunks that run, each with the time at which it counts as failed.
 
         Each further attempt may take four times as long: large pictures take much longer than those from which the rate was measured.
+        As long as nothing is measured, it is the least time: the first chunk may be the one that hangs.
         """
         return [
-            (recording, chunk, max(workers.values()) + max(self._limits.hang_s, self._limits.hang * expected) * 4.0**failures)
+            (recording, chunk, max(workers.values()) + self._longest_s(recording, chunk))
             for recording in recordings
             for chunk, workers in recording.running.items()
-            if chunk != WHOLE and (expected := self.expected_s(recording.frames[chunk])) is not None
-            for failures in (recording.failures(chunk),)
+            if chunk != WHOLE
         ]
+
+    def _longest_s(self, recording: OpenRecording, chunk: int) -> float:
+        expected = self.expected_s(recording.frames[chunk]) or 0.0
+        return float(max(self._limits.hang_s, self._limits.hang * expected) * 4.0 ** recording.failures(chunk))

@@ -233,6 +233,14 @@ def test_a_failure_that_concerns_all_ends_the_run() -> None:
         scheduler.handle(Finished(0, Task(0, 0), Failed("the disk is full", stops_all=True)), 1.0)
 
 
+def test_a_first_chunk_that_hangs_is_given_again() -> None:
+    """Nothing is measured yet that says how long it should take."""
+    script = Script(fate=lambda task, attempt: Fate("hangs" if task.chunk == 0 and attempt == 0 else "done"))
+    result = Simulation([divided(0, 2)], workers=1, script=script, limits=Limits(hang_s=60.0)).run()
+    assert len(result.closed[0]) == 2
+    assert 60.0 <= result.seconds < 120.0
+
+
 def test_a_worker_that_never_gets_ready_is_left_out() -> None:
     simulation = Simulation([divided(0, 20)], workers=2, script=Script(start=lambda worker, count: "cannot load" if worker == 0 else ""))
     result = simulation.run()
