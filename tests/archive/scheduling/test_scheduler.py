@@ -233,8 +233,7 @@ def test_a_failure_that_concerns_all_ends_the_run() -> None:
         scheduler.handle(Finished(0, Task(0, 0), Failed("the disk is full", stops_all=True)), 1.0)
 
 
-def test_a_first_chunk_that_hangs_is_given_again() -> None:
-    """Nothing is measured yet that says how long it should take."""
+def test_a_chunk_that_hangs_before_anything_is_measured_is_given_again() -> None:
     script = Script(fate=lambda task, attempt: Fate("hangs" if task.chunk == 0 and attempt == 0 else "done"))
     result = Simulation([divided(0, 2)], workers=1, script=script, limits=Limits(hang_s=60.0)).run()
     assert len(result.closed[0]) == 2
