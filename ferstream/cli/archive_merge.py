@@ -22,7 +22,9 @@ def merge(
     tables: bool | None = typer.Option(
         None, "--tables/--no-tables", help="Write Parquet files and the summary, in the archive.", show_default="if pyarrow is installed"
     ),
-    workers: int = typer.Option(1, "--workers", min=1, help="Recordings to merge at the same time, each in a process."),
+    workers: int | None = typer.Option(
+        None, "--workers", min=1, metavar="N", help="Recordings to merge at the same time, each in a process; default: as many as cores."
+    ),
     quiet: bool = typer.Option(False, "-q", "--quiet", help="Print neither progress nor summary."),
 ) -> None:
     """Merge the results of an archive into events, tables and a summary by minute.
@@ -78,6 +80,7 @@ class MergeProgress:
         self._bar: Any = None
         self._task: Any = None
         self._frames = 0
+        self._merging: dict[int, int] = {}
         self._stack = ExitStack()
 
     @property
@@ -123,17 +126,22 @@ class MergeProgress:
             frames = sum(recording.frames for recording in plan.recordings)
             self._task = self._bar.add_task("merging", total=frames or None)
 
-    def _on_frames(self, frames: int) -> None:
-        if self._bar is not None:
-            self._bar.update(self._task, completed=self._frames + frames)
+    def _on_frames(self, number: int, frames: int) -> None:
+        self._merging[number] = frames
+        self._show_frames()
 
     def _on_merged(self, recording: PlannedRecording, merged: Merged) -> None:
+        self._merging.pop(recording.number, None)
         self._frames += recording.frames
-        self._on_frames(0)
+        self._show_frames()
         if merged.failed:
             self._say(f"{recording.source} could not be analysed: {merged.failed}")
         elif merged.lost:
             self._say(f"{recording.source}: {merged.lost} frames LOST")
+
+    def _show_frames(self) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self._frames + sum(self._merging.values()))
 
 
 def _bar() -> Any:

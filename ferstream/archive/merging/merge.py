@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,8 @@ FOLDERS = frozenset({FACES.folder, TRACKS.folder, CHUNKS, DONE, MERGED, "plan", 
 """Folders of an archive."""
 _NAMED = 5
 """Most recordings that one message names."""
+_FRAMES_PER_PROCESS = 10_000
+"""Pictures that take about as long to merge as a process takes to start: fewer are not worth one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +46,13 @@ class MergeOptions:
         archive: The folder of the archive, or its URL.
         events: Folder of the JSON lines; None for none.
         tables: Whether Parquet files are written; None writes them unless there are JSON lines and pyarrow is not installed.
-        workers: Processes that merge recordings.
+        workers: Processes that merge recordings; None for one per core, and fewer for little work.
     """
 
     archive: str
     events: Path | None = None
     tables: bool | None = None
-    workers: int = 1
+    workers: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +61,12 @@ class MergeHooks:
 
     Attributes:
         on_plan: Called with the plan, before the first recording.
-        on_frames: Called now and then with the number of pictures of the present recording that are merged; not with several processes.
+        on_frames: Called now and then with the number of a recording and how many of its pictures are merged.
         on_merged: Called with each recording and its result, in any order.
     """
 
     on_plan: Callable[[Plan], None] = lambda plan: None
-    on_frames: Callable[[int], None] = lambda frames: None
+    on_frames: Callable[[int, int], None] = lambda number, frames: None
     on_merged: Callable[[PlannedRecording, Merged], None] = lambda recording, merged: None
 
 
@@ -154,7 +157,7 @@ def merge_archive(options: MergeOptions, hooks: MergeHooks | None = None) -> Mer
             has_tables=has_tables,
             on_frames=hooks.on_frames,
         )
-        for merged in _merged(job, options.workers):
+        for merged in _merged(job, options.workers or default_workers(plan.recordings)):
             report.add(merged)
             hooks.on_merged(plan.recordings[merged.number], merged)
         if has_tables:
@@ -211,6 +214,12 @@ def check_analysed(store: Store, plan: Plan, archive: str) -> None:
             f"{len(missing)} of {len(plan.recordings)} recordings are not analysed yet ({shown}); "
             f"{command('archive', 'run', archive)} does it"
         )
+
+
+def default_workers(recordings: Iterable[PlannedRecording]) -> int:
+    """Return how many processes merge recordings unless something else is asked for."""
+    frames = sum(recording.frames for recording in recordings)
+    return max(1, min(len(os.sched_getaffinity(0)), frames // _FRAMES_PER_PROCESS))
 
 
 def _merged(job: MergeJob, workers: int) -> Iterator[Merged]:

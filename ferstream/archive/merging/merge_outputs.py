@@ -17,6 +17,11 @@ from ferstream.events.schemas import FACE, TRACK
 from ferstream.sinks.jsonl import JsonlSink
 
 
+def part_of_events(folder: Path, recording: PlannedRecording) -> Path:
+    """Return the path of the JSON lines of a recording while they are written."""
+    return folder / f".{recording.camera}.jsonl{PART}"
+
+
 @dataclass(frozen=True, slots=True)
 class EventsFile:
     """A file of JSON lines that is complete.
@@ -49,7 +54,7 @@ class RecordingOutputs:
             OutputError: The file cannot be written.
         """
         self._recording, self._encoder, self._events = recording, encoder, events
-        self._sink = None if events is None else JsonlSink(path=str(events / f".{recording.camera}.jsonl{PART}"))
+        self._sink = None if events is None else JsonlSink(path=str(part_of_events(events, recording)))
         tables = {FACE: FACES, TRACK: TRACKS} if has_tables else {}
         self._tables: Mapping[str, PartitionedTable] = {
             schema: PartitionedTable(table, camera=recording.camera, recording=recording.number, scratch=scratch)

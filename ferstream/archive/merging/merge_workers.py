@@ -1,5 +1,6 @@
-"""Processes that merge recordings side by side. Each takes the number of a recording from its pipe and sends back the result.
+"""Processes that merge recordings side by side.
 
+Each takes the number of a recording from its pipe. It sends back how many pictures are merged, now and then, and the result at the end.
 A process ends at once when its parent does, also in the middle of a recording: two merges never write the same file.
 """
 
@@ -30,19 +31,25 @@ def merged_by_processes(job: MergeJob, workers: int) -> Iterator[Merged]:
         FerstreamError: The first error of a process, or the end of one; the others are ended.
     """
     numbers = iter(range(len(job.plan.recordings)))
+    busy: dict[_Process, int] = {}
     with ExitStack() as stack:
-        busy = {stack.enter_context(_Process(job)): number for _, number in zip(range(workers), numbers, strict=False)}
+        stack.callback(lambda: job.remove_parts(busy.values()))  # after the processes are ended
+        busy |= {stack.enter_context(_Process(job)): number for _, number in zip(range(workers), numbers, strict=False)}
         for process, number in busy.items():
             process.start(number)
         while busy:
             for connection in wait([process.connection for process in busy]):
                 process = next(process for process in busy if process.connection is connection)
-                merged = process.result(job.plan.recordings[busy.pop(process)].source)
+                answer = process.receive(job.plan.recordings[busy[process]].source)
+                if isinstance(answer, int):
+                    job.on_frames(busy[process], answer)
+                    continue
+                del busy[process]
                 number_or_none = next(numbers, None)
                 if number_or_none is not None:
                     busy[process] = number_or_none
                     process.start(number_or_none)
-                yield merged
+                yield answer
 
 
 class _Process:
@@ -64,12 +71,12 @@ class _Process:
         self._process.join()
 
     def start(self, number: int) -> None:
-        """Have it merge a recording; if it has ended, ``result`` finds that out."""
+        """Have it merge a recording; if it has ended, ``receive`` finds that out."""
         with contextlib.suppress(OSError):
             self.connection.send(number)
 
-    def result(self, source: str) -> Merged:
-        """Return the result of the recording it had.
+    def receive(self, source: str) -> int | Merged:
+        """Return how many pictures of its recording are merged, or the result; waits for either.
 
         Args:
             source: Name of the recording, for messages.
@@ -86,7 +93,7 @@ class _Process:
             ) from None
         if isinstance(answer, Exception):
             raise answer
-        assert isinstance(answer, Merged)
+        assert isinstance(answer, int | Merged)
         return answer
 
 
@@ -105,6 +112,7 @@ def _merge_all(job: MergeJob, connection: Connection) -> None:
             os._exit(1)
 
     threading.Thread(target=receive, name="merge-parent", daemon=True).start()
+    job.on_frames = lambda number, frames: connection.send(frames)
     while True:
         is_given.acquire()
         answer: Merged | Exception

@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from ferstream import __version__
 from ferstream.app.assembly import REPLAY
 from ferstream.archive.chunk_file import ChunkResult, decode_result
 from ferstream.archive.done_file import DoneRecording, done_name, read_done
-from ferstream.archive.merging.merge_outputs import EventsFile, RecordingOutputs
+from ferstream.archive.merging.merge_outputs import EventsFile, RecordingOutputs, part_of_events
 from ferstream.archive.merging.minutes import Minute, MinuteCounter
 from ferstream.archive.merging.recorded_events import BLOCK_FRAMES, InconsistentError, RecordingMerger, recorded_frames
 from ferstream.archive.plan import WHOLE, Plan, PlannedRecording
@@ -75,7 +75,7 @@ class MergeJob:
         scratch: Folder for files while they are written, of the file system of the archive if that is a local folder.
         events: Folder of the JSON lines; None for none.
         has_tables: Whether Parquet files are written.
-        on_frames: Called now and then while a recording is merged, with the number of its pictures that are merged.
+        on_frames: Called now and then while a recording is merged, with its number and how many of its pictures are merged.
     """
 
     store: Store
@@ -85,10 +85,10 @@ class MergeJob:
     scratch: Path
     events: Path | None = None
     has_tables: bool = True
-    on_frames: Callable[[int], None] = field(default=lambda frames: None)
+    on_frames: Callable[[int, int], None] = field(default=lambda number, frames: None)
 
     def __reduce__(self) -> tuple[Callable[..., MergeJob], tuple[str, dict[str, Any]]]:
-        """Return how another process makes an equal job; it reports no frames."""
+        """Return how another process makes an equal job; ``on_frames`` stays here."""
         values = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in {"store", "on_frames"}}
         return _job_of_process, (self.store.where, values)
 
@@ -108,6 +108,12 @@ class MergeJob:
         except DataError as exc:
             self.store.remove(done_name(number))
             return Merged(number=number, damaged=str(exc))
+
+    def remove_parts(self, numbers: Iterable[int]) -> None:
+        """Remove what processes that were ended have written of the JSON lines of recordings; the scratch folder is the caller's."""
+        if self.events is not None:
+            for number in numbers:
+                part_of_events(self.events, self.plan.recordings[number]).unlink(missing_ok=True)
 
     def _failure(self, number: int) -> str:
         return str(json.loads(self.store.read(done_name(number)))["failed"])
@@ -202,7 +208,7 @@ class MergeJob:
         for position, frame in enumerate(recorded_frames(self._results(recording, results), recording)):
             merger.add(frame)
             if position % BLOCK_FRAMES == 0:
-                self.on_frames(frame.detected.info.index)
+                self.on_frames(recording.number, frame.detected.info.index)
         merger.finish(recording.camera)
 
     def _write_note(self, number: int, note: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ferstream.archive.merging.merge import MergeHooks, MergeOptions, default_workers, merge_archive
 from ferstream.errors import ConfigError
 from ferstream.settings import PrivacySettings, Settings
 from tests.archive.conftest import Replayed
@@ -56,6 +57,26 @@ def test_several_processes_write_the_same_files(tmp_path: Path, replayed: Replay
     for name in ("events", "tracks"):
         assert tree(tmp_path / "one" / name) == tree(tmp_path / "three" / name)
     assert (tmp_path / "one" / "summary.parquet").read_bytes() == (tmp_path / "three" / "summary.parquet").read_bytes()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_progress_says_how_far_each_recording_is(tmp_path: Path, replayed: Replayed, workers: int) -> None:
+    archive(tmp_path, replayed)
+    seen: list[tuple[int, int]] = []
+    hooks = MergeHooks(on_frames=lambda number, frames: seen.append((number, frames)))
+
+    merge_archive(MergeOptions(archive=str(tmp_path), events=tmp_path / "jsonl", tables=False, workers=workers), hooks)
+
+    assert {number for number, _ in seen} == set(range(len(replayed.analysed)))
+
+
+@pytest.mark.parametrize(("cores", "frames", "workers"), [(8, 500, 1), (8, 30_000, 3), (2, 10_000_000, 2)])
+def test_as_many_processes_as_cores_merge_unless_there_is_little_to_do(
+    monkeypatch: pytest.MonkeyPatch, cores: int, frames: int, workers: int
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(cores)))
+
+    assert default_workers([planned(number, f"camera{number}", frames=frames // 10) for number in range(10)]) == workers
 
 
 # -- going on ------------------------------------------------------------------------------------
