@@ -93,7 +93,7 @@ class Proof:
 
     def killed_drivers(self, kills: int, count: int = 2) -> None:
         """Kill the command at random and start it again; begin another archive if one is finished too early."""
-        left, usual_s = kills, self.rows[0]["seconds"]
+        left, usual_s = kills, min(row["seconds"] for row in self.rows)
         while left:
             with self._archive() as folder:
                 ends: list[Ended] = []
@@ -106,7 +106,8 @@ class Proof:
                         ended = command.wait()
                         assert ended is not None
                     ends.append(ended)
-                self._add(f"{len(ends) - 1} drivers killed", folder, ends)
+                killed = len(ends) - 1
+                self._add(f"{killed} driver{'s' if killed != 1 else ''} killed", folder, ends)
 
     def full_disk(self, count: int = 2) -> None:
         """Analyse on a disk with half the room, then go on when it has grown."""

@@ -10,9 +10,11 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from importlib.abc import MetaPathFinder
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
@@ -30,7 +32,9 @@ def merged_by_processes(job: MergeJob, workers: int) -> Iterator[Merged]:
     Raises:
         FerstreamError: The first error of a process, or the end of one; the others are ended.
     """
-    numbers = iter(range(len(job.plan.recordings)))
+    recordings = job.plan.recordings
+    # The longest first: begun late, it would be waited for.
+    numbers = iter(sorted(range(len(recordings)), key=lambda number: recordings[number].frames, reverse=True))
     busy: dict[_Process, int] = {}
     with ExitStack() as stack:
         stack.callback(lambda: job.remove_parts(busy.values()))  # after the processes are ended
@@ -40,7 +44,7 @@ def merged_by_processes(job: MergeJob, workers: int) -> Iterator[Merged]:
         while busy:
             for connection in wait([process.connection for process in busy]):
                 process = next(process for process in busy if process.connection is connection)
-                answer = process.receive(job.plan.recordings[busy[process]].source)
+                answer = process.receive(recordings[busy[process]].source)
                 if isinstance(answer, int):
                     job.on_frames(busy[process], answer)
                     continue
@@ -97,9 +101,19 @@ class _Process:
         return answer
 
 
+class _NoPandas(MetaPathFinder):
+    """Hides pandas: where it is installed, pyarrow loads it to look whether values are of it, which takes a second and 40 MB."""
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
+        """Refuse pandas; leave all else to others."""
+        if fullname == "pandas":
+            raise ModuleNotFoundError("pandas is not used", name=fullname)
+
+
 def _merge_all(job: MergeJob, connection: Connection) -> None:
     """Merge recordings until the parent ends; the program of a process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of a terminal; the parent ends this one
+    sys.meta_path.insert(0, _NoPandas())
     numbers: list[int] = []
     is_given = threading.Semaphore(0)
 
