@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +25,9 @@ REPOSITORY = Path(__file__).parents[3]
 def test_a_node_is_killed_and_the_events_are_those_of_replay(tmp_path: Path) -> None:
     clips = tmp_path / "clips"
     clips.mkdir()
-    faces_clip(clips / "face.mp4", frames=100)
+    face = faces_clip(clips / "face.mp4", frames=100)
+    for number in range(30):  # enough to do that the second node is at work when it is killed
+        shutil.copyfile(face, clips / f"{number}.mp4")
     faces_clip(clips / "matroska.mkv", first=70)
     faces_clip(clips / "stream.ts")
     replay_all(ReplayOptions(videos=(clips,), events=str(tmp_path / "replay.jsonl")))
