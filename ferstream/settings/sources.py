@@ -59,7 +59,7 @@ class RawValues:
     def camera_names(self) -> list[str]:
         """Return the names of the cameras; the default camera's while there is no list of cameras."""
         cameras = self.data.get(CAMERAS, [DEFAULT_CAMERA])
-        return [str(value_at(camera, ("name",))) for camera in cameras] if isinstance(cameras, list) else []
+        return [camera_name(camera) for camera in cameras] if isinstance(cameras, list) else []
 
     def add_camera(self, name: str, origin: Origin) -> None:
         """Make sure that there is a camera of that name: one of the list, the default camera, or a new one."""
@@ -68,6 +68,12 @@ class RawValues:
         elif isinstance(self.data.setdefault(CAMERAS, []), list):
             self.data[CAMERAS].append({})
             self.put((CAMERAS, len(self.data[CAMERAS]) - 1, "name"), name, origin)
+
+
+def camera_name(camera: object) -> str:
+    """Return the name of a camera as it was given; empty if that is no text, which the model reports."""
+    name = value_at(camera, ("name",))
+    return name if isinstance(name, str) else ""
 
 
 def variable_form(name: str) -> str:

@@ -14,7 +14,7 @@ from ferstream.runtime.input_file import open_input
 from ferstream.settings.fields import NotInFile, RelativeToFile
 from ferstream.settings.model import CAMERAS, ENV_PREFIX, field_at, marks
 from ferstream.settings.problems import KeyPath, Origin, Problem, SettingsError, dotted, value_at
-from ferstream.settings.sources import RawValues
+from ferstream.settings.sources import RawValues, camera_name
 
 _Mark = TypeVar("_Mark", NotInFile, RelativeToFile)
 MAX_FILE_BYTES = 1_000_000
@@ -121,7 +121,7 @@ def _refuse_secrets(raw: RawValues) -> None:
 
 
 def _variable(path: KeyPath, raw: RawValues) -> str:
-    parts = [str(value_at(raw.data, (*path[:2], "name"))) if isinstance(part, int) else part for part in path]
+    parts = [camera_name(value_at(raw.data, path[:2])) if isinstance(part, int) else part for part in path]
     return ENV_PREFIX + "__".join(parts).upper().replace("-", "_")
 
 

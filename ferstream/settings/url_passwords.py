@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from ferstream.settings.model import CAMERAS, ENV_PREFIX
 from ferstream.settings.problems import DEFAULT, KeyPath, Problem, dotted, value_at
-from ferstream.settings.sources import RawValues
+from ferstream.settings.sources import RawValues, camera_name
 
 _NAMES = r"pass(?:word|wd|phrase|code)?|pas|pwd|pw|token|secret|(?:api)?[_-]?key|auth"
 _SECRET_IN_QUERY = re.compile(rf"(?i)[?&;][a-z0-9_.-]*(?:{_NAMES})=[^&;#]")
@@ -44,5 +44,5 @@ def _has_password(url: str) -> bool:
 
 
 def _variable(path: KeyPath, raw: RawValues) -> str:
-    parts = [str(value_at(raw.data, (*path[:2], "name"))) if isinstance(part, int) else part for part in path]
+    parts = [camera_name(value_at(raw.data, path[:2])) if isinstance(part, int) else part for part in path]
     return ENV_PREFIX + "__".join(parts).upper().replace("-", "_")

@@ -166,12 +166,13 @@ def test_a_replay_that_is_stopped_is_not_complete(make_replayer: Callable[..., R
 
     def on_progress(*report: tuple[str, int, int | None]) -> None:
         progress.append(report)  # type: ignore[arg-type]
-        replayer.stop.set()
+        if report[-1] is not None:  # None: the file is not open yet
+            replayer.stop.set()
 
     replayer.on_progress = on_progress  # type: ignore[assignment]
     with pytest.raises(FramesLostError, match=r"long\.mp4: stopped after \d+ frames"):
         replayer.replay(clip)
-    totals = [total for _, _, total in progress if total is not None]  # None: stopped before the file was open
+    totals = [total for _, _, total in progress if total is not None]
     assert totals[-1] == 500  # 12 of 500, not 12 of 12
     assert set(totals) == {500}
     states = [json.loads(message.payload) for message in sink.messages if message.schema == "ferstream.state/1"]

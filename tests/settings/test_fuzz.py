@@ -108,6 +108,15 @@ def check(text: str, environ: dict[str, str], given_flags: dict[str, Any]) -> No
             assert PLANTED not in repr(loaded.settings)
 
 
+@pytest.mark.parametrize("name", ["0x" + "f" * 5000, "[0x" + "f" * 5000 + "]"], ids=["integer", "list"])
+@pytest.mark.parametrize("rest", ["", f"password = '{PLANTED}'", f"source = 'rtsp://u:{PLANTED}@h/s'"], ids=["alone", "password", "url"])
+def test_an_integer_without_end_as_the_name_of_a_camera_is_an_error(name: str, rest: str) -> None:
+    text = f"[[cameras]]\nname = {name}\n{rest}"
+
+    check(text, {}, {})
+    check(text, {"FERSTREAM_NODE": "a"}, {})
+
+
 @given(text=st.lists(lines, max_size=8).map("\n".join), environ=variables, given_flags=flags)
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_random_settings_never_give_a_traceback(text: str, environ: dict[str, str], given_flags: dict[str, Any]) -> None:

@@ -58,7 +58,9 @@ class RunningDaemon:
         """Start the process; again after it has ended."""
         with self._log.open("ab") as log:
             environment = clean_environment(**{"STATE_DIRECTORY": str(self.folder / "state")} | self._environment)
-            self.process = subprocess.Popen(self._command, stdout=log, stderr=log, env=environment)
+            # A session of its own, as a service has: the kernel shares time between sessions first, so that the workers for uploads, which
+            # have a low priority, are not starved by the tests and loops beside it.
+            self.process = subprocess.Popen(self._command, stdout=log, stderr=log, env=environment, start_new_session=True)
 
     def __exit__(self, *_: object) -> None:
         if self.process is not None and self.process.poll() is None:
