@@ -61,6 +61,11 @@ class RawValues:
         cameras = self.data.get(CAMERAS, [DEFAULT_CAMERA])
         return [camera_name(camera) for camera in cameras] if isinstance(cameras, list) else []
 
+    def variable(self, path: KeyPath) -> str:
+        """Return the name of the environment variable of a setting."""
+        parts = [camera_name(value_at(self.data, path[:2])) if isinstance(part, int) else part for part in path]
+        return ENV_PREFIX + "__".join(parts).upper().replace("-", "_")
+
     def add_camera(self, name: str, origin: Origin) -> None:
         """Make sure that there is a camera of that name: one of the list, the default camera, or a new one."""
         if variable_form(name) in map(variable_form, self.camera_names()):

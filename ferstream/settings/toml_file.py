@@ -12,9 +12,9 @@ from pydantic.fields import FieldInfo
 
 from ferstream.runtime.input_file import open_input
 from ferstream.settings.fields import NotInFile, RelativeToFile
-from ferstream.settings.model import CAMERAS, ENV_PREFIX, field_at, marks
+from ferstream.settings.model import CAMERAS, field_at, marks
 from ferstream.settings.problems import KeyPath, Origin, Problem, SettingsError, dotted, value_at
-from ferstream.settings.sources import RawValues, camera_name
+from ferstream.settings.sources import RawValues
 
 _Mark = TypeVar("_Mark", NotInFile, RelativeToFile)
 MAX_FILE_BYTES = 1_000_000
@@ -117,12 +117,7 @@ def _refuse_secrets(raw: RawValues) -> None:
     for path, mark in _marked(raw, NotInFile):
         file_key = dotted((*path[:-1], mark.file_key), raw.data)
         text = "a secret does not belong in this file; put it into a file of its own and name that in"
-        raw.problems.append(Problem(raw.origin(path), dotted(path, raw.data), f"{text} {file_key}, or set {_variable(path, raw)}"))
-
-
-def _variable(path: KeyPath, raw: RawValues) -> str:
-    parts = [camera_name(value_at(raw.data, path[:2])) if isinstance(part, int) else part for part in path]
-    return ENV_PREFIX + "__".join(parts).upper().replace("-", "_")
+        raw.problems.append(Problem(raw.origin(path), dotted(path, raw.data), f"{text} {file_key}, or set {raw.variable(path)}"))
 
 
 def _make_paths_absolute(raw: RawValues, folder: Path) -> None:

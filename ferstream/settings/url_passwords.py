@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from ferstream.settings.model import CAMERAS, ENV_PREFIX
+from ferstream.settings.model import CAMERAS
 from ferstream.settings.problems import DEFAULT, KeyPath, Problem, dotted, value_at
-from ferstream.settings.sources import RawValues, camera_name
+from ferstream.settings.sources import RawValues
 
 _NAMES = r"pass(?:word|wd|phrase|code)?|pas|pwd|pw|token|secret|(?:api)?[_-]?key|auth"
 _SECRET_IN_QUERY = re.compile(rf"(?i)[?&;][a-z0-9_.-]*(?:{_NAMES})=[^&;#]")
@@ -32,7 +32,7 @@ def _problems(raw: RawValues) -> Iterator[Problem]:
             where = f"put it into a file that only this user can read, and set {table}.password_file and {table}.username"
             yield Problem(origin, key, f"the URL has a password, which everyone who can read this file can read; {where}")
         elif _SECRET_IN_QUERY.search(url):
-            where = f"put the whole URL into the variable {_variable(path, raw)}"
+            where = f"put the whole URL into the variable {raw.variable(path)}"
             yield Problem(origin, key, f"the URL has a password or token, which everyone who can read this file can read; {where}")
 
 
@@ -41,8 +41,3 @@ def _has_password(url: str) -> bool:
         return bool(urlsplit(url).password)
     except ValueError:
         return False
-
-
-def _variable(path: KeyPath, raw: RawValues) -> str:
-    parts = [camera_name(value_at(raw.data, path[:2])) if isinstance(part, int) else part for part in path]
-    return ENV_PREFIX + "__".join(parts).upper().replace("-", "_")
